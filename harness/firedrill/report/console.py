@@ -1,0 +1,119 @@
+"""Results in the terminal: a bar while cells run, a table afterwards, and one last line.
+
+Colour is never the only carrier: every outcome and every verdict stands there as a symbol and a word too.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from firedrill.report.wording import SYMBOLS, TONE_SYMBOLS, TONES, Outcome, Tone, by_area, cells, counted, outcome, word
+from firedrill.runner.result import CellResult
+from firedrill.runner.verdict import Verdict
+
+TONE_STYLES = {Tone.GOOD: "green", Tone.DOUBTFUL: "yellow", Tone.BAD: "bold red", Tone.SILENT: "dim"}
+OUTCOME_STYLES = {Outcome.EXPECTED: "green", Outcome.UNEXPECTED: "bold red", Outcome.KNOWN_GAP: "yellow", Outcome.NOT_RUN: "dim"}
+
+
+def matrix(results: Sequence[CellResult]) -> Table:
+    """One row a cell, grouped by area. Text of scenarios is shown as it is, never read as markup."""
+    table = Table(title="Cells", title_justify="left", header_style="bold", expand=False)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("scenario", overflow="fold")
+    table.add_column("device", no_wrap=True)
+    table.add_column("seed", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("expected", overflow="fold")
+    table.add_column("findings failed", overflow="fold")
+    table.add_column("seconds", justify="right", no_wrap=True)
+    for name, group in by_area(results):
+        table.add_section()
+        table.add_row(Text(""), Text(name, style="bold"))
+        for result in group:
+            table.add_row(*_row(result))
+    return table
+
+
+def summary(results: Sequence[CellResult], report: str = "") -> str:
+    """The last line of a run: "37 cells: 35 as expected, 2 not; report: page.html"."""
+    tally = counted(results)
+    parts = [f"{tally[Outcome.EXPECTED]} as expected"]
+    if tally[Outcome.UNEXPECTED]:
+        parts.append(f"{tally[Outcome.UNEXPECTED]} not")
+    if tally[Outcome.KNOWN_GAP]:
+        parts.append(f"{tally[Outcome.KNOWN_GAP]} known gap{'s' if tally[Outcome.KNOWN_GAP] > 1 else ''}")
+    if tally[Outcome.NOT_RUN]:
+        parts.append(f"{tally[Outcome.NOT_RUN]} not run")
+    line = f"{cells(len(results))}: {', '.join(parts)}"
+    return f"{line}; report: {report}" if report else line
+
+
+class Progress:
+    """Shows cells as they end: a bar with counts in a terminal, one plain line a cell elsewhere."""
+
+    def __init__(self, total: int, console: Console | None = None) -> None:
+        self._total = total
+        self._console = console or Console(stderr=True)
+        self._tally: Counter[Outcome] = Counter()
+        self._bar = Bar(
+            TextColumn("cells"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[counts]}", markup=False),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("cells", total=total, counts="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def ended(self, result: CellResult) -> None:
+        """Count one more cell; what did not end as expected is named at once, above the bar."""
+        self._tally[outcome(result)] += 1
+        if not self._console.is_terminal or outcome(result) is Outcome.UNEXPECTED:
+            self._console.print(self._line(result), soft_wrap=True)
+        self._bar.update(self._task, advance=1, counts=self._counts())
+
+    def _line(self, result: CellResult) -> Text:
+        end = outcome(result)
+        text = Text(f"[{self._tally.total():>{len(str(self._total))}}/{self._total}] ")
+        text.append(f"{SYMBOLS[end]} {end}", style=OUTCOME_STYLES[end])
+        text.append(f"  {result.id}  {word(result.verdict)}  {result.seconds:.1f} s")
+        return text
+
+    def _counts(self) -> str:
+        return "  ".join(f"{SYMBOLS[end]} {self._tally[end]} {end}" for end in Outcome if self._tally[end])
+
+
+def _row(result: CellResult) -> tuple[Text, ...]:
+    end = outcome(result)
+    failed = ", ".join(finding.oracle for finding in result.findings if finding.answer == "FAIL")
+    return (
+        Text(f"{SYMBOLS[end]} {end}", style=OUTCOME_STYLES[end]),
+        Text(result.scenario),
+        Text(result.device),
+        Text(str(result.seed)),
+        _verdict(result.verdict),
+        Text(str(result.expected)),
+        Text(failed),
+        Text(f"{result.seconds:.1f}"),
+    )
+
+
+def _verdict(verdict: Verdict) -> Text:
+    tone = TONES[verdict]
+    return Text(f"{TONE_SYMBOLS[tone]} {word(verdict)}", style=TONE_STYLES[tone])

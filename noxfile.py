@@ -1,0 +1,116 @@
+"""The only door to checking this project: `nox` runs lint, types, tests and scenarios; continuous integration runs the same sessions.
+
+Words after `--` go to the session's program, for example `nox -s tests -- -k governor` or `nox -s scenarios -- --device cuda`.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "none"
+
+ROOT = Path(__file__).parent
+# One environment for all sessions but gpu, because torch is large: a session each would install it six times.
+SHARED = ROOT / ".nox" / "shared"
+BIN = SHARED / ("Scripts" if os.name == "nt" else "bin")
+GROUPS = ("test", "lint")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format and floors: ruff and import-linter."""
+    install(session)
+    run(session, "ruff", "check", *session.posargs)
+    run(session, "ruff", "format", "--check")
+    run(session, "lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types: mypy, strict."""
+    install(session)
+    run(session, "mypy", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every test that needs no GPU."""
+    install(session)
+    # One thread in each of two processes; more threads than cores would only wait for one another. Benchmarks measure in `bench`.
+    parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable")
+    run(session, "pytest", *parallel, "-m", "not gpu", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def scenarios(session: nox.Session) -> None:
+    """Every scenario on the CPU; the page is reports/local/report.html."""
+    install(session)
+    run(session, "firedrill", "run", "scenarios", *written_to("report.html", "run.json"), *session.posargs)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Latency of snapshot and rollback."""
+    install(session)
+    run(session, "firedrill", "bench", *session.posargs)
+
+
+@nox.session(default=False)
+def report(session: nox.Session) -> None:
+    """The regression report of a pull request."""
+    install(session)
+    run(session, "firedrill", "report", *session.posargs)
+
+
+@nox.session(default=False)
+def gpu(session: nox.Session) -> None:
+    """Tests and scenarios on a CUDA device, with the interpreter that nox runs in; installs nothing."""
+    reason = why_no_gpu()
+    if reason and os.environ.get("TOLARIA_REQUIRE_GPU") == "1":
+        session.error(f"TOLARIA_REQUIRE_GPU is set, but {reason}")
+    if reason:
+        session.skip(reason)
+    # Works uninstalled; what the machine has on its path already stays there, because torch may come from it.
+    roots = (str(ROOT / "src"), str(ROOT / "harness"), os.environ.get("PYTHONPATH", ""))
+    env = {"PYTHONPATH": os.pathsep.join(filter(None, roots))}
+    # One process, because there is one device.
+    session.run(sys.executable, "-m", "pytest", "tests", "-m", "gpu", "-n", "0", *session.posargs, env=env)
+    on_cuda = ("run", "scenarios", "--device", "cuda", *written_to("gpu.html", "gpu.json"))
+    session.run(sys.executable, "-m", "firedrill.cli", *on_cuda, env=env)
+
+
+def install(session: nox.Session) -> None:
+    """Bring the shared environment up to date; a no-op while what it is made from has not changed."""
+    sources = [ROOT / "pyproject.toml", ROOT / "constraints.txt"]
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    stamp = SHARED / "installed.sha256"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    requirements = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), *GROUPS)
+    session.run(sys.executable, "-m", "venv", str(SHARED))
+    run(session, "python", "-m", "pip", "install", "-q", "-c", "constraints.txt", "-e", ".[reports]", *requirements)
+    stamp.write_text(wanted)
+
+
+def run(session: nox.Session, program: str, *arguments: str, env: dict[str, str] | None = None) -> None:
+    """Run a program of the shared environment."""
+    session.run(str(BIN / program), *arguments, env=env)
+
+
+def written_to(html: str, json: str) -> tuple[str, ...]:
+    """The options that put a page and a record into reports/local."""
+    return ("--html", f"reports/local/{html}", "--json", f"reports/local/{json}")
+
+
+def why_no_gpu() -> str | None:
+    """Ask this interpreter for a GPU; the answer is why there is none, or None where there is one."""
+    probe = "import torch; print(torch.cuda.is_available())"
+    answer = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    if answer.returncode:
+        return f"{sys.executable} cannot import torch: {answer.stderr.strip().splitlines()[-1]}"
+    return None if answer.stdout.strip() == "True" else f"torch of {sys.executable} sees no GPU"

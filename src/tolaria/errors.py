@@ -1,0 +1,23 @@
+"""The errors that users of tolaria can meet, named for what happened."""
+
+
+class TolariaError(Exception):
+    """Everything that tolaria raises on purpose derives from this."""
+
+
+class ConfigError(TolariaError):
+    """Someone asked for the impossible: says where, what was found and what was expected."""
+
+    def __init__(self, path: str, found: object, expected: str) -> None:
+        super().__init__(f"{path}: found {found!r}, expected {expected}")
+        self.path = path
+        self.found = found
+        self.expected = expected
+
+
+class RollbackFailed(TolariaError):
+    """No snapshot could be trusted or restored; the run stops, because stopped is better than wrong."""
+
+
+class CheckpointDamaged(TolariaError):
+    """A checkpoint on disk is incomplete or its digest does not match its content."""

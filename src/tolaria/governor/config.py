@@ -1,0 +1,57 @@
+"""The governor's settings; losses in nats, times in decision steps."""
+
+from dataclasses import dataclass
+
+from tolaria.errors import ConfigError
+
+DETECTOR_NAMES = ("non_finite", "lobotomy", "loss_explosion")
+OPTIMIZER_POLICIES = ("reset", "reset_all", "restore")
+
+
+@dataclass(frozen=True, slots=True)
+class GovernorConfig:
+    """When a host counts as collapsed, when a snapshot is taken and trusted, and what a rollback does.
+
+    `penalty` is the death penalty. `optimizer` is what a rollback does to optimizer state: "reset" zeroes momentum and
+    first moments and restores second moments and step counters, "reset_all" forgets everything, "restore" restores everything.
+    The rollback that reaches `budget` within `budget_window` steps retires the environment.
+    """
+
+    enabled: bool = True
+    detectors: tuple[str, ...] = DETECTOR_NAMES
+    window: int = 20
+    samples_min: int = 10
+    sigma: float = 6.0
+    multiplier: float = 3.0
+    strikes: int = 3
+    lobotomy_history: float = 0.6
+    lobotomy_tolerance: float = 0.065
+    penalty: float = -10.0
+    snapshot_every: int = 5
+    snapshots_kept: int = 3
+    probation: int = 3
+    optimizer: str = "reset"
+    budget: int = 4
+    budget_window: int = 40
+    relapse_steps: int = 5
+    grace_steps: int = 3
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.detectors if name not in DETECTOR_NAMES]
+        if unknown:
+            raise ConfigError("governor.detectors", unknown, f"names out of {', '.join(DETECTOR_NAMES)}")
+        if self.optimizer not in OPTIMIZER_POLICIES:
+            raise ConfigError("governor.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZER_POLICIES)}")
+        # Below ten samples every statistic would be silently switched off.
+        if self.samples_min < 10 or self.window < self.samples_min:
+            raise ConfigError("governor.window", (self.window, self.samples_min), "window >= samples_min >= 10")
+        for name in ("strikes", "snapshot_every", "snapshots_kept", "budget", "budget_window"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"governor.{name}", getattr(self, name), "1 or more")
+        if self.snapshots_kept < 2:
+            raise ConfigError("governor.snapshots_kept", self.snapshots_kept, "at least 2: a trusted one and a candidate")
+        for name in ("probation", "relapse_steps", "grace_steps"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"governor.{name}", getattr(self, name), "0 or more")
+        if not self.penalty < 0.0:
+            raise ConfigError("governor.penalty", self.penalty, "a number below 0")

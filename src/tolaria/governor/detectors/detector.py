@@ -1,0 +1,26 @@
+"""What a detector is: a pure function of vitals and the loss window, with its limits fixed at construction."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tolaria.governor.config import GovernorConfig
+from tolaria.governor.verdict import Alarm
+from tolaria.governor.window import LossWindow
+from tolaria.vitals import Vitals
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What detectors are built from: the settings, and the two losses that only the task knows (nats)."""
+
+    config: GovernorConfig
+    chance_loss: float
+    explosion_loss: float
+
+
+class Detector(Protocol):
+    """Looks at one step of one host. To add one: a file, a line in this folder's table, a name in the config."""
+
+    def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
+        """What is wrong, or None; `window` does not hold this step yet."""
+        ...

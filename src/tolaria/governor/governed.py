@@ -1,0 +1,55 @@
+"""What the governor needs of a host in training to take snapshots of it and to roll it back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from tolaria.seams import Trainee
+from tolaria.telemetry.event import Point
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Shape and dtype of one tensor."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class TopologyPlan(Protocol):
+    """A topology that has been built aside and not yet been put in place."""
+
+    @property
+    def specs(self) -> Mapping[str, Spec]:
+        """Every tensor that the host will have once the plan is committed, optimizer state not among them."""
+        ...
+
+
+class Governed(Trainee, Protocol):
+    """A host in training. Its facts are JSON: topology, counters and baselines; its data stream is not among them."""
+
+    def stable_tensors(self) -> dict[str, torch.Tensor]:
+        """Live tensors by stable name: "host/..." with fossils and without experimental seeds, "optimizer/host/...", "optimizer/..."."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Everything of a snapshot that is no tensor."""
+        ...
+
+    def prepare(self, facts: dict[str, Any]) -> TopologyPlan:
+        """Build aside what the recorded topology needs; changes nothing."""
+        ...
+
+    def commit(self, plan: TopologyPlan, at: Point) -> tuple[str, ...]:
+        """Put the topology in place and prune experimental seeds; returns the slots pruned. May be repeated."""
+        ...
+
+    def restore_optimizers(self, saved: Mapping[str, torch.Tensor], policy: str) -> None:
+        """Optimizer state from a snapshot's "optimizer/..." tensors, by policy; aliases none of them."""
+        ...
+
+    def settle(self, facts: dict[str, Any]) -> None:
+        """Counters and baselines back to the snapshot's."""
+        ...

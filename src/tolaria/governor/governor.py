@@ -1,0 +1,235 @@
+"""The governor of one host: it judges vitals, and it enforces what follows from the verdict.
+
+`judge` reads and returns a verdict. `enforce` acts on it:
+
+    HEALTHY     published snapshots come one step nearer to being trusted; a new one is taken when it is due
+    SUSPECT     nothing is snapshotted while an anomaly lasts, so that no diverged weights are blessed
+    COLLAPSED   the host is rolled back to the newest trusted snapshot, as one transaction; the death penalty is owed
+
+The governor owes the penalty and does not deliver it: `enforce` returns it, and the main road hands it to the
+buffer's row of the very step. At every instant one complete, verified snapshot exists.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tolaria.governor.config import GovernorConfig
+from tolaria.governor.detectors import DETECTORS
+from tolaria.governor.detectors.detector import Limits
+from tolaria.governor.governed import Governed
+from tolaria.governor.rollback import roll_back
+from tolaria.governor.snapshots import SnapshotRing
+from tolaria.governor.verdict import Alarm, Standing, Verdict
+from tolaria.governor.window import LossWindow
+from tolaria.seams import SNAPSHOT_COPYING, SNAPSHOT_TAKEN, SNAPSHOT_VERIFYING, Observed, Taps
+from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import (
+    Collapsed,
+    Decision,
+    EnvironmentRetired,
+    RolledBack,
+    SnapshotRefused,
+    SnapshotTaken,
+    SnapshotTrusted,
+    Suspected,
+)
+from tolaria.vitals import Vitals
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What enforcing a verdict came to: a penalty that is owed for a rollback, and whether the environment is retired."""
+
+    penalty: float | None = None
+    retired: bool = False
+
+
+class Governor:
+    """Watches one host. `chance_loss` and `explosion_loss` are the task's, in nats; there is no default for them."""
+
+    def __init__(
+        self, config: GovernorConfig, chance_loss: float, explosion_loss: float, taps: Taps, emit: Callable[[Event], None]
+    ) -> None:
+        limits = Limits(config, chance_loss, explosion_loss)
+        self._config = config
+        self._taps = taps
+        self._emit = emit
+        self._detectors = {name: DETECTORS[name](limits) for name in config.detectors}
+        self._window = LossWindow(config.window)
+        self._snapshots = SnapshotRing(config.snapshots_kept, config.probation)
+        self._streak = 0
+        self._grace = 0
+        self._rollback_steps: deque[int] = deque()
+        self._life = 0
+
+    @property
+    def snapshots(self) -> SnapshotRing:
+        """The published snapshots."""
+        return self._snapshots
+
+    @property
+    def life(self) -> int:
+        """How often this environment has begun anew, by a rollback or by a new host."""
+        return self._life
+
+    def begin(self, governed: Governed, at: Point) -> None:
+        """A new host: forget the old one, and have a good snapshot before the first step."""
+        self._snapshots.clear()
+        self._window = LossWindow(self._config.window)
+        self._streak = 0
+        self._grace = 0
+        if self._config.enabled:
+            self._take(governed, at, "begin")
+
+    def end_life(self) -> None:
+        """The host reached its time limit; the next row belongs to a new life."""
+        self._life += 1
+
+    def judge(self, vitals: Vitals) -> Verdict:
+        """What is to be said of one step. Reads only: judging twice gives the same verdict."""
+        if not self._config.enabled:
+            return Verdict.healthy()
+        alarm = self._first_alarm(vitals)
+        if alarm is None:
+            return Verdict.healthy()
+        if alarm.immediate:
+            return Verdict(Standing.COLLAPSED, alarm, self._streak)
+        streak = self._streak + 1
+        standing = Standing.COLLAPSED if streak >= self._config.strikes else Standing.SUSPECT
+        return Verdict(standing, alarm, streak)
+
+    def enforce(self, verdict: Verdict, vitals: Vitals, governed: Governed, at: Point, fossilized: bool) -> Response:
+        """Act on a verdict. `fossilized`: a seed was committed in this step, which is a reason for a snapshot of its own.
+
+        Raises `RollbackFailed` when a collapsed host cannot be restored from any snapshot.
+        """
+        if not self._config.enabled:
+            return Response()
+        self._grace = max(0, self._grace - 1)
+        if verdict.standing is Standing.HEALTHY:
+            self._go_on(vitals, governed, at, fossilized)
+            return Response()
+        assert verdict.alarm is not None
+        self._window.add(vitals.val_loss, healthy=False)
+        alarm = verdict.alarm
+        if verdict.standing is Standing.SUSPECT:
+            self._streak = verdict.streak
+            self._emit(Suspected(at, alarm.cause, _number(alarm.loss), alarm.threshold, verdict.streak))
+            return Response()
+        self._emit(Collapsed(at, alarm.cause, _number(alarm.loss), alarm.threshold, verdict.streak, alarm.evidence))
+        return self._recover(verdict, governed, at)
+
+    def capsule(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """Its whole mutable state, for a checkpoint."""
+        tensors, snapshots = self._snapshots.capsule()
+        facts = {
+            "snapshots": snapshots,
+            "window": self._window.facts(),
+            "streak": self._streak,
+            "grace": self._grace,
+            "rollback_steps": list(self._rollback_steps),
+            "life": self._life,
+        }
+        return tensors, facts
+
+    def restore(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+        """Back to what a checkpoint recorded."""
+        self._snapshots.restore(tensors, facts["snapshots"])
+        self._window.restore(facts["window"])
+        self._streak = facts["streak"]
+        self._grace = facts["grace"]
+        self._rollback_steps = deque(facts["rollback_steps"])
+        self._life = facts["life"]
+
+    def _first_alarm(self, vitals: Vitals) -> Alarm | None:
+        for name, detector in self._detectors.items():
+            # After a rollback that took away a blended seed the host is worse than its history for a while;
+            # only what never heals by itself counts then.
+            if self._grace and name != "non_finite":
+                continue
+            try:
+                alarm = detector.alarm(vitals, self._window)
+            except Exception as error:  # noqa: BLE001 - a detector that fails must never be taken for a healthy host
+                return Alarm("detector_failed", True, None, None, f"{name}: {type(error).__name__}: {error}")
+            if alarm is not None:
+                return alarm
+        return None
+
+    def _go_on(self, vitals: Vitals, governed: Governed, at: Point, fossilized: bool) -> None:
+        self._streak = 0
+        self._window.add(vitals.val_loss, healthy=True)
+        for number in self._snapshots.age():
+            self._emit(SnapshotTrusted(at, number))
+        newest = self._snapshots.published[0]
+        if fossilized:
+            self._take(governed, at, "fossilized")
+        elif at.step - newest.step >= self._config.snapshot_every and self._snapshots.has_room():
+            self._take(governed, at, "cadence")
+
+    def _take(self, governed: Governed, at: Point, reason: str) -> None:
+        def before_copy(index: int) -> object:
+            return self._taps.pass_through(SNAPSHOT_COPYING, at, index)
+
+        def before_verify(index: int) -> object:
+            return self._taps.pass_through(SNAPSHOT_VERIFYING, at, index)
+
+        try:
+            snapshot = self._snapshots.take(governed.stable_tensors(), governed.facts(), at.step, reason, before_copy, before_verify)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the snapshots before it stand and the run goes on
+            if not self._snapshots.published:
+                raise
+            self._emit(SnapshotRefused(at, f"{type(error).__name__}: {error}"))
+            return
+        self._emit(SnapshotTaken(at, snapshot.number, snapshot.digest, snapshot.bytes, reason))
+        self._taps.pass_through(SNAPSHOT_TAKEN, at, Observed(snapshot.number, governed))
+
+    def _recover(self, verdict: Verdict, governed: Governed, at: Point) -> Response:
+        recent = [step for step in self._rollback_steps if at.step - step < self._config.budget_window]
+        relapsed = bool(recent) and at.step - recent[-1] <= self._config.relapse_steps
+        decision = self._decision(verdict)
+        done = roll_back(self._snapshots, governed, at, relapsed, self._config, self._taps)
+        self._rollback_steps = deque([*recent, at.step])
+        self._streak = 0
+        self._life += 1
+        self._grace = self._config.grace_steps if done.leaned else 0
+        self._emit(
+            RolledBack(
+                at,
+                done.snapshot.number,
+                done.snapshot.step,
+                decision,
+                done.snapshot_ages,
+                done.pruned,
+                self._config.optimizer,
+                done.attempts,
+                self._life,
+            )
+        )
+        retired = len(self._rollback_steps) >= self._config.budget
+        if retired:
+            reason = f"{len(self._rollback_steps)} rollbacks within {self._config.budget_window} steps"
+            self._emit(EnvironmentRetired(at, len(self._rollback_steps), reason))
+        return Response(penalty=done.penalty, retired=retired)
+
+    def _decision(self, verdict: Verdict) -> Decision:
+        assert verdict.alarm is not None
+        known = self._window.statistics()
+        return Decision(
+            verdict.alarm.cause,
+            _number(verdict.alarm.loss),
+            verdict.alarm.threshold,
+            known.mean if known else None,
+            known.spread if known else None,
+            verdict.streak,
+            self._window.recent,
+        )
+
+
+def _number(loss: float | None) -> float | None:
+    """A loss for a report: None where there is no finite value."""
+    return loss if loss is not None and math.isfinite(loss) else None

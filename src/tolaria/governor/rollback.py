@@ -1,0 +1,109 @@
+"""The rollback: restoring a snapshot as one transaction.
+
+    choose     the newest trusted snapshot; after a relapse the next older one
+    validate   digest, then names, shapes and dtypes against the topology to come; nothing has been written yet
+    rebuild    topology as the snapshot recorded it; experimental seeds are pruned
+    copy       every tensor of the host, byte for byte
+    settle     optimizers by policy, counters and baselines
+    owe        the death penalty
+
+Every part may be repeated, so a failure anywhere is answered by running the whole of it again, and then by the next
+older snapshot. When none is left: `RollbackFailed`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from tolaria.errors import RollbackFailed, TolariaError
+from tolaria.governor.config import GovernorConfig
+from tolaria.governor.governed import Governed, Spec
+from tolaria.governor.snapshots import Snapshot, SnapshotRing
+from tolaria.seams import PENALTY_OWED, ROLLBACK_COPYING, ROLLED_BACK, Observed, Taps
+from tolaria.telemetry.event import Point
+
+# The same snapshot is tried so often before an older one is taken.
+ATTEMPTS = 2
+
+# Optimizer state is rebuilt under its own policy and is no part of the byte-exact copy.
+OPTIMIZER = "optimizer/"
+
+
+class LayoutMismatch(TolariaError):
+    """A snapshot does not fit the host; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished rollback. `leaned`: a seed that was blended into the host is gone."""
+
+    snapshot: Snapshot
+    snapshot_ages: tuple[int, ...]
+    pruned: tuple[str, ...]
+    leaned: bool
+    attempts: int
+    penalty: float
+
+
+def roll_back(ring: SnapshotRing, governed: Governed, at: Point, relapsed: bool, config: GovernorConfig, taps: Taps) -> Done:
+    """Restore the host, and drop every snapshot of the future that is no more. Raises `RollbackFailed`."""
+    ages = tuple(at.step - snapshot.step for snapshot in ring.published)
+    leaned = any(slot.state.alpha > 0.0 and slot.experimental for slot in governed.host.slot_list())
+    candidates = _candidates(ring, relapsed)
+    pruned: dict[str, None] = {}
+    failures: list[str] = []
+    for snapshot in candidates:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                penalty = _restore(snapshot, governed, at, config, taps, pruned)
+            except Exception as error:  # noqa: BLE001 - a rollback must outlive whatever struck it; see the module's theory
+                failures.append(f"snapshot {snapshot.number}, attempt {attempt}: {type(error).__name__}: {error}")
+                continue
+            newer = frozenset(other.number for other in ring.published if other.number > snapshot.number)
+            ring.drop(newer)
+            taps.pass_through(ROLLED_BACK, at, Observed(snapshot.number, governed))
+            return Done(snapshot, ages, tuple(pruned), leaned, len(failures) + 1, penalty)
+    raise RollbackFailed(f"step {at.step}, environment {at.env}: no snapshot could be restored; {'; '.join(failures)}")
+
+
+def check_layout(saved: Mapping[str, Spec], expected: Mapping[str, Spec]) -> None:
+    """Raise `LayoutMismatch` unless names, shapes and dtypes are the same."""
+    missing = sorted(expected.keys() - saved.keys())
+    surplus = sorted(saved.keys() - expected.keys())
+    changed = sorted(name for name in saved.keys() & expected.keys() if saved[name] != expected[name])
+    if missing or surplus or changed:
+        raise LayoutMismatch(f"missing {missing[:3]}, surplus {surplus[:3]}, changed {changed[:3]}")
+
+
+def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
+    trusted = ring.trusted()
+    # A relapse soon after a rollback speaks against the snapshot that was restored then.
+    return trusted[1:] if relapsed and len(trusted) > 1 else trusted
+
+
+def _restore(
+    snapshot: Snapshot, governed: Governed, at: Point, config: GovernorConfig, taps: Taps, pruned: dict[str, None]
+) -> float:
+    if not snapshot.is_intact():
+        raise LayoutMismatch("its bytes are not those that were published")
+    saved = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith(OPTIMIZER)}
+    plan = governed.prepare(snapshot.facts)
+    check_layout({name: snapshot.arena.layout[name] for name in saved}, plan.specs)
+    _wait_for_device(saved)
+    pruned.update(dict.fromkeys(governed.commit(plan, at)))
+    live = governed.stable_tensors()
+    with torch.no_grad():
+        for index, (name, tensor) in enumerate(saved.items()):
+            taps.pass_through(ROLLBACK_COPYING, at, index)
+            live[name].copy_(tensor)
+    optimizer = {name: tensor for name, tensor in snapshot.tensors.items() if name.startswith(OPTIMIZER)}
+    governed.restore_optimizers(optimizer, config.optimizer)
+    governed.settle(snapshot.facts)
+    return taps.pass_through(PENALTY_OWED, at, config.penalty)
+
+
+def _wait_for_device(tensors: Mapping[str, torch.Tensor]) -> None:
+    # Kernels of other streams may still write to the weights that are about to be restored.
+    for device in {tensor.device for tensor in tensors.values() if tensor.is_cuda}:
+        torch.cuda.synchronize(device)

@@ -1,0 +1,115 @@
+"""Seams: the typed, named points of a run where a value passes and a harness may look at it or change it.
+
+    STEP_BEGUN                        one environment, one decision step
+      ACTION_APPLIED                  the controller's decision has been executed or refused
+      for each batch:
+        BATCH_READY                   inputs and targets
+        LOSS_READY                    the loss, before backward
+        GRADIENTS_READY               after backward, before clipping
+        WEIGHTS_UPDATED               after every optimizer has stepped
+      VITALS_MEASURED                 after validation
+    VERDICT_READY                     the governor has judged
+      SNAPSHOT_COPYING                before each tensor copy of a snapshot
+      SNAPSHOT_VERIFYING              before the finite check and digest
+      SNAPSHOT_TAKEN                  published
+      ROLLBACK_PRUNING                before each slot is cleared
+      ROLLBACK_COPYING                before each tensor is written back
+      ROLLED_BACK                     the host is restored
+      PENALTY_OWED                    the amount, on its way to the buffer
+    STEP_FINISHED                     everything of the step has happened
+    ROLLOUT_READY                     the buffer is complete, advantages are known
+
+Ordinary training passes `NO_TAPS`, which returns every value as it came. Production code never adds a tap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from tolaria.telemetry.event import Point
+from tolaria.vitals import Vitals
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+    from tolaria.host.host import Host
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Seam(Generic[T]):
+    """A typed key: the type of the value that passes is the type parameter."""
+
+    name: str
+
+
+class Trainee(Protocol):
+    """A host in training, as far as a harness may know it: the live modules and optimizers, and moves of its slots."""
+
+    host: Host
+    optimizers: Mapping[str, torch.optim.Optimizer]
+
+    def prune(self, slot: str, at: Point, reason: str, initiator: str) -> None:
+        """Remove the seed of a slot by the table."""
+
+    def fossilize(self, slot: str, at: Point, reason: str, initiator: str) -> None:
+        """Commit the seed of a slot by the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One training batch: inputs [B, ...] and targets [B]."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A snapshot's number together with the host that it was taken of or restored to."""
+
+    snapshot: int
+    trainee: Trainee
+
+
+STEP_BEGUN: Seam[Trainee] = Seam("step_begun")
+ACTION_APPLIED: Seam[Trainee] = Seam("action_applied")
+BATCH_READY: Seam[Batch] = Seam("batch_ready")
+LOSS_READY: Seam[torch.Tensor] = Seam("loss_ready")
+GRADIENTS_READY: Seam[Trainee] = Seam("gradients_ready")
+WEIGHTS_UPDATED: Seam[Trainee] = Seam("weights_updated")
+VITALS_MEASURED: Seam[Vitals] = Seam("vitals_measured")
+# The verdict and the buffer are typed on higher floors, which this file may not know.
+VERDICT_READY: Seam[Any] = Seam("verdict_ready")
+SNAPSHOT_COPYING: Seam[int] = Seam("snapshot_copying")
+SNAPSHOT_VERIFYING: Seam[int] = Seam("snapshot_verifying")
+SNAPSHOT_TAKEN: Seam[Observed] = Seam("snapshot_taken")
+ROLLBACK_PRUNING: Seam[str] = Seam("rollback_pruning")
+ROLLBACK_COPYING: Seam[int] = Seam("rollback_copying")
+ROLLED_BACK: Seam[Observed] = Seam("rolled_back")
+PENALTY_OWED: Seam[float] = Seam("penalty_owed")
+STEP_FINISHED: Seam[Trainee] = Seam("step_finished")
+ROLLOUT_READY: Seam[Any] = Seam("rollout_ready")
+
+
+class Taps(Protocol):
+    """Whoever listens at the seams; it returns what should go on."""
+
+    def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
+        """Called at every seam; may raise where a scenario asks for an exception."""
+        ...
+
+
+class NoTaps:
+    """Nobody listens."""
+
+    def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
+        """The value, as it came."""
+        return value
+
+
+NO_TAPS = NoTaps()
