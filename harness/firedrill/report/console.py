@@ -14,7 +14,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from firedrill.report.wording import SYMBOLS, TONE_SYMBOLS, TONES, Outcome, Tone, by_area, cells, counted, outcome, word
+from firedrill.report.wording import SYMBOLS, TONE_SYMBOLS, TONES, Outcome, Tone, by_area, cells, counted, expected, failures, outcome, word
 from firedrill.runner.result import CellResult
 from firedrill.runner.verdict import Verdict
 
@@ -101,15 +101,14 @@ class Progress:
 
 def _row(result: CellResult) -> tuple[Text, ...]:
     end = outcome(result)
-    failed = ", ".join(finding.oracle for finding in result.findings if finding.answer == "FAIL")
     return (
         Text(f"{SYMBOLS[end]} {end}", style=OUTCOME_STYLES[end]),
         Text(result.scenario),
         Text(result.device),
         Text(str(result.seed)),
         _verdict(result.verdict),
-        Text(str(result.expected)),
-        Text(failed),
+        Text(expected(result)),
+        Text(", ".join(finding.oracle for finding in failures(result))),
         Text(f"{result.seconds:.1f}"),
     )
 

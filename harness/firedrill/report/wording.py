@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import PurePath
 
+from firedrill.oracles.oracle import Answer, Finding
 from firedrill.runner.result import CellResult
 from firedrill.runner.verdict import Verdict
 
@@ -75,11 +76,28 @@ def word(verdict: Verdict) -> str:
     return verdict.name.lower().replace("_", " ")
 
 
+def expected(result: CellResult) -> str:
+    """The verdicts that the scenario accepts: "recovered or masked"."""
+    return " or ".join(word(verdict) for verdict in result.expected)
+
+
+def known_gap(result: CellResult) -> str:
+    """The reason of a known gap, and what to do where it has closed; empty where there is none."""
+    if not result.known_gap:
+        return ""
+    return f"{result.known_gap} (closed: remove the note)" if result.passed else result.known_gap
+
+
+def failures(result: CellResult) -> tuple[Finding, ...]:
+    """The findings that say FAIL."""
+    return tuple(finding for finding in result.findings if finding.answer is Answer.FAIL)
+
+
 def outcome(result: CellResult) -> Outcome:
-    """How the cell ended; a gap that is known and unchanged is neither green nor a failure."""
+    """How the cell ended; a known gap is neither green nor a failure while it stays open. A broken harness is never expected."""
     if result.verdict is Verdict.NOT_RUN:
         return Outcome.NOT_RUN
-    if not result.passed:
+    if result.counts_as_failed or result.verdict is Verdict.HARNESS_ERROR:
         return Outcome.UNEXPECTED
     return Outcome.KNOWN_GAP if result.known_gap else Outcome.EXPECTED
 

@@ -1,7 +1,6 @@
 """What the governor needs of a host in training to take snapshots of it and to roll it back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -10,15 +9,11 @@ from tolaria.seams import Trainee
 from tolaria.telemetry.event import Point
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """Shape and dtype of one tensor."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
+# Shape and dtype of one tensor.
+Spec = tuple[tuple[int, ...], torch.dtype]
 
 
-class TopologyPlan(Protocol):
+class RollbackPlan(Protocol):
     """A topology that has been built aside and not yet been put in place."""
 
     @property
@@ -38,11 +33,11 @@ class Governed(Trainee, Protocol):
         """Everything of a snapshot that is no tensor."""
         ...
 
-    def prepare(self, facts: dict[str, Any]) -> TopologyPlan:
+    def prepare(self, facts: dict[str, Any]) -> RollbackPlan:
         """Build aside what the recorded topology needs; changes nothing."""
         ...
 
-    def commit(self, plan: TopologyPlan, at: Point) -> tuple[str, ...]:
+    def commit(self, plan: RollbackPlan, at: Point) -> tuple[str, ...]:
         """Put the topology in place and prune experimental seeds; returns the slots pruned. May be repeated."""
         ...
 

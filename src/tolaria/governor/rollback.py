@@ -20,6 +20,7 @@ from tolaria.errors import RollbackFailed, TolariaError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, Spec
 from tolaria.governor.snapshots import Snapshot, SnapshotRing
+from tolaria.lifecycle.stage import EXPERIMENTAL
 from tolaria.seams import PENALTY_OWED, ROLLBACK_COPYING, ROLLED_BACK, Observed, Taps
 from tolaria.telemetry.event import Point
 
@@ -49,7 +50,7 @@ class Done:
 def roll_back(ring: SnapshotRing, governed: Governed, at: Point, relapsed: bool, config: GovernorConfig, taps: Taps) -> Done:
     """Restore the host, and drop every snapshot of the future that is no more. Raises `RollbackFailed`."""
     ages = tuple(at.step - snapshot.step for snapshot in ring.published)
-    leaned = any(slot.state.alpha > 0.0 and slot.experimental for slot in governed.host.slot_list())
+    leaned = any(state.alpha > 0.0 and state.stage in EXPERIMENTAL for state in governed.host.slot_states().values())
     candidates = _candidates(ring, relapsed)
     pruned: dict[str, None] = {}
     failures: list[str] = []

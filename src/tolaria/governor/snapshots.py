@@ -20,8 +20,6 @@ from tolaria.governor.governed import Spec
 # Every tensor of an arena begins on a cache line.
 ALIGNMENT = 64
 
-Layout = Mapping[str, Spec]
-
 
 class NotFinite(TolariaError):
     """A snapshot would have held NaN or Inf; it was not published."""
@@ -40,15 +38,13 @@ class Arena:
         """Zeroed storage, so that its pages exist before the first snapshot is timed."""
         offsets: dict[str, int] = {}
         sizes: dict[torch.dtype, int] = {}
-        for name, spec in layout.items():
-            offsets[name] = sizes.get(spec.dtype, 0)
-            step = max(1, ALIGNMENT // spec.dtype.itemsize)
-            count = math.prod(spec.shape)
-            sizes[spec.dtype] = offsets[name] + (count + step - 1) // step * step
+        for name, (shape, dtype) in layout.items():
+            offsets[name] = sizes.get(dtype, 0)
+            step = max(1, ALIGNMENT // dtype.itemsize)
+            sizes[dtype] = offsets[name] + (math.prod(shape) + step - 1) // step * step
         flats = {dtype: torch.zeros(size, dtype=dtype, device=device) for dtype, size in sizes.items()}
         views = {
-            name: flats[spec.dtype][offsets[name] : offsets[name] + math.prod(spec.shape)].view(spec.shape)
-            for name, spec in layout.items()
+            name: flats[dtype][offsets[name] : offsets[name] + math.prod(shape)].view(shape) for name, (shape, dtype) in layout.items()
         }
         return Arena(layout, flats, views)
 
@@ -58,8 +54,7 @@ class Arena:
         for dtype, flat in self.flats.items():
             hasher.update(str(dtype).encode())
             hasher.update(memoryview(flat.cpu().view(torch.uint8).numpy()))
-        for name, spec in self.layout.items():
-            hasher.update(f"{name}{spec.shape}{spec.dtype};".encode())
+        hasher.update(repr(self.layout).encode())
         hasher.update(json.dumps(facts, sort_keys=True).encode())
         return hasher.hexdigest()
 
@@ -104,7 +99,7 @@ class Snapshot:
 
 def layout_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, Spec]:
     """Shapes and dtypes of live tensors."""
-    return {name: Spec(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+    return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
 
 
 class SnapshotRing:

@@ -1,0 +1,33 @@
+"""What happened to one environment did not happen to the others."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from firedrill.oracles.oracle import Evidence, Finding, Oracle, differing_parts, digests, place
+
+
+@dataclass(frozen=True, slots=True)
+class BystandersUntouched(Oracle):
+    """Every part of every environment that was not struck equals the control run's, at every step, to the last bit."""
+
+    kind: ClassVar[str] = "bystanders_untouched"
+
+    def judge(self, evidence: Evidence) -> Finding:
+        """A step that only one of the two runs has counts as a difference."""
+        bystanders = set(range(evidence.claim.envs)) - evidence.claim.struck_envs
+        if not bystanders:
+            return self.unknown("every environment was struck")
+        faulted, control = digests(evidence.faulted), digests(evidence.control)
+        if not faulted or not control:
+            return self.unknown("no digests to compare")
+        faulted = {row: parts for row, parts in faulted.items() if row[0] in bystanders}
+        control = {row: parts for row, parts in control.items() if row[0] in bystanders}
+        for env, step in sorted({*faulted, *control}, key=lambda row: (row[1], row[0] or 0)):
+            one, other = faulted.get((env, step)), control.get((env, step))
+            if one is None or other is None:
+                missing = "faulted" if one is None else "control"
+                return self.failed(place(env, step), f"the {missing} run has no such step", "missing")
+            part = next(differing_parts(one, other), None)
+            if part is not None:
+                return self.failed(place(env, step), f"{part} differs from the control run", "differs")
+        return self.passed(f"{len(faulted)} steps of {len(bystanders)} environments byte-equal to the control run")

@@ -1,0 +1,85 @@
+"""After a rollback the optimizer remembers what its policy says, and nothing of the collapse."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from firedrill.events import TensorSeen
+from firedrill.oracles.oracle import Evidence, Finding, Oracle, Restoration, restorations, where
+from tolaria.telemetry.governor_events import RolledBack
+
+# State keys that hold a direction, and must be forgotten; the others are scales and counters, and come from the snapshot.
+DIRECTIONS = frozenset({"momentum_buffer", "exp_avg"})
+SCALES = frozenset({"exp_avg_sq", "step"})
+
+Tensors = Mapping[str, TensorSeen]
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerReset(Oracle):
+    """The host's optimizer state equals the declared policy: `reset`, `reset_all` or `restore`."""
+
+    kind: ClassVar[str] = "optimizer_reset"
+
+    def judge(self, evidence: Evidence) -> Finding:
+        """A state that is absent counts as zero, because torch creates it as zeros at the next step."""
+        policy = evidence.claim.optimizer_policy
+        rules = {"reset": _not_reset, "reset_all": _not_reset_all, "restore": _not_restored}
+        pairs = restorations(evidence.faulted)
+        if not pairs or policy not in rules:
+            return self.unknown(f"no expectation for the policy {policy}" if pairs else "no rollback was observed")
+        announced = {where(event): event.optimizer_policy for event in evidence.faulted if isinstance(event, RolledBack)}
+        for pair in pairs:
+            said = announced.get(where(pair.observed), policy)
+            if said != policy:
+                return self.failed(pair.at, f"the policy was {said}, not {policy}", "policy")
+            if pair.snapshot is None and policy != "reset_all":
+                return self.failed(pair.at, f"snapshot {pair.observed.snapshot} was never seen published", "unpublished")
+            fault = rules[policy](_of_host(pair.found), _of_host(_promised(pair)))
+            if fault:
+                return self.failed(pair.at, fault, policy)
+        return self.passed(f"optimizer state is as {policy} says after {len(pairs)} rollbacks")
+
+
+def _promised(pair: Restoration) -> Tensors:
+    return {tensor.name: tensor for tensor in pair.snapshot.tensors} if pair.snapshot else {}
+
+
+def _of_host(tensors: Tensors) -> Tensors:
+    """The optimizer of the host only: those of seeds die with their seeds."""
+    return {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer/host/")}
+
+
+def _key(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _is_zero(tensor: TensorSeen) -> bool:
+    return tensor.magnitude == 0.0 and tensor.nonfinite == 0
+
+
+def _not_reset(found: Tensors, promised: Tensors) -> str:
+    for name, tensor in found.items():
+        if _key(name) in DIRECTIONS and not _is_zero(tensor):
+            return f"{name} still holds {tensor.magnitude:g}"
+    return _not_equal({n: t for n, t in found.items() if _key(n) in SCALES}, {n: t for n, t in promised.items() if _key(n) in SCALES})
+
+
+def _not_reset_all(found: Tensors, _: Tensors) -> str:
+    return next((f"{name} still holds {tensor.magnitude:g}" for name, tensor in found.items() if not _is_zero(tensor)), "")
+
+
+def _not_restored(found: Tensors, promised: Tensors) -> str:
+    return _not_equal(found, promised)
+
+
+def _not_equal(found: Tensors, promised: Tensors) -> str:
+    for name in sorted({*found, *promised}):
+        one, other = found.get(name), promised.get(name)
+        if one is None or other is None:
+            present = one or other
+            if present is not None and not _is_zero(present):
+                return f"{name} is {'missing' if one is None else 'not in the snapshot'}"
+        elif one.digest != other.digest:
+            return f"{name} differs from the snapshot"
+    return ""

@@ -1,0 +1,181 @@
+"""What an oracle is, what it may look at, and how it answers.
+
+An oracle is a pure function of recorded histories. It never looks at a live system, and it never imports the logic
+that it judges: where it needs a table or a formula it spells out its own.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, TypeVar
+
+from firedrill.events import FaultStruck, RollbackObserved, SnapshotObserved, StateDigested, TensorSeen, TwinStepped
+from tolaria.lifecycle.stage import Stage
+from tolaria.telemetry.event import Event
+from tolaria.telemetry.growth_events import SlotRestored, StageChanged
+from tolaria.telemetry.run_events import StepFinished
+
+E = TypeVar("E", bound=Event)
+
+# Seeds of these stages do not survive a rollback, so their tensors are not expected back.
+LIVE = frozenset({Stage.GERMINATED, Stage.TRAINING, Stage.BLENDING, Stage.HOLDING})
+
+
+class Answer(StrEnum):
+    """UNKNOWN is the answer where there was nothing to judge; it is not green."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An oracle's answer and the place that decided it. `key` is a stable word for the way it failed, for verdicts and shrinking."""
+
+    oracle: str
+    answer: Answer
+    place: str
+    detail: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the scenario declares, resolved. One declared number of strikes and one kind a fault; None means at least one strike."""
+
+    envs: int
+    steps: int
+    struck_envs: frozenset[int]
+    declared_strikes: tuple[int | None, ...]
+    fault_kinds: tuple[str, ...]
+    penalty: float = -10.0
+    optimizer_policy: str = "reset"
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    chance_loss: float = 0.6931471805599453
+    rollbacks_max: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that may be judged. `counterfactual` is the faulted run with the governor off, None where it was not made."""
+
+    faulted: tuple[Event, ...]
+    control: tuple[Event, ...]
+    twin: tuple[TwinStepped, ...]
+    counterfactual: tuple[Event, ...] | None
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle(ABC):
+    """One statement about a run. The fields of a subclass are what a scenario may write after its name."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def judge(self, evidence: Evidence) -> Finding:
+        """The answer for these histories."""
+
+    def passed(self, detail: str) -> Finding:
+        """The statement holds."""
+        return Finding(self.kind, Answer.PASS, "", detail)
+
+    def failed(self, at: str, detail: str, key: str = "") -> Finding:
+        """The statement does not hold, seen at this place."""
+        return Finding(self.kind, Answer.FAIL, at, f"{at}: {detail}" if at else detail, key)
+
+    def unknown(self, detail: str) -> Finding:
+        """There was nothing to judge."""
+        return Finding(self.kind, Answer.UNKNOWN, "", detail)
+
+
+# Questions about histories that several oracles and the verdict ask.
+
+
+def of(events: Iterable[Event], kind: type[E]) -> tuple[E, ...]:
+    """The events of one kind, in their order."""
+    return tuple(event for event in events if isinstance(event, kind))
+
+
+def place(env: int | None, step: int) -> str:
+    """How a place is written in a finding."""
+    return f"step {step}" if env is None else f"env {env} step {step}"
+
+
+def where(event: Event) -> tuple[int | None, int]:
+    """The environment and the step of an event, which together are a row of the buffer."""
+    return event.at.env, event.at.step
+
+
+def last_steps(events: Iterable[Event]) -> dict[int, int]:
+    """The last finished step of every environment."""
+    last: dict[int, int] = {}
+    for event in of(events, StepFinished):
+        if event.at.env is not None:
+            last[event.at.env] = max(event.at.step, last.get(event.at.env, -1))
+    return last
+
+
+def first_strikes(events: Iterable[Event], claim: Claim) -> dict[int, dict[int, int]]:
+    """Environment -> fault -> step of its first strike there. A strike without an environment concerns all that were meant to be struck."""
+    first: dict[int, dict[int, int]] = {}
+    for strike in of(events, FaultStruck):
+        envs = claim.struck_envs if strike.at.env is None else (strike.at.env,)
+        for env in envs:
+            first.setdefault(env, {}).setdefault(strike.fault, strike.at.step)
+    return first
+
+
+def digests(events: Iterable[Event]) -> dict[tuple[int | None, int], dict[str, str]]:
+    """The digests of every part of the state, by environment and step."""
+    return {where(event): dict(event.parts) for event in of(events, StateDigested)}
+
+
+def differing_parts(one: dict[str, str], other: dict[str, str]) -> Iterator[str]:
+    """The names of the parts that differ, or that only one side has."""
+    return (name for name in sorted({*one, *other}) if one.get(name) != other.get(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """A rollback as it was observed, and what its snapshot promised: host tensors without those of live seeds, and optimizer tensors."""
+
+    observed: RollbackObserved
+    snapshot: SnapshotObserved | None
+    promised: dict[str, TensorSeen]
+
+    @property
+    def found(self) -> dict[str, TensorSeen]:
+        """The live tensors right after the rollback, by name."""
+        return {tensor.name: tensor for tensor in self.observed.tensors}
+
+    @property
+    def at(self) -> str:
+        """The place, as a finding writes it."""
+        return place(*where(self.observed))
+
+
+def restorations(events: Iterable[Event]) -> list[Restoration]:
+    """Every observed rollback with the latest snapshot of its number that was observed before it in the same environment."""
+    pairs: list[Restoration] = []
+    stages: dict[tuple[int | None, str], Stage] = {}
+    published: dict[tuple[int | None, int], tuple[SnapshotObserved, dict[str, TensorSeen]]] = {}
+    for event in events:
+        if isinstance(event, StageChanged | SlotRestored):
+            stages[event.at.env, event.slot] = event.stage_to
+        elif isinstance(event, SnapshotObserved):
+            left_out = tuple(f"host/slots.{slot}.seed." for (env, slot), stage in stages.items() if env == event.at.env and stage in LIVE)
+            promised = {tensor.name: tensor for tensor in event.tensors if not tensor.name.startswith(left_out)}
+            published[event.at.env, event.snapshot] = (event, promised)
+        elif isinstance(event, RollbackObserved):
+            snapshot, promised = published.get((event.at.env, event.snapshot), (None, {}))
+            pairs.append(Restoration(event, snapshot, promised))
+    return pairs
+
+
+def host_tensors(tensors: dict[str, TensorSeen]) -> dict[str, TensorSeen]:
+    """Those of the host, its slots included."""
+    return {name: tensor for name, tensor in tensors.items() if name.startswith("host/")}

@@ -1,0 +1,32 @@
+"""A rollback brings back what was saved, byte for byte."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from firedrill.oracles.oracle import Evidence, Finding, Oracle, host_tensors, restorations
+
+
+@dataclass(frozen=True, slots=True)
+class StateRestored(Oracle):
+    """Every host tensor of the snapshot is found byte-equal right after the rollback. Seeds that were growing are not expected back."""
+
+    kind: ClassVar[str] = "state_restored"
+
+    def judge(self, evidence: Evidence) -> Finding:
+        """Compares digests of raw bytes, so that a NaN equals itself and -0 differs from +0."""
+        pairs = restorations(evidence.faulted)
+        if not pairs:
+            return self.unknown("no rollback was observed")
+        for pair in pairs:
+            number = pair.observed.snapshot
+            if pair.snapshot is None:
+                return self.failed(pair.at, f"restored from snapshot {number}, which was never seen published", "unpublished")
+            found = pair.found
+            for name, promised in host_tensors(pair.promised).items():
+                if name not in found:
+                    return self.failed(pair.at, f"{name} of snapshot {number} is gone", "gone")
+                if found[name].digest != promised.digest:
+                    return self.failed(pair.at, f"{name} differs from snapshot {number}", "differs")
+        if not any(host_tensors(pair.promised) for pair in pairs):
+            return self.unknown("no host tensor was observed")
+        return self.passed(f"{sum(len(host_tensors(pair.promised)) for pair in pairs)} tensors byte-equal after {len(pairs)} rollbacks")

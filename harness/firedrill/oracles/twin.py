@@ -1,0 +1,42 @@
+"""A rolled-back run continues like a fresh one that began at the snapshot."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from firedrill.oracles.oracle import Evidence, Finding, Oracle, differing_parts, digests, last_steps, of, place
+from tolaria.telemetry.governor_events import RolledBack
+
+
+@dataclass(frozen=True, slots=True)
+class Twin(Oracle):
+    """For `steps` steps after each rollback every part of the state equals that of a fresh subject built from the snapshot.
+
+    The strongest of all: what the rollback forgot to restore shows here, whether or not anybody thought of it.
+    """
+
+    steps: int = 5
+    kind: ClassVar[str] = "twin"
+
+    def judge(self, evidence: Evidence) -> Finding:
+        """Compares until the next rollback of the environment, the end of its run or `steps`, whichever comes first."""
+        rollbacks = of(evidence.faulted, RolledBack)
+        if not evidence.twin or not rollbacks:
+            return self.unknown("there is no twin" if rollbacks else "no rollback to compare with a twin")
+        live = digests(evidence.faulted)
+        twins = {(event.snapshot, event.at.env, event.at.step): dict(event.parts) for event in evidence.twin}
+        last = last_steps(evidence.faulted)
+        compared = 0
+        for rollback in rollbacks:
+            env, begun = rollback.at.env, rollback.at.step
+            end = min(begun + self.steps, begun if env is None else last.get(env, begun))
+            end = min([end, *(r.at.step - 1 for r in rollbacks if r.at.env == env and r.at.step > begun)])
+            for step in range(begun + 1, end + 1):
+                fresh, lived = twins.get((rollback.snapshot, env, step)), live.get((env, step))
+                if fresh is None or lived is None:
+                    missing = "the twin" if fresh is None else "the run"
+                    return self.unknown(f"{place(env, step)}: {missing} has no digests here")
+                part = next(differing_parts(lived, fresh), None)
+                if part is not None:
+                    return self.failed(place(env, step), f"{part} differs from the twin of snapshot {rollback.snapshot}", "differs")
+                compared += 1
+        return self.passed(f"{compared} steps byte-equal to the twin") if compared else self.unknown("no step follows a rollback")

@@ -1,0 +1,124 @@
+"""The report as one page: a single file that needs nothing else, neither network nor JavaScript."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from firedrill.oracles.oracle import Answer, Finding
+from firedrill.report import timeline_svg
+from firedrill.report.wording import (
+    MEANINGS,
+    SYMBOLS,
+    TONE_SYMBOLS,
+    TONES,
+    Outcome,
+    by_area,
+    counted,
+    expected,
+    failures,
+    headline,
+    known_gap,
+    outcome,
+    reproduce,
+    word,
+)
+from firedrill.runner.result import CellResult
+from firedrill.runner.timeline import Mark
+from firedrill.runner.verdict import Verdict
+
+WORST_FIRST = {Answer.FAIL: 0, Answer.UNKNOWN: 1, Answer.PASS: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class CellView:
+    """One cell as the page shows it."""
+
+    result: CellResult
+    anchor: str
+    outcome: Outcome
+    expected: str
+    known_gap: str
+    failed: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    versions: tuple[tuple[str, str], ...]
+    marks: tuple[Mark, ...]
+    drawing: str
+    command: str
+    search_text: str
+
+
+def write(path: Path, results: Sequence[CellResult], meta: Mapping[str, str]) -> None:
+    """Write the page. `meta` is shown as it comes under "Machine and versions": commit, machine, date and the like."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(results, meta), encoding="utf-8")
+
+
+def render(results: Sequence[CellResult], meta: Mapping[str, str]) -> str:
+    """The whole page as text."""
+    # Whatever comes from a scenario or a run is text, also where it looks like markup.
+    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=PackageLoader("firedrill.report"), trim_blocks=True)
+    environment.globals.update(word=word, symbols=SYMBOLS, tones=TONES, tone_symbols=TONE_SYMBOLS, meanings=MEANINGS)
+    anchors = _anchors(results)
+    areas = [(name, [_view(result, anchors[id(result)]) for result in group]) for name, group in by_area(results)]
+    tally = counted(results)
+    verdicts = Counter(result.verdict for result in results)
+    return environment.get_template("page.html.j2").render(
+        headline=headline(results),
+        # Outcomes are declared worst first, so the first that occurs colours the page.
+        worst=next((end for end in Outcome if tally[end]), Outcome.NOT_RUN),
+        tally=[(end, tally[end]) for end in Outcome if tally[end]],
+        verdicts=[(verdict, verdicts[verdict]) for verdict in Verdict if verdicts[verdict]],
+        unexpected=[cell for _, group in areas for cell in group if cell.outcome is Outcome.UNEXPECTED],
+        areas=areas,
+        filters=_filters(results),
+        facts=list(meta.items()),
+    )
+
+
+def _view(result: CellResult, anchor: str) -> CellView:
+    findings = tuple(sorted(result.findings, key=lambda finding: WORST_FIRST[finding.answer]))
+    failed = tuple(finding.oracle for finding in failures(result))
+    searched = (result.id, result.because, result.reason, word(result.verdict), outcome(result), *result.tags, *failed)
+    return CellView(
+        result=result,
+        anchor=anchor,
+        outcome=outcome(result),
+        expected=expected(result),
+        known_gap=known_gap(result),
+        failed=failed,
+        findings=findings,
+        versions=tuple(result.versions),
+        marks=tuple(sorted(result.timeline.marks, key=lambda mark: mark.step)),
+        drawing=timeline_svg.draw(result.timeline, result.id, anchor),
+        command=reproduce(result),
+        search_text=" ".join(searched).lower(),
+    )
+
+
+def _anchors(results: Sequence[CellResult]) -> dict[int, str]:
+    """An anchor for each result, by identity: made of the cell's id, so that links survive the next run, and unique."""
+    seen: Counter[str] = Counter()
+    anchors = {}
+    for result in results:
+        slug = "cell-" + re.sub(r"[^A-Za-z0-9_.]+", "-", result.id).strip("-")
+        seen[slug] += 1
+        anchors[id(result)] = slug if seen[slug] == 1 else f"{slug}--{seen[slug]}"
+    return anchors
+
+
+def _filters(results: Sequence[CellResult]) -> list[tuple[str, list[str]]]:
+    tally = counted(results)
+    return [
+        ("outcome", [end.value for end in Outcome if tally[end]]),
+        ("verdict", [word(verdict) for verdict in Verdict if any(result.verdict is verdict for result in results)]),
+        ("device", _distinct(result.device for result in results)),
+        ("tags", _distinct(tag for result in results for tag in result.tags)),
+    ]
+
+
+def _distinct(words: Iterable[str]) -> list[str]:
+    return sorted(set(words))

@@ -1,0 +1,127 @@
+"""What is kept of a cell, how a run of cells is written down, and what it means for the exit code."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from firedrill.oracles.oracle import Answer, Finding
+from firedrill.runner.timeline import Curve, Mark, Timeline
+from firedrill.runner.verdict import Verdict
+
+SCHEMA = "firedrill.run/1"
+
+PASSED = 0
+EXPECTATION_FAILED = 1
+HARNESS_BROKEN = 3
+NOTHING_RAN = 4
+
+
+class ForeignResults(ValueError):
+    """The file is not a run of firedrill in a schema that this version reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """One cell, judged. `known_gap` is the reason why it is expected to be red for now; `history_digest` is of the faulted history."""
+
+    id: str
+    scenario: str
+    file: str
+    because: str
+    tags: tuple[str, ...]
+    device: str
+    seed: int
+    verdict: Verdict
+    expected: tuple[Verdict, ...]
+    passed: bool
+    reason: str
+    findings: tuple[Finding, ...]
+    seconds: float
+    rollbacks: int
+    penalties: int
+    known_gap: str | None = None
+    timeline: Timeline = Timeline()
+    versions: tuple[tuple[str, str], ...] = ()
+    history_digest: str = ""
+
+    @property
+    def counts_as_failed(self) -> bool:
+        """Red, or a known gap that has closed and whose note must go; a cell that was not run is neither."""
+        if self.verdict is Verdict.NOT_RUN:
+            return False
+        return self.passed if self.known_gap else not self.passed
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A file of results: the cells, with when and where they ran."""
+
+    created: str
+    machine: str
+    versions: dict[str, str]
+    cells: tuple[CellResult, ...]
+
+
+def exit_code(results: Sequence[CellResult]) -> int:
+    """A broken harness outweighs a failed expectation, because then the failure is not to be trusted either."""
+    if any(result.verdict is Verdict.HARNESS_ERROR for result in results):
+        return HARNESS_BROKEN
+    if any(result.counts_as_failed for result in results):
+        return EXPECTATION_FAILED
+    if all(result.verdict is Verdict.NOT_RUN for result in results):
+        return NOTHING_RAN
+    return PASSED
+
+
+def write_json(path: Path, results: Sequence[CellResult]) -> None:
+    """Write a run aside and put it in place; strict JSON, so a NaN that got this far is an error."""
+    versions = {"python": platform.python_version()}
+    for result in results:
+        versions |= dict(result.versions)
+    document = {
+        "schema": SCHEMA,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "versions": versions,
+        "cells": [asdict(result) for result in results],
+    }
+    text = json.dumps(document, allow_nan=False, indent=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".partial")
+    aside.write_text(text + "\n", encoding="utf-8")
+    aside.replace(path)
+
+
+def read_json(path: Path) -> Run:
+    """The run that `write_json` wrote; raises `ForeignResults` for anything else."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ForeignResults(f"{path}: not JSON, {error}") from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise ForeignResults(f"{path}: the schema is {schema!r}, this version of firedrill reads {SCHEMA!r} only")
+    cells = tuple(_cell(cell) for cell in document["cells"])
+    return Run(document["created"], document["machine"], document["versions"], cells)
+
+
+def _cell(kept: dict[str, Any]) -> CellResult:  # JSON has no types.
+    fields = kept | {
+        "tags": tuple(kept["tags"]),
+        "verdict": Verdict(kept["verdict"]),
+        "expected": tuple(Verdict(expected) for expected in kept["expected"]),
+        "findings": tuple(Finding(**finding | {"answer": Answer(finding["answer"])}) for finding in kept["findings"]),
+        "timeline": _timeline(kept["timeline"]),
+        "versions": tuple((name, version) for name, version in kept["versions"]),
+    }
+    return CellResult(**fields)
+
+
+def _timeline(kept: dict[str, Any]) -> Timeline:  # JSON has no types.
+    curves = tuple(Curve(curve["env"], tuple(curve["steps"]), tuple(curve["val_losses"])) for curve in kept["curves"])
+    return Timeline(curves, tuple(Mark(**mark) for mark in kept["marks"]))

@@ -1,0 +1,91 @@
+"""What is trained in a scenario: a task, a controller, and the settings that the scenario wants different."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
+
+from firedrill.faults.fault import Unfit
+from tolaria.catalogue import BLUEPRINT_NAMES
+from tolaria.env.config import TrainingConfig
+from tolaria.errors import ConfigError
+from tolaria.governor.config import GovernorConfig
+from tolaria.lifecycle.action import WAIT, Action, Op
+from tolaria.lifecycle.alpha import Curve
+from tolaria.lifecycle.gates import GateConfig
+from tolaria.lifecycle.seed import Blend
+
+TaskName = Literal["digits", "digits_impaired", "spirals"]
+
+# The slots of each task's host, and the family of blueprints that fit them. Tests hold them equal to the hosts themselves.
+SLOTS: dict[str, tuple[str, ...]] = {"digits": ("s0", "s1"), "digits_impaired": ("s0", "s1"), "spirals": ("s0", "s1")}
+FAMILIES: dict[str, str] = {"digits": "conv", "digits_impaired": "conv", "spirals": "mlp"}
+
+ENVS_MAX = 64
+STEPS_MAX = 10_000
+
+
+def _refusable(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    # A config refuses nonsense by its own error, which names the field at its end.
+    try:
+        return validate(value)
+    except ConfigError as error:
+        raise Unfit(error.path.rpartition(".")[2], f"{error.found!r} does not go; expected {error.expected}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptLine:
+    """A decision at a step, for one environment or, without `env`, for every one; the factors are those of an action."""
+
+    step: Annotated[int, Field(ge=0)]
+    op: Op
+    env: Annotated[int, Field(ge=0)] | None = None
+    slot: str = WAIT.slot
+    blueprint: str = WAIT.blueprint
+    blend: Blend = WAIT.blend
+    tempo: Annotated[int, Field(ge=1)] = WAIT.tempo
+    alpha_target: Annotated[float, Field(ge=0.0, le=1.0)] = WAIT.alpha_target
+    alpha_speed: Annotated[int, Field(ge=0)] = WAIT.alpha_speed
+    alpha_curve: Curve = WAIT.alpha_curve
+
+    @property
+    def action(self) -> Action:
+        """The decision itself."""
+        return Action(
+            op=self.op,
+            slot=self.slot,
+            blueprint=self.blueprint,
+            blend=self.blend,
+            tempo=self.tempo,
+            alpha_target=self.alpha_target,
+            alpha_speed=self.alpha_speed,
+            alpha_curve=self.alpha_curve,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A run of `steps` decision steps in `envs` environments. `rollout_steps` None makes the whole run one rollout."""
+
+    steps: Annotated[int, Field(ge=1, le=STEPS_MAX)]
+    kind: Literal["growth"] = "growth"
+    task: TaskName = "spirals"
+    seed: Annotated[int, Field(ge=0)] = 0
+    envs: Annotated[int, Field(ge=1, le=ENVS_MAX)] = 1
+    policy: Literal["scripted", "heuristic", "random", "ppo"] = "scripted"
+    script: tuple[ScriptLine, ...] = ()
+    rollout_steps: Annotated[int, Field(ge=1)] | None = None
+    batches_per_step: Annotated[int, Field(ge=1, le=1000)] = TrainingConfig().batches_per_step
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    governor: Annotated[GovernorConfig, WrapValidator(_refusable)] = GovernorConfig()
+    gates: Annotated[GateConfig, WrapValidator(_refusable)] = GateConfig()
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The slots of the host."""
+        return SLOTS[self.task]
+
+
+def blueprints_of(task: str) -> tuple[str, ...]:
+    """The blueprints that fit the host of a task."""
+    return BLUEPRINT_NAMES[FAMILIES[task]]

@@ -1,0 +1,56 @@
+"""How a host is trained inside one environment, and what its controller is rewarded for."""
+
+from dataclasses import dataclass
+
+from tolaria.errors import ConfigError
+
+OPTIMIZERS = ("sgd", "adam")
+REWARD_MODES = ("progress", "sparse")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """The inner training loop. `learning_rate` None means the task's own; seeds learn at `seed_lr_factor` times it.
+
+    `warmup_batches`: a new optimizer's learning rate rises linearly over so many batches.
+    """
+
+    batches_per_step: int = 10
+    optimizer: str = "sgd"
+    learning_rate: float | None = None
+    seed_lr_factor: float = 1.0
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    grad_norm_max: float = 1.0
+    warmup_batches: int = 10
+
+    def __post_init__(self) -> None:
+        if self.batches_per_step < 1:
+            raise ConfigError("training.batches_per_step", self.batches_per_step, "at least 1 batch")
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError("training.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
+        if self.learning_rate is not None and not self.learning_rate > 0.0:
+            raise ConfigError("training.learning_rate", self.learning_rate, "a number above 0")
+        if not 0.0 <= self.momentum < 1.0:
+            raise ConfigError("training.momentum", self.momentum, "a number in [0, 1)")
+        if not self.grad_norm_max > 0.0:
+            raise ConfigError("training.grad_norm_max", self.grad_norm_max, "a number above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class RewardConfig:
+    """`progress` pays every step, `sparse` only the last one.
+
+    `rent` is charged a step for each parameter that was added, as a share of the host's own; `action_cost` for each
+    executed decision that is not WAIT.
+    """
+
+    mode: str = "progress"
+    rent: float = 0.002
+    action_cost: float = 0.002
+
+    def __post_init__(self) -> None:
+        if self.mode not in REWARD_MODES:
+            raise ConfigError("reward.mode", self.mode, f"one of {', '.join(REWARD_MODES)}")
+        if self.rent < 0.0 or self.action_cost < 0.0:
+            raise ConfigError("reward", (self.rent, self.action_cost), "costs of 0 or more")

@@ -1,0 +1,91 @@
+"""Executing decisions: every change of a stage goes through the one table, and every one is told."""
+
+from tolaria.env.training import HostTraining
+from tolaria.host.blueprints import BLUEPRINTS
+from tolaria.lifecycle.action import Action, Op
+from tolaria.lifecycle.gates import GateConfig, refusal
+from tolaria.lifecycle.seed import SlotState
+from tolaria.seeding import derive_seed
+from tolaria.telemetry.event import Point
+from tolaria.telemetry.growth_events import ActionRefused, StageChanged
+
+
+class GrowingHost(HostTraining):
+    """A host in training whose slots a controller may change."""
+
+    @property
+    def blueprints(self) -> tuple[str, ...]:
+        """Names of the blueprints that fit the host."""
+        return tuple(name for name, blueprint in BLUEPRINTS.items() if blueprint.family == self.task.family)
+
+    def apply(self, action: Action, gates: GateConfig, at: Point) -> bool:
+        """Execute a decision if its gate is open; a closed gate is an answer, told as `ActionRefused`."""
+        if action.op is Op.WAIT:
+            return True
+        why_not = refusal(self.host.slot_states(), action.op, action.slot, gates)
+        if why_not is None and action.op is Op.GERMINATE and action.blueprint not in self.blueprints:
+            why_not = f"the task has no blueprint {action.blueprint!r}"
+        if why_not is not None:
+            self.emit(ActionRefused(at, action.op.value, action.slot, why_not))
+            return False
+        state = self.state(action.slot)
+        if action.op is Op.GERMINATE:
+            self._germinate(action, at)
+        elif action.op is Op.ADVANCE:
+            self._become(state.advanced(), at, "decision", "policy")
+        elif action.op is Op.RETARGET:
+            self._become(state.retargeted(action.alpha_target, action.alpha_speed, action.alpha_curve), at, "decision", "policy")
+        elif action.op is Op.FOSSILIZE:
+            self.fossilize(action.slot, at, "decision", "policy")
+        else:
+            self.prune(action.slot, at, "decision", "policy")
+        return True
+
+    def prune(self, slot: str, at: Point, reason: str, initiator: str) -> None:
+        """Remove a seed; raises `IllegalMove` when the table has no such move, and changes nothing then."""
+        before = self.state(slot)
+        self.host.slot(slot).detach_seed(before.pruned())
+        self.renew_optimizers()
+        self.tell(before, self.state(slot), at, reason, initiator)
+
+    def fossilize(self, slot: str, at: Point, reason: str, initiator: str) -> None:
+        """Commit a seed for good; raises `IllegalMove` when the table has no such move, and changes nothing then."""
+        after = self.state(slot).fossilized()
+        self.host.slot(slot).freeze()
+        self._become(after, at, reason, initiator)
+
+    def tick(self, at: Point) -> None:
+        """One step passes: seeds age along their ramps, resting slots come nearer to DORMANT, spoiled isolated seeds go."""
+        for slot in self.spoiled_seeds():
+            self.prune(slot, at, "not finite", "environment")
+        for slot, state in self.host.slot_states().items():
+            self._become(state.ticked(), at, "elapsed", "time")
+
+    def state(self, slot: str) -> SlotState:
+        """What is known of a slot."""
+        return self.host.slot(slot).state
+
+    def _germinate(self, action: Action, at: Point) -> None:
+        before = self.state(action.slot)
+        after = self.host.germinate(
+            action.slot,
+            action.blueprint,
+            seed=derive_seed(self.seed, "seed", action.slot, before.generation + 1),
+            blend=action.blend,
+            steps=action.tempo,
+            target=action.alpha_target,
+            curve=action.alpha_curve,
+        )
+        self.tell(before, after, at, "decision", "policy")
+
+    def _become(self, after: SlotState, at: Point, reason: str, initiator: str) -> None:
+        before = self.state(after.slot)
+        self.host.slot(after.slot).state = after
+        if after.stage is not before.stage:
+            self.renew_optimizers()
+            self.tell(before, after, at, reason, initiator)
+
+    def tell(self, before: SlotState, after: SlotState, at: Point, reason: str, initiator: str) -> None:
+        """Emit the change of a slot from one record to the next."""
+        blueprint = after.blueprint or before.blueprint
+        self.emit(StageChanged(at, after.slot, after.generation, blueprint, before.stage, after.stage, reason, initiator))

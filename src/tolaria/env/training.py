@@ -1,0 +1,209 @@
+"""One host in training: its optimizers, its batches, its validation.
+
+The host and every live seed have an optimizer, a clipping group and a skip decision of their own. A seed in TRAINING
+learns from its shadow loss (the task's loss at alpha 1, through the host's tail held fixed), which is computed beside the
+host's own loss and touches nothing of the host, to the last bit.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import torch
+
+from tolaria.env.config import TrainingConfig
+from tolaria.host.host import Host
+from tolaria.host.slot import Slot
+from tolaria.lifecycle.stage import Stage
+from tolaria.seams import BATCH_READY, GRADIENTS_READY, LOSS_READY, VITALS_MEASURED, WEIGHTS_UPDATED, Batch, Taps
+from tolaria.seeding import derive_seed
+from tolaria.tasks.batches import BatchStream
+from tolaria.tasks.task import Split, Task
+from tolaria.telemetry.event import Event, Point
+from tolaria.vitals import Vitals
+
+# In these stages a seed is part of the host's own forward pass and learns from the host's own loss.
+BLENDED = frozenset({Stage.BLENDING, Stage.HOLDING})
+# In these stages a seed has an optimizer.
+LEARNING = BLENDED | {Stage.TRAINING}
+
+
+class HostTraining:
+    """Trains one host of a task. `seed` names this very host: its weights, its batches, its seeds to come."""
+
+    def __init__(
+        self, task: Task, config: TrainingConfig, seed: int, device: torch.device, taps: Taps, emit: Callable[[Event], None]
+    ) -> None:
+        self.task = task
+        self.config = config
+        self.seed = seed
+        self.device = device
+        self.taps = taps
+        self.emit = emit
+        self.host: Host = task.build_host(derive_seed(seed, "host")).to(device)
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.batches = BatchStream(len(task.train.targets), task.batch_size, derive_seed(seed, "batches"))
+        # Batches that each optimizer has stepped, which its learning rate is a function of.
+        self.batches_stepped: dict[str, int] = {}
+        splits = {"train": task.train, "validation": task.validation, "test": task.test}
+        self._splits = {name: Split(split.inputs.to(device), split.targets.to(device)) for name, split in splits.items()}
+        self.renew_optimizers()
+
+    def renew_optimizers(self) -> None:
+        """Optimizers for the host and for every live seed that lacks one; those of seeds that are gone are dropped."""
+        wanted = {"host": self.host_parameters()}
+        wanted |= {optimizer_key(slot): list(seed_module(slot).parameters()) for slot in self.live_slots()}
+        for key in self.optimizers.keys() - wanted.keys():
+            del self.optimizers[key], self.batches_stepped[key]
+        for key, parameters in wanted.items():
+            if key not in self.optimizers and parameters:
+                self.optimizers[key] = self._new_optimizer(parameters)
+                self.batches_stepped[key] = 0
+
+    def host_parameters(self) -> list[torch.nn.Parameter]:
+        """The host's own trainable parameters: no seed's, no fossil's."""
+        return list(self.host.own_parameters().values())
+
+    def slots(self) -> list[Slot]:
+        """Every slot, in order of execution."""
+        return [self.host.slot(slot_id) for slot_id in self.host.slots]
+
+    def live_slots(self) -> list[Slot]:
+        """Slots whose seed is trained."""
+        return [slot for slot in self.slots() if slot.state.stage in LEARNING]
+
+    def train(self, at: Point) -> tuple[float, float]:
+        """One step's batches. Returns the mean loss in nats and the largest gradient norm before clipping."""
+        self.host.train()
+        losses: list[torch.Tensor] = []
+        norms: list[torch.Tensor] = []
+        for batch in range(self.config.batches_per_step):
+            loss, norm = self._train_batch(replace(at, batch=batch))
+            losses.append(loss)
+            norms.append(norm)
+        # One read of the device a step.
+        mean, largest = torch.stack([torch.stack(losses).mean(), torch.stack(norms).max()]).tolist()
+        return float(mean), float(largest)
+
+    def validate(self, split: str = "validation", without: tuple[str, ...] = ()) -> tuple[float, float]:
+        """Mean loss in nats and accuracy in [0, 1] over a whole split, in evaluation mode; `without` these slots' seeds."""
+        self.host.eval()
+        data = self._splits[split]
+        with torch.no_grad():
+            logits = self.host(data.inputs, without)
+            loss = self.task.loss(logits, data.targets)
+            hits = (logits.argmax(dim=1) == data.targets).float().mean()
+        value, accuracy = torch.stack([loss.float(), hits]).tolist()
+        return float(value), float(accuracy)
+
+    def vitals(self, at: Point, train_loss: float, gradient_norm: float | None, scan: bool) -> Vitals:
+        """Validate, and look for NaN and Inf in everything that lasts."""
+        loss, accuracy = self.validate()
+        places = self.nonfinite_places() if scan else ()
+        return self.taps.pass_through(VITALS_MEASURED, at, Vitals(at.step, train_loss, loss, accuracy, gradient_norm, places))
+
+    def nonfinite_places(self) -> tuple[str, ...]:
+        """Which of parameters, buffers and optimizer state hold NaN or Inf; isolated seeds are not the host's trouble."""
+        isolated = {id(p) for slot in self.slots() if slot.state.alpha == 0.0 for p in slot.parameters()}
+        groups = {
+            "parameters": [p.detach() for p in self.host.parameters() if id(p) not in isolated],
+            "buffers": list(self.host.buffers()),
+            "optimizer": [
+                value
+                for key, optimizer in self.optimizers.items()
+                for parameter, state in optimizer.state.items()
+                if key == "host" or id(parameter) not in isolated
+                for value in state.values()
+                if isinstance(value, torch.Tensor)
+            ],
+        }
+        return tuple(name for name, tensors in groups.items() if not all_finite(tensors))
+
+    def spoiled_seeds(self) -> list[str]:
+        """Slots whose isolated seed holds NaN or Inf: contained, and to be pruned without a rollback."""
+        return [
+            slot.slot_id
+            for slot in self.slots()
+            if slot.seed is not None and slot.state.alpha == 0.0 and not all_finite([p.detach() for p in slot.parameters()])
+        ]
+
+    def measure_seeds(self, accuracy: float) -> None:
+        """Write each live seed's magnitude, and where it is blended its contribution, into its slot."""
+        self.host.eval()
+        for slot in self.live_slots():
+            if slot.state.stage is Stage.TRAINING:
+                slot.state = replace(slot.state, magnitude=slot.magnitude(self.host.features_at(slot.slot_id)))
+            elif slot.state.stage in BLENDED:
+                slot.state = replace(slot.state, contribution=accuracy - self.validate(without=(slot.slot_id,))[1])
+
+    def _train_batch(self, at: Point) -> tuple[torch.Tensor, torch.Tensor]:
+        chosen = self.batches.next()
+        data = self._splits["train"]
+        batch = self.taps.pass_through(BATCH_READY, at, Batch(data.inputs[chosen], data.targets[chosen]))
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        loss = self.taps.pass_through(LOSS_READY, at, self.task.loss(self.host(batch.inputs), batch.targets))
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        for slot in self.live_slots():
+            if slot.state.stage is Stage.TRAINING:
+                self._shadow_gradients(slot, batch.targets)
+        self.taps.pass_through(GRADIENTS_READY, at, self)
+        norm = torch.nn.utils.clip_grad_norm_(self.host_parameters(), self.config.grad_norm_max)
+        for slot in self.live_slots():
+            self._step_seed(slot)
+        self._step("host")
+        self.taps.pass_through(WEIGHTS_UPDATED, at, self)
+        return loss.detach(), norm
+
+    def _shadow_gradients(self, slot: Slot, targets: torch.Tensor) -> None:
+        parameters = [p for p in seed_module(slot).parameters() if p.requires_grad]
+        loss = self.task.loss(self.host.shadow(slot.slot_id, self.host.features_at(slot.slot_id)), targets)
+        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+            parameter.grad = gradient
+
+    def _step_seed(self, slot: Slot) -> None:
+        norm = torch.nn.utils.clip_grad_norm_(seed_module(slot).parameters(), self.config.grad_norm_max)
+        # An isolated seed's bad gradient is its own affair: it skips its step, and the host never hears of it.
+        if slot.state.stage is Stage.TRAINING and not bool(torch.isfinite(norm)):
+            return
+        self._step(optimizer_key(slot))
+
+    def _step(self, key: str) -> None:
+        optimizer = self.optimizers.get(key)
+        if optimizer is None:
+            return
+        rate = self.learning_rate(key)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        self.batches_stepped[key] += 1
+
+    def learning_rate(self, key: str) -> float:
+        """A pure function of the batches that the optimizer has stepped: linear warm-up, then constant."""
+        base = self.config.learning_rate if self.config.learning_rate is not None else self.task.learning_rate
+        factor = 1.0 if key == "host" else self.config.seed_lr_factor
+        return base * factor * min(1.0, (self.batches_stepped[key] + 1) / max(1, self.config.warmup_batches))
+
+    def _new_optimizer(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        rate = self.task.learning_rate
+        if self.config.optimizer == "adam":
+            return torch.optim.Adam(parameters, lr=rate, weight_decay=self.config.weight_decay)
+        return torch.optim.SGD(parameters, lr=rate, momentum=self.config.momentum, weight_decay=self.config.weight_decay)
+
+
+def optimizer_key(slot: Slot) -> str:
+    """The name of a live seed's optimizer: slot and generation, so that no seed inherits another's state."""
+    return f"{slot.slot_id}.{slot.state.generation}"
+
+
+def seed_module(slot: Slot) -> torch.nn.Module:
+    """The module in an occupied slot."""
+    assert slot.seed is not None, slot.slot_id
+    return slot.seed
+
+
+def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
+    """Whether no floating-point tensor holds NaN or Inf; one read of the device for all of them."""
+    floats = [tensor for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
+    if not floats:
+        return True
+    return bool(torch.isfinite(torch.nn.utils.get_total_norm(floats, norm_type=float("inf"))))

@@ -1,0 +1,15 @@
+"""Initialisation with its own random numbers: PyTorch's layers only know the global generator, so it is lent and given back."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within, the global CPU generator starts from the seed; afterwards it stands where it stood. Build on the CPU, move later."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would reseed the generators of every accelerator too, and nobody would put them back.
+        torch.default_generator.manual_seed(seed)
+        yield

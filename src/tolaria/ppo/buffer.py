@@ -1,0 +1,148 @@
+"""The rollout buffer: rows by environment, and what they teach.
+
+    begin(state)      the recurrent state with which the rollout begins
+    remember(...)     one row for each executed step
+    finish(...)       values for the ends that were cut off; now advantages are known
+    clear()           the next rollout
+
+Rewards are stored raw. What learns from them divides by the running spread of returns, which changes only in `finish`; a
+death penalty is neither divided nor counted, so it is the same number whatever the rewards are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
+from torch import Tensor
+
+from tolaria.policy.policy import JSON, RecurrentState
+from tolaria.ppo.advantages import gae
+from tolaria.ppo.config import PpoConfig
+from tolaria.ppo.normalizer import ReturnNormalizer
+from tolaria.ppo.row import Row
+from tolaria.ppo.saved_rows import row_facts, row_tensors, saved_rows
+from tolaria.ppo.stacked import Stacked, flags, numbers, stack
+
+
+class RolloutBuffer:
+    """Environments are numbered 0 to N - 1; one that is retired simply stops giving rows."""
+
+    def __init__(self, num_envs: int, horizon: int, config: PpoConfig) -> None:
+        self.num_envs = num_envs
+        self.horizon = horizon
+        self.normalizer = ReturnNormalizer(config.gamma)
+        self._config = config
+        self._rows: list[list[Row]] = [[] for _ in range(num_envs)]
+        self._state: RecurrentState | None = None
+        self._finished = False
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows are kept."""
+        return sum(map(len, self._rows))
+
+    @property
+    def num_penalized(self) -> int:
+        """How many rows ended in a penalty."""
+        return sum(row.penalized for rows in self._rows for row in rows)
+
+    def rows(self, env: int) -> tuple[Row, ...]:
+        """The rows of one environment, oldest first."""
+        return tuple(self._rows[env])
+
+    def begin(self, state: RecurrentState | None) -> None:
+        """Start a rollout; `state` is what the policy carries now (`Policy.recurrent_state`)."""
+        assert self.num_rows == 0, "the last rollout is not cleared"
+        self._state = state
+
+    def remember(self, env: int, row: Row) -> None:
+        """Keep one executed step. The row after the end of a segment is fresh, and no other but the first may be."""
+        assert not self._finished, "the rollout is finished"
+        rows = self._rows[env]
+        assert len(rows) < self.horizon, f"environment {env} has {len(rows)} rows already"
+        assert not rows or row.fresh == rows[-1].ended, f"step {row.step} of environment {env}"
+        rows.append(row)
+
+    def forget(self, env: int) -> None:
+        """Drop what one environment did in this rollout; the control arm of the credit experiment, and of no other use."""
+        assert not self._finished, "the rollout is finished"
+        self._rows[env] = []
+
+    def finish(self, next_values: Mapping[int, float]) -> None:
+        """Give every end that was cut off by the horizon the value of the state after it; a missing one raises."""
+        assert not self._finished, "the rollout is finished"
+        unfinished = [env for env, rows in enumerate(self._rows) if rows and not rows[-1].ended]
+        missing = [env for env in unfinished if env not in next_values]
+        assert not missing, f"no value for environments {missing}"
+        for env in unfinished:
+            self._rows[env][-1] = replace(self._rows[env][-1], bootstrap=next_values[env])
+        for env, rows in enumerate(self._rows):
+            for row in rows:
+                if row.penalized:
+                    self.normalizer.skip(env)
+                else:
+                    self.normalizer.observe(env, row.reward, row.ended)
+        self._finished = True
+
+    def clear(self) -> None:
+        """Forget every row and every mark on it; the running spread of returns stays."""
+        self._rows = [[] for _ in range(self.num_envs)]
+        self._state = None
+        self._finished = False
+
+    @property
+    def rewards(self) -> Tensor:
+        """The rewards that teach [T, N], float64: divided by the spread of returns, penalties as they are."""
+        scale = self.normalizer.scale
+        return self._numbers([[row.reward if row.penalized else row.reward / scale for row in rows] for rows in self._rows])
+
+    @property
+    def values(self) -> Tensor:
+        """What was expected when the rows were decided [T, N], float64; 0 where the controller does not learn."""
+        return self._numbers([[0.0 if row.record is None else row.record.value for row in rows] for rows in self._rows])
+
+    @property
+    def advantages(self) -> Tensor:
+        """Advantages [T, N], float64; computed from the rows as they are, after every penalty is in."""
+        assert self._finished, "the rollout is not finished"
+        length = max(map(len, self._rows))
+        # The end of the rollout cuts a segment as a time limit does.
+        cut = [[row.truncated or (row is rows[-1] and not row.terminated) for row in rows] for rows in self._rows]
+        return gae(
+            rewards=self.rewards,
+            values=self.values,
+            terminated=flags([[row.terminated for row in rows] for rows in self._rows], length),
+            cut=flags(cut, length),
+            bootstraps=self._numbers([[row.bootstrap for row in rows] for rows in self._rows]),
+            gamma=self._config.gamma,
+            gae_lambda=self._config.gae_lambda,
+        )
+
+    def stacked(self) -> Stacked:
+        """The decisions as tensors to unroll; only for controllers that learn."""
+        assert self._state is not None, "the rollout began without a recurrent state"
+        return stack(self._rows, self._state)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors of a rollout, however far it is."""
+        tensors = {name: tensor for env, rows in enumerate(self._rows) for name, tensor in row_tensors(env, rows).items()}
+        if self._state is not None:
+            tensors |= {"state.hidden": self._state[0].clone(), "state.cell": self._state[1].clone()}
+        return tensors
+
+    def facts(self) -> dict[str, JSON]:
+        """The rest of the state."""
+        rows: list[JSON] = [[row_facts(row) for row in rows] for rows in self._rows]
+        return {"rows": rows, "finished": self._finished, "normalizer": self.normalizer.facts()}
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, JSON]) -> None:
+        """Put back what `tensors` and `facts` gave."""
+        columns = cast("list[list[Mapping[str, JSON]]]", facts["rows"])
+        assert len(columns) == self.num_envs, len(columns)
+        self._rows = [saved_rows(env, column, tensors) for env, column in enumerate(columns)]
+        self._state = (tensors["state.hidden"].clone(), tensors["state.cell"].clone()) if "state.hidden" in tensors else None
+        self._finished = cast("bool", facts["finished"])
+        self.normalizer.restore(cast("Mapping[str, JSON]", facts["normalizer"]))
+
+    def _numbers(self, columns: list[list[float]]) -> Tensor:
+        return numbers(columns, max(map(len, self._rows)))

@@ -1,0 +1,121 @@
+"""The whole configuration of a run, and the door through which it comes from a file.
+
+A run is its config, its seed and its commit. The config is stored with the run as JSON; reading it back refuses what
+it does not know.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from tolaria.env.config import RewardConfig, TrainingConfig
+from tolaria.errors import ConfigError
+from tolaria.governor.config import GovernorConfig
+from tolaria.lifecycle.action import Action
+from tolaria.lifecycle.gates import GateConfig
+from tolaria.policy.heuristic import HeuristicConfig
+from tolaria.ppo.config import PpoConfig
+from tolaria.tasks import TASKS
+
+POLICIES = ("heuristic", "ppo", "random", "scripted")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One scripted decision: in this step of the run, for one environment or, with None, for all."""
+
+    step: int
+    env: int | None
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """A run. `steps` are decision steps of every environment; an episode is `episode_steps` long, None for the whole run.
+
+    `rollout_steps` rows of every environment make one update of a controller that learns. `threads` is recorded because
+    the number of intra-op threads changes the bits of a CPU run.
+    """
+
+    task: str = "digits"
+    policy: str = "heuristic"
+    envs: int = 4
+    steps: int = 60
+    seed: int = 0
+    device: str = "cpu"
+    episode_steps: int | None = None
+    rollout_steps: int = 20
+    threads: int = 1
+    checkpoint_every: int = 20
+    script: tuple[Move, ...] = ()
+    training: TrainingConfig = TrainingConfig()
+    gates: GateConfig = GateConfig()
+    reward: RewardConfig = RewardConfig()
+    heuristic: HeuristicConfig = HeuristicConfig()
+    governor: GovernorConfig = GovernorConfig()
+    ppo: PpoConfig = PpoConfig()
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ConfigError("task", self.task, f"one of {', '.join(TASKS)}")
+        if self.policy not in POLICIES:
+            raise ConfigError("policy", self.policy, f"one of {', '.join(POLICIES)}")
+        for name in ("envs", "steps", "rollout_steps", "threads", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(name, getattr(self, name), "1 or more")
+        if self.episode_steps is not None and self.episode_steps < 1:
+            raise ConfigError("episode_steps", self.episode_steps, "1 or more, or nothing for the whole run")
+        if self.seed < 0:
+            raise ConfigError("seed", self.seed, "0 or more")
+        if self.script and self.policy != "scripted":
+            raise ConfigError("script", f"{len(self.script)} moves", "policy: scripted")
+
+    @property
+    def episode_length(self) -> int:
+        """Steps until the time limit."""
+        return self.steps if self.episode_steps is None else self.episode_steps
+
+
+_ADAPTER = TypeAdapter(TrainConfig)
+
+
+def dump(config: TrainConfig) -> str:
+    """The config as one line of JSON, keys in order."""
+    return json.dumps(asdict(config), sort_keys=True)
+
+
+def save(config: TrainConfig, path: Path) -> None:
+    """Write the config to a file."""
+    path.write_text(json.dumps(asdict(config), sort_keys=True, indent=2) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> TrainConfig:
+    """The config in a file; raises `ConfigError` naming what is wrong."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(str(path), "no such file", "the config.json of a run") from None
+    except json.JSONDecodeError as error:
+        raise ConfigError(str(path), f"line {error.lineno}: {error.msg}", "JSON") from None
+    unknown = _unknown(values, asdict(TrainConfig())) if isinstance(values, dict) else []
+    if unknown:
+        raise ConfigError(str(path), f"unknown key {unknown[0]!r}", "only keys of a run's configuration")
+    try:
+        return _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {place}", first.get("input"), first["msg"]) from None
+
+
+def _unknown(values: dict[str, object], known: dict[str, object], prefix: str = "") -> list[str]:
+    found = []
+    for key, value in values.items():
+        inner = known.get(key)
+        if key not in known:
+            found.append(prefix + key)
+        elif isinstance(value, dict) and isinstance(inner, dict):
+            found += _unknown(value, inner, f"{prefix}{key}.")
+    return found

@@ -1,0 +1,114 @@
+"""The main road: what one step is, and what follows a full rollout.
+
+Whoever has read `take_step` knows the system. Judging comes after acting inside the same step, so the row that gets the
+death penalty always exists; a collapse in the very first step is no special case.
+"""
+
+from tolaria.env.growth_env import GrowthEnv, Outcome
+from tolaria.governor.governor import Response
+from tolaria.policy.policy import Choice
+from tolaria.ppo.row import Row
+from tolaria.seams import ROLLOUT_READY, STEP_FINISHED, VERDICT_READY
+from tolaria.telemetry.event import Point
+from tolaria.telemetry.governor_events import PenaltyDelivered
+from tolaria.telemetry.run_events import EpisodeFinished, PolicyRestored, RolloutFinished, UpdateFinished
+from tolaria.train.run import Run, Tally
+
+
+def take_step(run: Run) -> None:
+    """Observe, act, train, judge, enforce, remember: one decision step of every environment."""
+    # Observe: views hold nothing that is not finite, so one lost host cannot reach the policy.
+    views = run.envs.views()
+
+    # Act: one decision for each environment.
+    choices = run.policy.act(views)
+
+    # Train: every environment executes its decision, trains its batches and takes its vitals.
+    outcomes = run.envs.advance(views, [choice.action for choice in choices], run.step)
+
+    for view, choice in zip(views, choices, strict=True):
+        env, outcome, governor = run.envs.envs[view.env], outcomes[view.env], run.governors[view.env]
+        at = Point(run.step, view.env)
+
+        # Judge: reads only.
+        verdict = run.taps.pass_through(VERDICT_READY, at, governor.judge(outcome.vitals))
+
+        # Enforce: a snapshot when healthy and due, a rollback when collapsed; a penalty may be owed.
+        life = governor.life
+        response = governor.enforce(verdict, outcome.vitals, env.training, at, outcome.fossilized)
+
+        # Remember: the row of this very step, with the penalty in the place of its reward.
+        remember(run, env, choice, outcome, response, life)
+        run.taps.pass_through(STEP_FINISHED, at, env.training)
+    run.step += 1
+
+
+def remember(run: Run, env: GrowthEnv, choice: Choice, outcome: Outcome, response: Response, life: int) -> None:
+    """Store the row of an executed step, and begin a new life where this one ended."""
+    at = Point(run.step, env.env)
+    tally = run.tallies[env.env]
+    if response.penalty is not None:
+        run.buffer.remember(env.env, Row.death(run.step, life, choice.record, response.penalty, tally.fresh))
+        run.history.emit(PenaltyDelivered(at, response.penalty, len(run.buffer.rows(env.env)) - 1))
+        tally.count(response.penalty, died=True)
+        env.forget_action()
+    elif outcome.reward is not None:
+        bootstrap = run.policy.values([env.view()])[0] if outcome.truncated else 0.0
+        row = Row(run.step, life, choice.record, outcome.reward, truncated=outcome.truncated, bootstrap=bootstrap, fresh=tally.fresh)
+        run.buffer.remember(env.env, row)
+        tally.count(outcome.reward, died=False)
+    ended = response.penalty is not None or outcome.truncated
+    tally.fresh = ended or (tally.fresh and outcome.reward is None)
+    if response.retired:
+        run.envs.retired.add(env.env)
+    elif outcome.truncated:
+        begin_episode(run, env, at)
+    if ended:
+        run.policy.begin_life(env.env)
+
+
+def begin_episode(run: Run, env: GrowthEnv, at: Point) -> None:
+    """The time limit: tell how the host did, and go on with a new one, which has a snapshot before its first step."""
+    run.history.emit(episode_finished(run, env, at))
+    run.tallies[env.env] = Tally(fresh=True)
+    if run.step + 1 >= run.config.steps:
+        return
+    env.begin_episode()
+    run.governors[env.env].end_life()
+    run.governors[env.env].begin(env.training, at)
+
+
+def episode_finished(run: Run, env: GrowthEnv, at: Point) -> EpisodeFinished:
+    """How a host did, on the validation and the test split."""
+    tally = run.tallies[env.env]
+    training = env.training
+    return EpisodeFinished(
+        at,
+        env.episode,
+        env.episode_step,
+        tally.total_reward,
+        tally.rollbacks,
+        training.validate("validation")[1],
+        training.validate("test")[1],
+        training.host.host_parameters() + training.host.seed_parameters(),
+    )
+
+
+def finish_rollout(run: Run) -> None:
+    """The horizon: value what was cut off, learn, and begin the next rollout."""
+    at = Point(run.step - 1)
+    views = run.envs.views()
+    run.buffer.finish({view.env: value for view, value in zip(views, run.policy.values(views), strict=True)})
+    run.taps.pass_through(ROLLOUT_READY, at, run.buffer)
+    run.history.emit(RolloutFinished(at, run.buffer.num_rows, run.buffer.num_penalized))
+    if run.learner is not None:
+        report = run.learner.learn(run.buffer)
+        run.history.emit(
+            UpdateFinished(at, report.policy_loss, report.value_loss, report.entropy, report.kl, report.epochs, report.skipped)
+        )
+        if report.restored:
+            run.history.emit(PolicyRestored(at, report.restored))
+    run.buffer.clear()
+    run.buffer.begin(run.policy.recurrent_state())
+    for tally in run.tallies:
+        tally.fresh = True

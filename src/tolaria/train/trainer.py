@@ -1,0 +1,125 @@
+"""Driving a run from its first step to its last: checkpoints when due, a clean stop on request, an honest end."""
+
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from tolaria.seams import NO_TAPS, Taps
+from tolaria.telemetry.event import Point
+from tolaria.telemetry.history import History
+from tolaria.telemetry.run_events import RunAborted, RunFinished, RunStarted
+from tolaria.telemetry.sinks import Sink
+from tolaria.train import checkpoint
+from tolaria.train.config import TrainConfig, dump, load, save
+from tolaria.train.rollout import episode_finished, finish_rollout, take_step
+from tolaria.train.run import Run, choose_device
+
+# What decides about the bits of a run beside its config and commit.
+RECORDED_PACKAGES = ("torch", "numpy", "scikit-learn", "tolaria")
+
+
+class Trainer:
+    """One run in its folder: `config.json`, `events.jsonl`, `checkpoints/`. Without a folder nothing is stored."""
+
+    def __init__(self, run: Run, folder: Path | None) -> None:
+        self.run = run
+        self.folder = folder
+
+    @classmethod
+    def start(cls, config: TrainConfig, folder: Path | None, sinks: tuple[Sink, ...] = (), taps: Taps = NO_TAPS) -> "Trainer":
+        """A new run; raises `ConfigError` where the folder holds one already or the device is not there."""
+        device = choose_device(config.device)
+        torch.set_num_threads(config.threads)
+        history = History(sinks) if folder is None else History.open(folder / "events.jsonl", sinks)
+        run = Run(config, device, history, taps)
+        if folder is not None:
+            save(config, folder / "config.json")
+        history.emit(
+            RunStarted(
+                Point(0),
+                config.seed,
+                dump(config),
+                commit(),
+                versions(),
+                tuple(run.envs.envs[0].training.host.slots),
+                run.envs.envs[0].task.chance_loss,
+            )
+        )
+        run.begin()
+        return cls(run, folder)
+
+    @classmethod
+    def resume(cls, folder: Path, sinks: tuple[Sink, ...] = ()) -> tuple["Trainer", list[str]]:
+        """Continue a run from its newest whole checkpoint; also returns what the user should know about that."""
+        config = load(folder / "config.json")
+        device = choose_device(config.device)
+        torch.set_num_threads(config.threads)
+        tensors, facts, remarks = checkpoint.read_newest(folder / "checkpoints")
+        history = History.resume(folder / "events.jsonl", facts["next_seq"], sinks)
+        run = Run(config, device, history, NO_TAPS)
+        run.restore({name: tensor.to(device) if name.startswith(("env/", "governor/")) else tensor for name, tensor in tensors.items()}, facts)
+        return cls(run, folder), remarks + ([history.remark] if history.remark else [])
+
+    def train(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
+        """Train until the last step or until asked to stop, which takes effect between two steps. True when finished."""
+        run = self.run
+        try:
+            while not run.finished:
+                if should_stop():
+                    self.save()
+                    return False
+                take_step(run)
+                rolled = run.step % run.config.rollout_steps == 0
+                if rolled or run.finished:
+                    finish_rollout(run)
+                if run.step % run.config.checkpoint_every == 0 and not run.finished:
+                    self.save()
+        except Exception as error:
+            run.history.emit(RunAborted(Point(run.step), type(error).__name__, str(error)))
+            raise
+        self._finish()
+        return True
+
+    def save(self) -> Path | None:
+        """Store a checkpoint of the run as it is between two steps."""
+        if self.folder is None:
+            return None
+        self.run.history.sync()
+        tensors, facts = self.run.capsule()
+        return checkpoint.write(self.folder / "checkpoints", self.run.step, tensors, facts)
+
+    def close(self) -> list[str]:
+        """Close the history; returns what its sinks missed."""
+        self.run.history.close()
+        return self.run.history.complaints
+
+    def _finish(self) -> None:
+        run = self.run
+        at = Point(run.step)
+        for env in run.envs.active:
+            # An episode that the last step did not end is told of all the same.
+            if 0 < env.episode_step < run.config.episode_length:
+                run.history.emit(episode_finished(run, env, Point(run.step - 1, env.env)))
+        accuracies = tuple(None if env.env in run.envs.retired else env.training.validate("test")[1] for env in run.envs.envs)
+        if self.folder is not None:
+            self.save()
+        run.history.emit(RunFinished(at, accuracies))
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    """Python and the packages that decide about the bits of a run."""
+    return (("python", platform.python_version()), *((name, importlib.metadata.version(name)) for name in RECORDED_PACKAGES))
+
+
+def commit() -> str:
+    """The commit of the source, with a plus for uncommitted changes; "unknown" outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(["git", "describe", "--always", "--dirty=+", "--abbrev=12"], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
