@@ -58,7 +58,7 @@ OUTSIDE_WORD = re.compile(
     )
 )
 TEXT_SUFFIXES = {"", ".cff", ".html", ".ini", ".j2", ".json", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}
-NOT_OURS = {".git", ".venv", ".nox", "runs", "build", "dist", "local", "__pycache__"}
+NOT_OURS = {".git", ".hypothesis", ".venv", ".nox", "runs", "build", "dist", "local", "__pycache__"}
 
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 

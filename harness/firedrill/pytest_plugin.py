@@ -55,12 +55,12 @@ class ScenarioFile(pytest.File):
 
         scenarios, problems = load_all([self.path])
         if problems:
-            raise ScenarioRefused("\n\n".join(str(problem) for problem in problems))
+            raise ScenarioRefused("\n\n".join(problem.render() for problem in problems))
         for scenario in scenarios:
             for cell in cells(scenario):
                 yield CellItem.from_parent(self, name=cell.id, cell=cell)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> "str | TerminalRepr":
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: "TracebackStyle | None" = None) -> "str | TerminalRepr":
         return str(excinfo.value) if isinstance(excinfo.value, ScenarioRefused) else super().repr_failure(excinfo)
 
 
@@ -70,7 +70,7 @@ class CellItem(pytest.Item):
     def __init__(self, *, cell: "Cell", **arguments: Any) -> None:
         super().__init__(**arguments)
         self.cell = cell
-        self.extra_keyword_matches.update(cell.tags)
+        self.extra_keyword_matches.update(cell.scenario.tags)
 
     def runtest(self) -> None:
         from firedrill.report.wording import Outcome, known_gap, outcome
@@ -96,11 +96,13 @@ class CellItem(pytest.Item):
 
 def failure_text(result: "CellResult") -> str:
     """What went wrong with a cell, in a few lines that end with the command to see it again."""
-    from firedrill.report.wording import expected, failures, known_gap, reproduce, word
+    from firedrill.report.wording import blamed, contrast, known_gap, reproduce
 
-    lines = [f"verdict:   {word(result.verdict)}", f"expected:  {expected(result)}", f"reason:    {result.reason}"]
+    lines = [contrast(result), f"reason:   {result.reason}"]
     if result.known_gap:
-        lines.append(f"known gap: {known_gap(result)}")
-    lines += [f"failed:    {': '.join(part for part in (f.oracle, f.place, f.detail) if part)}" for f in failures(result)]
-    lines += [f"because:   {result.because}", f"again:     {reproduce(result)}"]
+        lines.append(f"gap:      {known_gap(result)}")
+    for finding in blamed(result):
+        parts = (finding.oracle, finding.place, finding.detail)
+        lines.append(f"{finding.answer + ':':<9} {': '.join(part for part in parts if part)}")
+    lines += [f"because:  {result.because}", f"again:    {reproduce(result)}"]
     return "\n".join(lines)

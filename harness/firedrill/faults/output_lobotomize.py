@@ -36,7 +36,9 @@ class OutputLobotomize(Fault):
         before = tensors_digest([weight, bias])
         self._rewrite(weight, bias)
         elements = weight.numel() + bias.numel()
-        scene.witness(Strike(f"{name}.weight, {name}.bias", elements, before, tensors_digest([weight, bias]), str(weight.flatten()[0].item())))
+        scene.witness(
+            Strike(f"{name}.weight, {name}.bias", elements, before, tensors_digest([weight, bias]), str(weight.flatten()[0].item()))
+        )
         return value
 
     def _rewrite(self, weight: torch.Tensor, bias: torch.Tensor) -> None:

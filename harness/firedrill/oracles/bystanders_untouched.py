@@ -22,7 +22,7 @@ class BystandersUntouched(Oracle):
             return self.unknown("no digests to compare")
         faulted = {row: parts for row, parts in faulted.items() if row[0] in bystanders}
         control = {row: parts for row, parts in control.items() if row[0] in bystanders}
-        for env, step in sorted({*faulted, *control}, key=lambda row: (row[1], row[0] or 0)):
+        for env, step in sorted({*faulted, *control}, key=lambda row: row[1]):
             one, other = faulted.get((env, step)), control.get((env, step))
             if one is None or other is None:
                 missing = "faulted" if one is None else "control"

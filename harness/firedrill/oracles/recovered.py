@@ -37,7 +37,7 @@ class Recovered(Oracle):
 
     def _after(self, rollback: RolledBack, evidence: Evidence) -> Finding | None:
         env, step = rollback.at.env, rollback.at.step
-        last = max((s for e, s in last_steps(evidence.faulted).items() if env in {None, e}), default=-1)
+        last = max(last_steps(evidence.faulted).values(), default=-1)
         due = min(step + self.within, last)
         if due <= step:
             return self.unknown(f"{place(env, step)}: no step follows the rollback")

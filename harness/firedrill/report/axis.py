@@ -68,11 +68,9 @@ def _round_steps(low: float, high: float) -> Iterator[float]:
     unit = 10.0 ** math.floor(math.log10(raw))
     step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= raw * 0.999)
     first = math.ceil(low / step)
-    # Multiplied, not summed, so that 0.3 stays 0.3 and not 0.30000000000000004 of drift.
-    yield from takewhile(
-        lambda tick: tick <= high,
-        (round(step * (first + count), 12) if step > 1e-9 else step * (first + count) for count in range(2 * TICKS_MAX)),
-    )
+    # Multiplied and rounded, not summed, so that 0.3 is 0.3 and not 0.30000000000000004.
+    ticks = (float(f"{step * (first + count):.12g}") for count in range(2 * TICKS_MAX))
+    yield from takewhile(lambda tick: tick <= high, ticks)
 
 
 def _decades(low: float, high: float) -> Iterator[float]:

@@ -8,34 +8,45 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from firedrill.report.wording import SYMBOLS, TONE_SYMBOLS, TONES, Outcome, Tone, by_area, cells, counted, expected, failures, outcome, word
+from firedrill.report.wording import (
+    SYMBOLS,
+    Outcome,
+    blamed,
+    by_area,
+    cells,
+    counted,
+    expected,
+    named,
+    outcome,
+    word,
+)
 from firedrill.runner.result import CellResult
-from firedrill.runner.verdict import Verdict
 
-TONE_STYLES = {Tone.GOOD: "green", Tone.DOUBTFUL: "yellow", Tone.BAD: "bold red", Tone.SILENT: "dim"}
+ENDING_WIDTH = max(len(end) for end in Outcome)
 OUTCOME_STYLES = {Outcome.EXPECTED: "green", Outcome.UNEXPECTED: "bold red", Outcome.KNOWN_GAP: "yellow", Outcome.NOT_RUN: "dim"}
 
 
 def matrix(results: Sequence[CellResult]) -> Table:
-    """One row a cell, grouped by area. Text of scenarios is shown as it is, never read as markup."""
-    table = Table(title="Cells", title_justify="left", header_style="bold", expand=False)
-    table.add_column("outcome", no_wrap=True)
-    table.add_column("scenario", overflow="fold")
+    """One row a cell, grouped by area, legible in 80 columns. Text of scenarios is shown as it is, never read as markup."""
+    legend = Text("   ".join(f"{symbol} {end}" for end, symbol in SYMBOLS.items()))
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, caption=legend, caption_justify="left")
+    table.add_column("scenario", overflow="fold", min_width=18)
     table.add_column("device", no_wrap=True)
     table.add_column("seed", justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    table.add_column("verdict", overflow="fold", min_width=12)
     table.add_column("expected", overflow="fold")
-    table.add_column("findings failed", overflow="fold")
-    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("findings against it", overflow="fold")
+    table.add_column("s", justify="right", no_wrap=True, min_width=5)
     for name, group in by_area(results):
         table.add_section()
-        table.add_row(Text(""), Text(name, style="bold"))
+        table.add_row(Text(name, style="bold"))
         for result in group:
             table.add_row(*_row(result))
     return table
@@ -91,7 +102,7 @@ class Progress:
     def _line(self, result: CellResult) -> Text:
         end = outcome(result)
         text = Text(f"[{self._tally.total():>{len(str(self._total))}}/{self._total}] ")
-        text.append(f"{SYMBOLS[end]} {end}", style=OUTCOME_STYLES[end])
+        text.append(f"{SYMBOLS[end]} {end:<{ENDING_WIDTH}}", style=OUTCOME_STYLES[end])
         text.append(f"  {result.id}  {word(result.verdict)}  {result.seconds:.1f} s")
         return text
 
@@ -102,17 +113,11 @@ class Progress:
 def _row(result: CellResult) -> tuple[Text, ...]:
     end = outcome(result)
     return (
-        Text(f"{SYMBOLS[end]} {end}", style=OUTCOME_STYLES[end]),
         Text(result.scenario),
         Text(result.device),
         Text(str(result.seed)),
-        _verdict(result.verdict),
+        Text(f"{SYMBOLS[end]} {word(result.verdict)}", style=OUTCOME_STYLES[end]),
         Text(expected(result)),
-        Text(", ".join(finding.oracle for finding in failures(result))),
+        Text(", ".join(named(finding) for finding in blamed(result))),
         Text(f"{result.seconds:.1f}"),
     )
-
-
-def _verdict(verdict: Verdict) -> Text:
-    tone = TONES[verdict]
-    return Text(f"{TONE_SYMBOLS[tone]} {word(verdict)}", style=TONE_STYLES[tone])

@@ -16,12 +16,14 @@ from firedrill.report.wording import (
     TONE_SYMBOLS,
     TONES,
     Outcome,
+    blamed,
     by_area,
+    contrast,
     counted,
     expected,
-    failures,
     headline,
     known_gap,
+    named,
     outcome,
     reproduce,
     word,
@@ -42,7 +44,8 @@ class CellView:
     outcome: Outcome
     expected: str
     known_gap: str
-    failed: tuple[str, ...]
+    against: tuple[str, ...]
+    contrast: str
     findings: tuple[Finding, ...]
     versions: tuple[tuple[str, str], ...]
     marks: tuple[Mark, ...]
@@ -62,8 +65,8 @@ def render(results: Sequence[CellResult], meta: Mapping[str, str]) -> str:
     # Whatever comes from a scenario or a run is text, also where it looks like markup.
     environment = Environment(autoescape=True, undefined=StrictUndefined, loader=PackageLoader("firedrill.report"), trim_blocks=True)
     environment.globals.update(word=word, symbols=SYMBOLS, tones=TONES, tone_symbols=TONE_SYMBOLS, meanings=MEANINGS)
-    anchors = _anchors(results)
-    areas = [(name, [_view(result, anchors[id(result)]) for result in group]) for name, group in by_area(results)]
+    anchors: Counter[str] = Counter()
+    areas = [(name, [_view(result, _anchor(result, anchors)) for result in group]) for name, group in by_area(results)]
     tally = counted(results)
     verdicts = Counter(result.verdict for result in results)
     return environment.get_template("page.html.j2").render(
@@ -81,15 +84,16 @@ def render(results: Sequence[CellResult], meta: Mapping[str, str]) -> str:
 
 def _view(result: CellResult, anchor: str) -> CellView:
     findings = tuple(sorted(result.findings, key=lambda finding: WORST_FIRST[finding.answer]))
-    failed = tuple(finding.oracle for finding in failures(result))
-    searched = (result.id, result.because, result.reason, word(result.verdict), outcome(result), *result.tags, *failed)
+    against = tuple(named(finding) for finding in blamed(result))
+    searched = (result.id, result.because, result.reason, word(result.verdict), outcome(result), *result.tags, *against)
     return CellView(
         result=result,
         anchor=anchor,
         outcome=outcome(result),
         expected=expected(result),
         known_gap=known_gap(result),
-        failed=failed,
+        against=against,
+        contrast=contrast(result),
         findings=findings,
         versions=tuple(result.versions),
         marks=tuple(sorted(result.timeline.marks, key=lambda mark: mark.step)),
@@ -99,15 +103,11 @@ def _view(result: CellResult, anchor: str) -> CellView:
     )
 
 
-def _anchors(results: Sequence[CellResult]) -> dict[int, str]:
-    """An anchor for each result, by identity: made of the cell's id, so that links survive the next run, and unique."""
-    seen: Counter[str] = Counter()
-    anchors = {}
-    for result in results:
-        slug = "cell-" + re.sub(r"[^A-Za-z0-9_.]+", "-", result.id).strip("-")
-        seen[slug] += 1
-        anchors[id(result)] = slug if seen[slug] == 1 else f"{slug}--{seen[slug]}"
-    return anchors
+def _anchor(result: CellResult, seen: Counter[str]) -> str:
+    """An anchor made of the cell's id, so that links survive the next run; numbered where it was `seen` before."""
+    slug = "cell-" + re.sub(r"[^A-Za-z0-9_.]+", "-", result.id).strip("-")
+    seen[slug] += 1
+    return slug if seen[slug] == 1 else f"{slug}--{seen[slug]}"
 
 
 def _filters(results: Sequence[CellResult]) -> list[tuple[str, list[str]]]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from firedrill.report import svg as shapes
 from firedrill.report.axis import Axis
 from firedrill.runner.timeline import Mark
 
@@ -62,37 +63,38 @@ def stage_lanes(marks: Sequence[Mark], struck: tuple[int, ...]) -> list[StageLan
 
 
 def draw_events(svg: ET.Element, across: Axis, marks: Sequence[Mark], struck: tuple[int, ...], top: float) -> None:
-    """One lane for each kind; what happened to bystanders is faint, but a false alarm there keeps its shape."""
+    """One lane for each kind. Snapshots of bystanders are faint; whatever else happens to a bystander is news and names it."""
     for row, kind in enumerate(lane_kinds(marks)):
         middle = top + LANE_HEIGHT * (row + 0.5)
-        _lane_name(svg, across, kind.replace("_", " "), middle)
+        _draw_lane(svg, across, kind.replace("_", " "), middle)
         own = sorted((mark for mark in marks if mark.kind == kind), key=lambda mark: (mark.env in struck, mark.step))
         for mark in own:
-            _draw_mark(svg, across, mark, "faint" if struck and mark.env not in struck else "strong", middle)
+            faint = kind == "snapshot" and struck and mark.env not in struck
+            _draw_mark(svg, across, mark, "faint" if faint else "strong", middle)
         if kind != "snapshot":
-            _draw_labels(svg, across, sorted(own, key=lambda mark: mark.step), middle)
+            notes = [(mark, _note(mark, struck)) for mark in sorted(own, key=lambda mark: mark.step)]
+            _draw_notes(svg, across, notes, middle)
 
 
 def draw_stages(svg: ET.Element, across: Axis, lanes: Sequence[StageLane], top: float) -> None:
     """One lane for each slot, a bar for each stage, with the stage's name where it has room and its first letter where not."""
     for row, lane in enumerate(lanes):
         y = top + LANE_HEIGHT * row
-        _lane_name(svg, across, f"env {lane.env} {lane.slot}", y + LANE_HEIGHT / 2)
+        _draw_lane(svg, across, f"env {lane.env} {lane.slot}", y + LANE_HEIGHT / 2)
         for bar in lane.bars:
             left = across.place(bar.start - 0.5)
-            right = across.end if bar.end is None else across.place(bar.end - 0.5)
-            group = ET.SubElement(svg, "g", {"class": f"stage stage-{bar.stage}" if bar.stage.isalpha() else "stage"})
-            ET.SubElement(group, "title").text = f"{lane.slot} {bar.stage} from step {bar.start}"
-            box = {"x": f"{left:.1f}", "y": f"{y + 3:.1f}", "width": f"{max(right - left - 1, 1):.1f}", "height": str(LANE_HEIGHT - 6)}
-            ET.SubElement(group, "rect", box)
-            words = bar.stage if right - left > len(bar.stage) * LETTER_WIDTH + 8 else bar.stage[:1].upper()
-            if right - left > LETTER_WIDTH + 4:
-                ET.SubElement(group, "text", {"x": f"{left + 4:.1f}", "y": f"{y + LANE_HEIGHT / 2 + 4:.1f}"}).text = words
+            width = (across.end if bar.end is None else across.place(bar.end - 0.5)) - left
+            style = f"stage stage-{bar.stage}" if bar.stage.isalpha() else "stage"
+            group = shapes.titled(svg, style, f"{lane.slot} {bar.stage} from step {bar.start}")
+            shapes.box(group, "bar", (left, y + 3), max(width - 1, 1), LANE_HEIGHT - 6)
+            words = bar.stage if width > len(bar.stage) * LETTER_WIDTH + 8 else bar.stage[:1].upper()
+            if width > LETTER_WIDTH + 4:
+                shapes.text(group, "name", left + 4, y + LANE_HEIGHT / 2 + 4, words)
 
 
 def restored_step(mark: Mark) -> int | None:
-    """The step that a rollback went back to, as its label says it."""
-    found = re.search(r"\bstep (-?\d+)", mark.label)
+    """The step that a rollback went back to, as its label says it; None for every other mark."""
+    found = re.search(r"\bstep (-?\d+)", mark.label) if mark.kind == "rolled_back" else None
     return int(found[1]) if found else None
 
 
@@ -102,41 +104,35 @@ def _bars(moves: Sequence[tuple[int, str]]) -> tuple[Bar, ...]:
     return tuple(Bar(start, end, stage) for (start, stage), end in zip(moves, ends, strict=True) if end != start)
 
 
-def _lane_name(svg: ET.Element, across: Axis, name: str, middle: float) -> None:
-    ET.SubElement(
-        svg, "line", {"class": "grid", "x1": f"{across.start:.1f}", "x2": f"{across.end:.1f}", "y1": f"{middle:.1f}", "y2": f"{middle:.1f}"}
-    )
-    ET.SubElement(svg, "text", {"class": "tick end", "x": f"{across.start - 8:.1f}", "y": f"{middle + 4:.1f}"}).text = name
+def _draw_lane(svg: ET.Element, across: Axis, name: str, middle: float) -> None:
+    shapes.line(svg, "grid", (across.start, middle), (across.end, middle))
+    shapes.text(svg, "tick end", across.start - 8, middle + 4, name)
 
 
 def _draw_mark(svg: ET.Element, across: Axis, mark: Mark, weight: str, middle: float) -> None:
     x = across.place(mark.step)
-    group = ET.SubElement(svg, "g", {"class": f"mark {mark.kind} {weight}" if mark.kind in SHAPES else f"mark {weight}"})
     where = "" if mark.env is None else f", env {mark.env}"
-    ET.SubElement(group, "title").text = f"step {mark.step}{where}: {mark.label or mark.kind.replace('_', ' ')}"
-    target = restored_step(mark) if mark.kind == "rolled_back" else None
+    style = f"mark {mark.kind} {weight}" if mark.kind in SHAPES else f"mark {weight}"
+    group = shapes.titled(svg, style, f"step {mark.step}{where}: {mark.label or mark.kind.replace('_', ' ')}")
+    target = restored_step(mark)
     if target is not None and target < mark.step:
         tip = max(across.place(target), across.start)
-        ET.SubElement(
-            group,
-            "path",
-            {"d": f"M{x:.1f} {middle:.1f}H{tip:.1f}M{tip + 6:.1f} {middle - 4:.1f}L{tip:.1f} {middle:.1f}L{tip + 6:.1f} {middle + 4:.1f}"},
-        )
-    ET.SubElement(group, "path", {"class": "shape", "transform": f"translate({x:.1f} {middle:.1f})", "d": SHAPES.get(mark.kind, "M-3 0H3")})
+        shapes.path(group, "shaft", f"M0 0H{shapes.px(x - tip)}M6-4 0 0 6 4", at=(tip, middle))
+    shapes.path(group, "shape", SHAPES.get(mark.kind, "M-3 0H3"), at=(x, middle))
 
 
-def _draw_labels(svg: ET.Element, across: Axis, marks: Sequence[Mark], middle: float) -> None:
-    """Each label on the side of its mark that has more room, cut to fit; the title and the table have it whole."""
-    taken = [across.start, *(across.place(mark.step) for mark in marks), across.end + 60]
-    for i, mark in enumerate(marks, start=1):
-        target = restored_step(mark) if mark.kind == "rolled_back" else None
-        left = taken[i] - taken[i - 1] if target is None else 0.0
-        right = taken[i + 1] - taken[i]
-        # A label to the left of one mark and to the right of the one before would share their room.
-        to_right = right >= left or i > 1
-        room = int((right if to_right else left) - 22) // LETTER_WIDTH
-        words = mark.label if len(mark.label) <= room else mark.label[: max(int(room) - 1, 0)] + "…"
-        if mark.label and room >= LETTERS_MIN:
-            x = taken[i] + (10 if to_right else -10)
-            style = "note" if to_right else "note end"
-            ET.SubElement(svg, "text", {"class": style, "x": f"{x:.1f}", "y": f"{middle + 4:.1f}"}).text = words
+def _note(mark: Mark, struck: tuple[int, ...]) -> str:
+    return mark.label if mark.env is None or struck == (mark.env,) else f"env {mark.env}: {mark.label}"
+
+
+def _draw_notes(svg: ET.Element, across: Axis, notes: Sequence[tuple[Mark, str]], middle: float) -> None:
+    """Each note right of its mark, the first one left of it where there is more room, cut to fit; the title has it whole."""
+    places = [across.start, *(across.place(mark.step) for mark, _ in notes), across.end + 60]
+    for i, (mark, note) in enumerate(notes, start=1):
+        before, here, after = places[i - 1 : i + 2]
+        # Left of a later mark lies the note of the one before, and left of a rollback its arrow.
+        leftwards = i == 1 and restored_step(mark) is None and here - before > after - here
+        room = int(((here - before if leftwards else after - here) - 22) / LETTER_WIDTH)
+        if room >= min(LETTERS_MIN, len(note)) > 0:
+            words = note if len(note) <= room else f"{note[: room - 1]}…"
+            shapes.text(svg, "note end" if leftwards else "note", here + (-10 if leftwards else 10), middle + 4, words)

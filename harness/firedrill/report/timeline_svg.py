@@ -4,10 +4,11 @@ Colours and line styles are classes, which `templates/timeline.css` fills in for
 element tree, so that every text from outside is escaped. Struck environments are drawn strong, bystanders faint and dashed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from xml.etree import ElementTree as ET
 
+from firedrill.report import svg as shapes
 from firedrill.report.axis import Axis, short, step_axis, value_axis, whole_ticks
 from firedrill.report.timeline_lanes import LANE_HEIGHT, draw_events, draw_stages, lane_kinds, stage_lanes
 from firedrill.runner.timeline import Mark, Timeline
@@ -41,8 +42,8 @@ def draw(timeline: Timeline, name: str, anchor: str) -> str:
     ET.SubElement(svg, "title", {"id": f"{anchor}-t"}).text = f"Timeline of {name}"
     ET.SubElement(svg, "desc", {"id": f"{anchor}-d"}).text = describe(timeline)
     _draw_harm(svg, across, timeline.marks, bottom)
-    _draw_axes(svg, across, upward)
     _draw_guides(svg, across, timeline.marks, bottom)
+    _draw_axes(svg, across, upward)
     _draw_curves(svg, across, upward, curves, struck)
     draw_events(svg, across, timeline.marks, struck, lanes_top)
     draw_stages(svg, across, slots, lanes_top + LANE_HEIGHT * len(kinds))
@@ -76,79 +77,66 @@ def harm_spans(marks: Sequence[Mark]) -> list[tuple[int, int]]:
 def _draw_harm(svg: ET.Element, across: Axis, marks: Sequence[Mark], bottom: float) -> None:
     for start, end in harm_spans(marks):
         left, right = across.place(start - 0.5), across.place(end + 0.5)
-        box = {"class": "harm", "x": _px(left), "y": str(TOP), "width": _px(right - left), "height": _px(bottom - TOP - 6)}
-        ET.SubElement(svg, "rect", box)
+        shapes.box(svg, "harm", (left, TOP), right - left, bottom - TOP - 6)
 
 
 def _draw_axes(svg: ET.Element, across: Axis, upward: Axis) -> None:
-    title = "validation loss, log scale" if upward.log else "validation loss"
-    ET.SubElement(svg, "text", {"class": "soft", "x": "4", "y": "13"}).text = title
-    for tick in upward.ticks():
-        y = upward.place(tick)
-        _line(svg, "grid", LEFT, y, WIDTH - RIGHT, y)
-        ET.SubElement(svg, "text", {"class": "tick end", "x": str(LEFT - 8), "y": _px(y + 4)}).text = short(tick)
+    shapes.text(svg, "soft", 4, 13, "validation loss, log scale" if upward.log else "validation loss")
+    for value in upward.ticks():
+        y = upward.place(value)
+        shapes.line(svg, "grid", (LEFT, y), (WIDTH - RIGHT, y))
+        shapes.text(svg, "tick end", LEFT - 8, y + 4, short(value))
     base = TOP + PLOT_HEIGHT
-    _line(svg, "base", LEFT, base, WIDTH - RIGHT, base)
+    shapes.line(svg, "base", (LEFT, base), (WIDTH - RIGHT, base))
     for step in whole_ticks(across):
         x = across.place(step)
-        _line(svg, "base", x, base, x, base + 4)
-        ET.SubElement(svg, "text", {"class": "tick middle", "x": _px(x), "y": str(base + 17)}).text = str(step)
-    ET.SubElement(svg, "text", {"class": "soft", "x": str(WIDTH - RIGHT + 8), "y": str(base + 17)}).text = "step"
+        shapes.line(svg, "base", (x, base), (x, base + 4))
+        shapes.text(svg, "tick middle", x, base + 17, str(step))
+    shapes.text(svg, "tick end", LEFT - 8, base + 17, "step")
 
 
 def _draw_guides(svg: ET.Element, across: Axis, marks: Sequence[Mark], bottom: float) -> None:
     for kind, step in sorted({(mark.kind, mark.step) for mark in marks if mark.kind in {"fault", "collapsed", "rolled_back"}}):
         x = across.place(step)
-        _line(svg, f"guide {kind}", x, TOP, x, bottom - 6)
+        shapes.line(svg, f"guide {kind}", (x, TOP), (x, bottom - 6))
 
 
 def _draw_curves(svg: ET.Element, across: Axis, upward: Axis, curves: dict[int, Points], struck: tuple[int, ...]) -> None:
     ends: list[tuple[float, int]] = []
     # Struck ones last, so that they lie on top.
     for env, curve in sorted(curves.items(), key=lambda item: (item[0] in struck, item[0])):
-        group = ET.SubElement(svg, "g", {"class": _curve_class(env, struck, len(curves))})
-        for path in _paths(across, upward, curve):
-            ET.SubElement(group, "path", {"class": "curve", "d": path})
+        group = ET.SubElement(svg, "g", {"class": _curve_class(env, struck)})
+        for d in _stretches(across, upward, curve):
+            shapes.path(group, "curve", d)
         for step, value in curve:
             if value is None:
-                cross = ET.SubElement(group, "text", {"class": "gap middle", "x": _px(across.place(step)), "y": str(TOP + 12)})
-                cross.text = "×"
+                shapes.text(group, "gap middle", across.place(step), TOP + 12, "×")
         finite = [value for _, value in curve if value is not None]
         if finite:
             ends.append((upward.place(finite[-1]), env))
-    for y, env in _spread([end for end in ends if len(ends) <= CURVE_LABELS_MAX or end[1] in struck]):
-        style = _curve_class(env, struck, len(curves))
-        ET.SubElement(svg, "text", {"class": f"name {style}", "x": str(WIDTH - RIGHT + 8), "y": _px(y + 4)}).text = f"env {env}"
+    for y, env in _spread([(y, env) for y, env in ends if len(ends) <= CURVE_LABELS_MAX or env in struck]):
+        shapes.text(svg, f"name {_curve_class(env, struck)}", WIDTH - RIGHT + 8, y + 4, f"env {env}")
 
 
-def _curve_class(env: int, struck: tuple[int, ...], envs: int) -> str:
+def _curve_class(env: int, struck: tuple[int, ...]) -> str:
     if env in struck:
         return f"struck struck-{struck.index(env) % 3}"
     # With nobody struck all are equal, and nobody is a bystander.
-    return "bystander dash-" + str(env % 3) if struck and envs > 1 else f"plain dash-{env % 3}"
+    return f"{'bystander' if struck else 'plain'} dash-{env % 3}"
 
 
-def _paths(across: Axis, upward: Axis, curve: Points) -> list[str]:
+def _stretches(across: Axis, upward: Axis, curve: Points) -> Iterator[str]:
     """One path for each stretch of finite values; a lone value becomes a stretch of no length, drawn as a dot by its round cap."""
-    paths = []
     for _, stretch in groupby(curve, key=lambda point: point[1] is None):
-        points = [f"{_px(across.place(step))} {_px(upward.place(value))}" for step, value in stretch if value is not None]
+        points = [f"{shapes.px(across.place(step))} {shapes.px(upward.place(value))}" for step, value in stretch if value is not None]
         if points:
-            paths.append("M" + "L".join(points if len(points) > 1 else points * 2))
-    return paths
+            yield "M" + "L".join(points if len(points) > 1 else points * 2)
 
 
 def _spread(ends: list[tuple[float, int]]) -> list[tuple[float, int]]:
-    """Labels from top to bottom, each pushed down until it is clear of the one above."""
+    """Labels from top to bottom, each pushed down until it is clear of the one above, all lifted where they left the plot."""
     placed: list[tuple[float, int]] = []
     for y, env in sorted(ends):
         placed.append((max(y, placed[-1][0] + LABEL_GAP) if placed else y, env))
-    return placed
-
-
-def _line(svg: ET.Element, style: str, x1: float, y1: float, x2: float, y2: float) -> None:
-    ET.SubElement(svg, "line", {"class": style, "x1": _px(x1), "y1": _px(y1), "x2": _px(x2), "y2": _px(y2)})
-
-
-def _px(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")
+    excess = max(placed[-1][0] - TOP - PLOT_HEIGHT, 0) if placed else 0
+    return [(y - excess, env) for y, env in placed]

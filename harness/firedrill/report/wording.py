@@ -88,11 +88,6 @@ def known_gap(result: CellResult) -> str:
     return f"{result.known_gap} (closed: remove the note)" if result.passed else result.known_gap
 
 
-def failures(result: CellResult) -> tuple[Finding, ...]:
-    """The findings that say FAIL."""
-    return tuple(finding for finding in result.findings if finding.answer is Answer.FAIL)
-
-
 def outcome(result: CellResult) -> Outcome:
     """How the cell ended; a known gap is neither green nor a failure while it stays open. A broken harness is never expected."""
     if result.verdict is Verdict.NOT_RUN:
@@ -100,6 +95,26 @@ def outcome(result: CellResult) -> Outcome:
     if result.counts_as_failed or result.verdict is Verdict.HARNESS_ERROR:
         return Outcome.UNEXPECTED
     return Outcome.KNOWN_GAP if result.known_gap else Outcome.EXPECTED
+
+
+def blamed(result: CellResult) -> tuple[Finding, ...]:
+    """The findings that fail, and of a cell that is not as expected also those that do not know: green takes a PASS."""
+    suspects = {Answer.FAIL, Answer.UNKNOWN} if outcome(result) is Outcome.UNEXPECTED else {Answer.FAIL}
+    return tuple(finding for finding in result.findings if finding.answer in suspects)
+
+
+def named(finding: Finding) -> str:
+    """The oracle of a finding that did not pass: "twin", or "twin (unknown)"."""
+    return finding.oracle if finding.answer is Answer.FAIL else f"{finding.oracle} ({finding.answer})"
+
+
+def contrast(result: CellResult) -> str:
+    """The verdict of an unexpected cell against what was expected, in half a sentence."""
+    if result.verdict not in result.expected:
+        return f"{word(result.verdict)}, expected {expected(result)}"
+    if result.known_gap and result.passed:
+        return f"{word(result.verdict)}: a known gap has closed"
+    return f"{word(result.verdict)} as expected, but without the findings for it: {', '.join(map(named, blamed(result))) or 'none'}"
 
 
 def counted(results: Iterable[CellResult]) -> Counter[Outcome]:

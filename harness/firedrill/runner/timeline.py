@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from firedrill.events import FaultStruck
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import Collapsed, EnvironmentRetired, PenaltyDelivered, RolledBack, SnapshotTaken, Suspected
-from tolaria.telemetry.growth_events import StageChanged
+from tolaria.telemetry.growth_events import SlotRestored, StageChanged
 from tolaria.telemetry.run_events import StepFinished
 
 
@@ -67,7 +67,7 @@ def mark_of(event: Event) -> tuple[str, str] | None:
             return "snapshot", f"{event.snapshot}, {event.reason}"
         case PenaltyDelivered():
             return "penalty", f"{event.amount:g}"
-        case StageChanged():
+        case StageChanged() | SlotRestored():
             return "stage", f"{event.slot} {event.stage_to.value}"
         case EnvironmentRetired():
             return "retired", event.reason

@@ -113,9 +113,9 @@ def read(file: str, raw: bytes) -> tuple[Node | None, list[Problem]]:
 
 
 def _syntax(source: Source, text: str, error: YAMLError) -> Problem:
-    mark = error.problem_mark or error.context_mark if isinstance(error, MarkedYAMLError) else None
+    mark = (error.problem_mark or error.context_mark) if isinstance(error, MarkedYAMLError) else None
     if mark is not None:
-        return source.problem(mark.line + 1, mark.column + 1, "FD001", str(error.problem))
+        return source.problem(mark.line + 1, mark.column + 1, "FD001", str(getattr(error, "problem", error)))
     before = text[: int(getattr(error, "position", 0))]
     return source.problem(before.count("\n") + 1, len(before) - before.rfind("\n"), "FD001", "a character that YAML does not allow")
 
@@ -161,7 +161,7 @@ class _Reader:
             node = self._sequence(event, events, depth)
         else:
             assert isinstance(event, ScalarEvent), event
-            value = event.value if event.style or tag is not None else scalar(event.value)
+            value = event.value if event.style else scalar(event.value)
             node = self._at(event, value, 1)
         if event.anchor:
             self._anchors[event.anchor] = node
@@ -202,7 +202,9 @@ class _Reader:
         node = self._anchors.get(event.anchor)
         if node is None:
             # An alias to what is still being read would be endless.
-            raise _Stopped(self._problem(event, "FD001", f"nothing before this is anchored as {event.anchor}", "an anchor that is complete"))
+            raise _Stopped(
+                self._problem(event, "FD001", f"nothing before this is anchored as {event.anchor}", "an anchor that is complete")
+            )
         self._count(event, node.size)
         return node
 

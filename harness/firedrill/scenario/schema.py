@@ -1,7 +1,9 @@
 """The shape of a scenario file, built from the classes of faults and oracles, so that a new one is known by being listed."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, create_model
 
@@ -21,11 +23,14 @@ BECAUSE_LENGTH_MIN = 20
 
 JSON = dict[str, Any]  # JSON has no types.
 
+# Built once, as parts of the whole file, and not each for itself: that is most of the time that validation takes.
+CLOSED = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
 
 class FaultClause(BaseModel):
     """When, what, and on which tensors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = CLOSED
 
     at: When
     do: str
@@ -33,16 +38,27 @@ class FaultClause(BaseModel):
     parameters: InstanceOf[Fault] = Field(alias="with")
 
 
+class UnknownFault(BaseModel):
+    """A clause whose fault nobody knows, so that the rest of it can be looked at."""
+
+    model_config = CLOSED
+
+    at: When
+    do: object
+    target: Target | None = None
+    parameters: object = Field(alias="with", default=None)
+
+
 class Bundle(BaseModel):
     """The name of a bundle, which has no parameters."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = CLOSED
 
 
 class Expectation(BaseModel):
     """One oracle with its parameters, or one bundle."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = CLOSED
 
 
 def _buildable(fault: type[Fault]) -> bool:
@@ -59,30 +75,32 @@ def _clause(kind: str, fault: type[Fault]) -> type[FaultClause]:
         f"Fault {kind}",
         __base__=FaultClause,
         __doc__=fault.__doc__,
-        do=(Literal[kind], ...),  # type: ignore[valid-type]  # The kinds are known when the table is.
+        do=(Literal[kind], ...),  # type: ignore[arg-type]  # The kinds are known when the table is.
         parameters=(fault, given),
     )
 
 
 # Built from the tables at run time, which a type checker cannot follow.
 if TYPE_CHECKING:
+    VerdictName = str
     AnyFault = FaultClause
     AnyExpectation = Expectation
 else:
-    AnyFault = Annotated[Union[tuple(_clause(kind, fault) for kind, fault in FAULTS.items())], Field(discriminator="do")]
+    VerdictName = Literal[VERDICTS]
+    AnyFault = Annotated[reduce(or_, (_clause(kind, fault) for kind, fault in FAULTS.items())), Field(discriminator="do")]
     AnyExpectation = create_model(
         "Expectation",
         __base__=Expectation,
         __doc__=Expectation.__doc__,
         **{kind: (oracle | None, None) for kind, oracle in ORACLES.items()},
-        **{bundle: (Bundle | None, None) for bundle in BUNDLES},
+        **dict.fromkeys(BUNDLES, (Bundle | None, None)),
     )
 
 
 class ScenarioFile(BaseModel):
     """Everything that may stand in a scenario file, after its short forms are written out by `normalised`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = CLOSED
 
     version: Literal[1]
     name: Annotated[str, Field(pattern=KEBAB)]
@@ -93,7 +111,7 @@ class ScenarioFile(BaseModel):
     matrix: Matrix = Matrix()
     faults: tuple[AnyFault, ...] = ()
     expect: Annotated[tuple[AnyExpectation, ...], Field(min_length=1)]
-    verdict: Annotated[tuple[Literal[VERDICTS], ...], Field(min_length=1)] = ("recovered",)
+    verdict: Annotated[tuple[VerdictName, ...], Field(min_length=1)] = ("recovered",)
     budget: Budget = Budget()
     known_gap: Annotated[str, Field(min_length=BECAUSE_LENGTH_MIN)] | None = None
 
@@ -154,7 +172,7 @@ def json_schema() -> JSON:
 def _with_units(key: str, shape: JSON) -> JSON:
     dimension = QUANTITIES[key]
     text = {"type": "string", "pattern": rf"^[0-9]+(\.[0-9]+)?\s*({'|'.join(dimension.units)})$", "examples": [dimension.example]}
-    kept = {name: shape[name] for name in ("title", "default") if name in shape}
+    kept: JSON = {name: shape[name] for name in ("title", "default") if name in shape}
     if not dimension.bare:
         return {**text, **({"title": kept["title"]} if "title" in kept else {})}
     return {**kept, "anyOf": [{name: value for name, value in shape.items() if name not in kept}, text]}

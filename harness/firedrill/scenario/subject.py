@@ -26,6 +26,9 @@ STEPS_MAX = 10_000
 
 
 def _refusable(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    # A function in between makes pydantic forget that the lists come from a file, which may stand for tuples.
+    if isinstance(value, dict):
+        value = {key: tuple(given) if isinstance(given, list) else given for key, given in value.items()}
     # A config refuses nonsense by its own error, which names the field at its end.
     try:
         return validate(value)

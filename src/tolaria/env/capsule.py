@@ -5,7 +5,7 @@ because the same batch would strike again. A checkpoint holds all of it, so that
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,10 +14,10 @@ from tolaria.env.growing import GrowingHost
 from tolaria.host.state import Plan, commit, manifest, prepare
 from tolaria.host.state_codec import slot_from_dict, slot_to_dict
 from tolaria.lifecycle.seed import SlotState
-from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
+from tolaria.lifecycle.stage import EXPERIMENTAL, OCCUPIED, Stage
 from tolaria.seams import ROLLBACK_PRUNING
-from tolaria.telemetry.event import Point
-from tolaria.telemetry.growth_events import SlotRestored
+from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.growth_events import SlotRestored, StageChanged
 
 # Optimizer state that carries the direction of past gradients: the reset policy forgets it.
 FIRST_MOMENTS = frozenset({"momentum_buffer", "exp_avg"})
@@ -25,11 +25,15 @@ FIRST_MOMENTS = frozenset({"momentum_buffer", "exp_avg"})
 
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
-    """The topology after a rollback, built aside. `restored` are the slots that go back to a recorded stage first."""
+    """The topology after a rollback, built aside. `restored` are the slots that go back to a recorded stage first.
+
+    `leaned`: a seed goes that is, or in the snapshot was, blended into the host.
+    """
 
     topology: Plan
     restored: tuple[SlotState, ...]
     pruned: tuple[str, ...]
+    leaned: bool
 
     @property
     def specs(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
@@ -70,6 +74,7 @@ class CapsuleHost(GrowingHost):
         """
         restored: list[SlotState] = []
         pruned: list[str] = []
+        leaned = False
         target: dict[str, SlotState] = {}
         for slot_id, live in self.host.slot_states().items():
             recorded = slot_from_dict(facts["manifest"]["slots"][slot_id]["state"])
@@ -77,28 +82,36 @@ class CapsuleHost(GrowingHost):
             if Stage.FOSSILIZED in (live.stage, recorded.stage):
                 state = recorded
                 if live.stage is not recorded.stage:
-                    restored.append(recorded)
+                    # Generations are not wound back: the seed to come must not inherit a name.
+                    state = replace(recorded, generation=max(live.generation, recorded.generation))
+                    restored.append(state)
             if state.stage in EXPERIMENTAL:
                 state = state.pruned()
                 pruned.append(slot_id)
             target[slot_id] = state
+            blended = any(seen.alpha > 0.0 and seen.stage in OCCUPIED for seen in (live, recorded))
+            leaned = leaned or (blended and state.stage is not Stage.FOSSILIZED)
         slots = {slot_id: facts["manifest"]["slots"][slot_id] | {"state": slot_to_dict(state)} for slot_id, state in target.items()}
-        return RollbackPlan(prepare(self.host, facts["manifest"] | {"slots": slots}), tuple(restored), tuple(pruned))
+        return RollbackPlan(prepare(self.host, facts["manifest"] | {"slots": slots}), tuple(restored), tuple(pruned), leaned)
 
-    def commit(self, plan: RollbackPlan, at: Point) -> tuple[str, ...]:
-        """Put the planned topology in place and tell of it; returns the slots that were pruned. May be repeated."""
+    def commit(self, plan: RollbackPlan, at: Point) -> tuple[Event, ...]:
+        """Put the planned topology in place; returns the moves that it came to. A second time it comes to none."""
         for slot_id in plan.pruned:
             self.taps.pass_through(ROLLBACK_PRUNING, at, slot_id)
         before = self.host.slot_states()
         commit(plan.topology)
         self.renew_optimizers()
+        moves: list[Event] = []
         for recorded in plan.restored:
             live = before[recorded.slot]
-            self.emit(SlotRestored(at, recorded.slot, recorded.generation, live.stage, recorded.stage))
-            before[recorded.slot] = recorded
+            if live != self.state(recorded.slot):
+                moves.append(SlotRestored(at, recorded.slot, recorded.generation, live.stage, recorded.stage))
+                before[recorded.slot] = recorded
         for slot_id in plan.pruned:
-            self.tell(before[slot_id], self.state(slot_id), at, "rollback", "governor")
-        return plan.pruned
+            old, new = before[slot_id], self.state(slot_id)
+            if old != new:
+                moves.append(StageChanged(at, slot_id, new.generation, new.blueprint, old.stage, new.stage, "rollback", "governor"))
+        return tuple(moves)
 
     def restore_optimizers(self, saved: Mapping[str, torch.Tensor], policy: str) -> None:
         """State of the host's optimizer from "optimizer/host/..." tensors. `policy`: "reset", "reset_all" or "restore"."""
@@ -142,14 +155,19 @@ class CapsuleHost(GrowingHost):
         optimizer.state.clear()
         if policy == "reset_all":
             return
-        for name, parameter in self._named(key).items():
-            prefix = f"optimizer/{key}/{name}/"
-            # Clones: an optimizer works in place, and must never work on the snapshot itself.
-            state = {field.removeprefix(prefix): tensor.clone() for field, tensor in saved.items() if field.startswith(prefix)}
-            for field in FIRST_MOMENTS & state.keys() if policy == "reset" else ():
-                state[field].zero_()
-            if state:
-                optimizer.state[parameter] = state
+        parameters = self._named(key)
+        prefix = f"optimizer/{key}/"
+        # Sorted, because the order in which a checkpoint gives tensors back is not that of the run.
+        for path in sorted(path for path in saved if path.startswith(prefix)):
+            name, _, field = path.removeprefix(prefix).rpartition("/")
+            parameter = parameters[name]
+            # These optimizers count their steps on the CPU, wherever the parameter lies.
+            device = torch.device("cpu") if field == "step" else parameter.device
+            # A copy: an optimizer works in place, and must never work on the snapshot itself.
+            value = saved[path].to(device, copy=True)
+            if policy == "reset" and field in FIRST_MOMENTS:
+                value.zero_()
+            optimizer.state[parameter][field] = value
 
     def _named(self, key: str) -> dict[str, torch.nn.Parameter]:
         mine = {id(parameter) for group in self.optimizers[key].param_groups for parameter in group["params"]}

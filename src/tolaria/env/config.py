@@ -1,5 +1,6 @@
 """How a host is trained inside one environment, and what its controller is rewarded for."""
 
+import math
 from dataclasses import dataclass
 
 from tolaria.errors import ConfigError
@@ -29,12 +30,17 @@ class TrainingConfig:
             raise ConfigError("training.batches_per_step", self.batches_per_step, "at least 1 batch")
         if self.optimizer not in OPTIMIZERS:
             raise ConfigError("training.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
-        if self.learning_rate is not None and not self.learning_rate > 0.0:
-            raise ConfigError("training.learning_rate", self.learning_rate, "a number above 0")
+        if self.learning_rate is not None and not 0.0 < self.learning_rate < math.inf:
+            raise ConfigError("training.learning_rate", self.learning_rate, "a finite number above 0")
         if not 0.0 <= self.momentum < 1.0:
             raise ConfigError("training.momentum", self.momentum, "a number in [0, 1)")
         if not self.grad_norm_max > 0.0:
             raise ConfigError("training.grad_norm_max", self.grad_norm_max, "a number above 0")
+        for name in ("seed_lr_factor", "weight_decay"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"training.{name}", getattr(self, name), "a finite number, 0 or more")
+        if self.warmup_batches < 0:
+            raise ConfigError("training.warmup_batches", self.warmup_batches, "a number of batches, 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +58,6 @@ class RewardConfig:
     def __post_init__(self) -> None:
         if self.mode not in REWARD_MODES:
             raise ConfigError("reward.mode", self.mode, f"one of {', '.join(REWARD_MODES)}")
-        if self.rent < 0.0 or self.action_cost < 0.0:
-            raise ConfigError("reward", (self.rent, self.action_cost), "costs of 0 or more")
+        # Written so that NaN is refused: it would make every reward one.
+        if not (0.0 <= self.rent < math.inf and 0.0 <= self.action_cost < math.inf):
+            raise ConfigError("reward", (self.rent, self.action_cost), "finite costs of 0 or more")

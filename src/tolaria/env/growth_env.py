@@ -7,7 +7,7 @@
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import gymnasium
@@ -19,7 +19,9 @@ from tolaria.env.capsule import CapsuleHost
 from tolaria.env.config import RewardConfig, TrainingConfig
 from tolaria.env.reward import progress_reward, sparse_reward
 from tolaria.lifecycle.action import WAIT, Action, Op
+from tolaria.lifecycle.alpha import Curve
 from tolaria.lifecycle.gates import GateConfig
+from tolaria.lifecycle.seed import Blend
 from tolaria.lifecycle.stage import Stage
 from tolaria.policy.action_space import ActionSpace
 from tolaria.policy.masks import masks_of
@@ -183,7 +185,8 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
             "episode": self.episode,
             "episode_step": self.episode_step,
             "recent": [vitals_to_list(vitals) for vitals in self.recent],
-            "last_action": list(self.actions.encode(self.last_action)),
+            # Not as indices: a script may decide what the action space does not hold, and was refused.
+            "last_action": asdict(self.last_action),
             "last_accepted": self.last_accepted,
             "training": self.training.checkpoint_facts(),
         }
@@ -194,7 +197,7 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         self._begin()
         self.episode_step = facts["episode_step"]
         self.recent.extend(vitals_from_list(values) for values in facts["recent"])
-        self.last_action = self.actions.decode(tuple(facts["last_action"]))
+        self.last_action = action_from_dict(facts["last_action"])
         self.last_accepted = facts["last_accepted"]
         self.training.resume(tensors, facts["training"])
 
@@ -212,6 +215,12 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
     def _info(self) -> dict[str, Any]:
         masks = masks_of(self.view())
         return {"op_mask": masks.op, "slot_mask": masks.slot_by_op}
+
+
+def action_from_dict(values: dict[str, Any]) -> Action:
+    """The inverse of `asdict` after a way through JSON, where an enum is its word."""
+    words = {"op": Op(values["op"]), "blend": Blend(values["blend"]), "alpha_curve": Curve(values["alpha_curve"])}
+    return Action(**(values | words))
 
 
 def vitals_to_list(vitals: Vitals) -> list[Any]:

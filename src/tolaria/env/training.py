@@ -13,7 +13,7 @@ import torch
 from tolaria.env.config import TrainingConfig
 from tolaria.host.host import Host
 from tolaria.host.slot import Slot
-from tolaria.lifecycle.stage import Stage
+from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
 from tolaria.seams import BATCH_READY, GRADIENTS_READY, LOSS_READY, VITALS_MEASURED, WEIGHTS_UPDATED, Batch, Taps
 from tolaria.seeding import derive_seed
 from tolaria.tasks.batches import BatchStream
@@ -123,7 +123,7 @@ class HostTraining:
         return [
             slot.slot_id
             for slot in self.slots()
-            if slot.seed is not None and slot.state.alpha == 0.0 and not all_finite([p.detach() for p in slot.parameters()])
+            if slot.state.stage in EXPERIMENTAL and slot.state.alpha == 0.0 and not all_finite([p.detach() for p in slot.parameters()])
         ]
 
     def measure_seeds(self, accuracy: float) -> None:

@@ -1,5 +1,6 @@
 """The governor's settings; losses in nats, times in decision steps."""
 
+import math
 from dataclasses import dataclass
 
 from tolaria.errors import ConfigError
@@ -40,11 +41,17 @@ class GovernorConfig:
         unknown = [name for name in self.detectors if name not in DETECTOR_NAMES]
         if unknown:
             raise ConfigError("governor.detectors", unknown, f"names out of {', '.join(DETECTOR_NAMES)}")
+        # Every other detector compares numbers, and the statistics of losses need finite ones.
+        if "non_finite" not in self.detectors:
+            raise ConfigError("governor.detectors", list(self.detectors), "non_finite among them")
         if self.optimizer not in OPTIMIZER_POLICIES:
             raise ConfigError("governor.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZER_POLICIES)}")
         # Below ten samples every statistic would be silently switched off.
         if self.samples_min < 10 or self.window < self.samples_min:
             raise ConfigError("governor.window", (self.window, self.samples_min), "window >= samples_min >= 10")
+        for name in ("sigma", "multiplier", "lobotomy_history", "lobotomy_tolerance"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"governor.{name}", getattr(self, name), "a number above 0")
         for name in ("strikes", "snapshot_every", "snapshots_kept", "budget", "budget_window"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"governor.{name}", getattr(self, name), "1 or more")
@@ -53,5 +60,5 @@ class GovernorConfig:
         for name in ("probation", "relapse_steps", "grace_steps"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"governor.{name}", getattr(self, name), "0 or more")
-        if not self.penalty < 0.0:
+        if not -math.inf < self.penalty < 0.0:
             raise ConfigError("governor.penalty", self.penalty, "a number below 0")

@@ -6,8 +6,7 @@ from typing import Any, Protocol
 import torch
 
 from tolaria.seams import Trainee
-from tolaria.telemetry.event import Point
-
+from tolaria.telemetry.event import Event, Point
 
 # Shape and dtype of one tensor.
 Spec = tuple[tuple[int, ...], torch.dtype]
@@ -19,6 +18,16 @@ class RollbackPlan(Protocol):
     @property
     def specs(self) -> Mapping[str, Spec]:
         """Every tensor that the host will have once the plan is committed, optimizer state not among them."""
+        ...
+
+    @property
+    def pruned(self) -> tuple[str, ...]:
+        """The slots whose experimental seeds go."""
+        ...
+
+    @property
+    def leaned(self) -> bool:
+        """Whether a seed goes that is, or in the snapshot was, blended into the host."""
         ...
 
 
@@ -37,8 +46,8 @@ class Governed(Trainee, Protocol):
         """Build aside what the recorded topology needs; changes nothing."""
         ...
 
-    def commit(self, plan: RollbackPlan, at: Point) -> tuple[str, ...]:
-        """Put the topology in place and prune experimental seeds; returns the slots pruned. May be repeated."""
+    def commit(self, plan: RollbackPlan, at: Point) -> tuple[Event, ...]:
+        """Put the topology in place and prune experimental seeds; returns what is to be told of it. May be repeated."""
         ...
 
     def restore_optimizers(self, saved: Mapping[str, torch.Tensor], policy: str) -> None:

@@ -26,7 +26,7 @@ from tolaria.governor.rollback import roll_back
 from tolaria.governor.snapshots import SnapshotRing
 from tolaria.governor.verdict import Alarm, Standing, Verdict
 from tolaria.governor.window import LossWindow
-from tolaria.seams import SNAPSHOT_COPYING, SNAPSHOT_TAKEN, SNAPSHOT_VERIFYING, Observed, Taps
+from tolaria.seams import ROLLED_BACK, SNAPSHOT_COPYING, SNAPSHOT_TAKEN, SNAPSHOT_VERIFYING, Observed, Taps
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import (
     Collapsed,
@@ -39,6 +39,9 @@ from tolaria.telemetry.governor_events import (
     Suspected,
 )
 from tolaria.vitals import Vitals
+
+# What never heals by itself: a collapse also while a host recovers from a rollback.
+INCURABLE = frozenset({"non_finite", "detector_failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,10 @@ class Governor:
         alarm = self._first_alarm(vitals)
         if alarm is None:
             return Verdict.healthy()
+        # After a rollback that took away a blended seed the host is worse for a while, which is no collapse but nothing
+        # to be remembered as good either.
+        if self._grace and alarm.cause not in INCURABLE:
+            return Verdict(Standing.SUSPECT, alarm, self._streak)
         if alarm.immediate:
             return Verdict(Standing.COLLAPSED, alarm, self._streak)
         streak = self._streak + 1
@@ -121,8 +128,12 @@ class Governor:
             self._streak = verdict.streak
             self._emit(Suspected(at, alarm.cause, _number(alarm.loss), alarm.threshold, verdict.streak))
             return Response()
-        self._emit(Collapsed(at, alarm.cause, _number(alarm.loss), alarm.threshold, verdict.streak, alarm.evidence))
-        return self._recover(verdict, governed, at)
+        try:
+            self._emit(Collapsed(at, alarm.cause, _number(alarm.loss), alarm.threshold, verdict.streak, alarm.evidence))
+        finally:
+            # The host is rolled back even where nobody can be told why.
+            response = self._recover(verdict, governed, at)
+        return response
 
     def capsule(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Its whole mutable state, for a checkpoint."""
@@ -148,10 +159,6 @@ class Governor:
 
     def _first_alarm(self, vitals: Vitals) -> Alarm | None:
         for name, detector in self._detectors.items():
-            # After a rollback that took away a blended seed the host is worse than its history for a while;
-            # only what never heals by itself counts then.
-            if self._grace and name != "non_finite":
-                continue
             try:
                 alarm = detector.alarm(vitals, self._window)
             except Exception as error:  # noqa: BLE001 - a detector that fails must never be taken for a healthy host
@@ -180,7 +187,8 @@ class Governor:
 
         try:
             snapshot = self._snapshots.take(governed.stable_tensors(), governed.facts(), at.step, reason, before_copy, before_verify)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the snapshots before it stand and the run goes on
+        except Exception as error:
+            # Whatever went wrong, the snapshots before it stand and the run goes on.
             if not self._snapshots.published:
                 raise
             self._emit(SnapshotRefused(at, f"{type(error).__name__}: {error}"))
@@ -196,7 +204,14 @@ class Governor:
         self._rollback_steps = deque([*recent, at.step])
         self._streak = 0
         self._life += 1
-        self._grace = self._config.grace_steps if done.leaned else 0
+        self._grace = 0
+        if done.leaned:
+            # What the host could do with the seed says nothing of what it can do without.
+            self._grace = self._config.grace_steps
+            self._window.begin_anew()
+        for move in done.moves:
+            self._emit(move)
+        self._taps.pass_through(ROLLED_BACK, at, Observed(done.snapshot.number, governed))
         self._emit(
             RolledBack(
                 at,

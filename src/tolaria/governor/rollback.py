@@ -7,12 +7,14 @@
     settle     optimizers by policy, counters and baselines
     owe        the death penalty
 
+Nothing is told before all of it has happened: whoever listens may fail, and the host is restored all the same.
+
 Every part may be repeated, so a failure anywhere is answered by running the whole of it again, and then by the next
 older snapshot. When none is left: `RollbackFailed`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -20,9 +22,8 @@ from tolaria.errors import RollbackFailed, TolariaError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, Spec
 from tolaria.governor.snapshots import Snapshot, SnapshotRing
-from tolaria.lifecycle.stage import EXPERIMENTAL
-from tolaria.seams import PENALTY_OWED, ROLLBACK_COPYING, ROLLED_BACK, Observed, Taps
-from tolaria.telemetry.event import Point
+from tolaria.seams import PENALTY_OWED, ROLLBACK_COPYING, Taps
+from tolaria.telemetry.event import Event, Point
 
 # The same snapshot is tried so often before an older one is taken.
 ATTEMPTS = 2
@@ -37,34 +38,41 @@ class LayoutMismatch(TolariaError):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A finished rollback. `leaned`: a seed that was blended into the host is gone."""
+    """A finished rollback. `leaned`: a seed that was blended into the host is gone; `moves`: what is to be told of slots."""
 
     snapshot: Snapshot
     snapshot_ages: tuple[int, ...]
     pruned: tuple[str, ...]
+    moves: tuple[Event, ...]
     leaned: bool
     attempts: int
     penalty: float
 
 
+@dataclass(slots=True)
+class Changed:
+    """What all attempts together did to the topology: a later one no longer sees what an earlier one has pruned."""
+
+    pruned: dict[str, None] = field(default_factory=dict)
+    moves: list[Event] = field(default_factory=list)
+    leaned: bool = False
+
+
 def roll_back(ring: SnapshotRing, governed: Governed, at: Point, relapsed: bool, config: GovernorConfig, taps: Taps) -> Done:
     """Restore the host, and drop every snapshot of the future that is no more. Raises `RollbackFailed`."""
     ages = tuple(at.step - snapshot.step for snapshot in ring.published)
-    leaned = any(state.alpha > 0.0 and state.stage in EXPERIMENTAL for state in governed.host.slot_states().values())
-    candidates = _candidates(ring, relapsed)
-    pruned: dict[str, None] = {}
+    changed = Changed()
     failures: list[str] = []
-    for snapshot in candidates:
+    for snapshot in _candidates(ring, relapsed):
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                penalty = _restore(snapshot, governed, at, config, taps, pruned)
+                penalty = _restore(snapshot, governed, at, config, taps, changed)
             except Exception as error:  # noqa: BLE001 - a rollback must outlive whatever struck it; see the module's theory
                 failures.append(f"snapshot {snapshot.number}, attempt {attempt}: {type(error).__name__}: {error}")
                 continue
             newer = frozenset(other.number for other in ring.published if other.number > snapshot.number)
             ring.drop(newer)
-            taps.pass_through(ROLLED_BACK, at, Observed(snapshot.number, governed))
-            return Done(snapshot, ages, tuple(pruned), leaned, len(failures) + 1, penalty)
+            return Done(snapshot, ages, tuple(changed.pruned), tuple(changed.moves), changed.leaned, len(failures) + 1, penalty)
     raise RollbackFailed(f"step {at.step}, environment {at.env}: no snapshot could be restored; {'; '.join(failures)}")
 
 
@@ -77,28 +85,37 @@ def check_layout(saved: Mapping[str, Spec], expected: Mapping[str, Spec]) -> Non
         raise LayoutMismatch(f"missing {missing[:3]}, surplus {surplus[:3]}, changed {changed[:3]}")
 
 
+def check_optimizer(saved: Mapping[str, Spec], expected: Mapping[str, Spec]) -> None:
+    """Raise `LayoutMismatch` unless all optimizer state belongs to a tensor of the host, and is like it or a single number."""
+    for name, (shape, _) in saved.items():
+        owner = expected.get(name.removeprefix(OPTIMIZER).rpartition("/")[0])
+        if owner is None or shape not in ((), owner[0]):
+            raise LayoutMismatch(f"optimizer state {name} {shape} belongs to nothing")
+
+
 def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
     trusted = ring.trusted()
-    # A relapse soon after a rollback speaks against the snapshot that was restored then.
-    return trusted[1:] if relapsed and len(trusted) > 1 else trusted
+    # A relapse soon after a rollback speaks against the snapshot that was restored then: it is the last resort.
+    return (*trusted[1:], *trusted[:1]) if relapsed else trusted
 
 
-def _restore(
-    snapshot: Snapshot, governed: Governed, at: Point, config: GovernorConfig, taps: Taps, pruned: dict[str, None]
-) -> float:
+def _restore(snapshot: Snapshot, governed: Governed, at: Point, config: GovernorConfig, taps: Taps, changed: Changed) -> float:
     if not snapshot.is_intact():
         raise LayoutMismatch("its bytes are not those that were published")
     saved = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith(OPTIMIZER)}
+    optimizer = {name: tensor for name, tensor in snapshot.tensors.items() if name.startswith(OPTIMIZER)}
     plan = governed.prepare(snapshot.facts)
     check_layout({name: snapshot.arena.layout[name] for name in saved}, plan.specs)
-    _wait_for_device(saved)
-    pruned.update(dict.fromkeys(governed.commit(plan, at)))
+    check_optimizer({name: snapshot.arena.layout[name] for name in optimizer}, plan.specs)
+    _wait_for_device(governed.stable_tensors())
+    changed.leaned = changed.leaned or plan.leaned
+    changed.moves.extend(governed.commit(plan, at))
+    changed.pruned.update(dict.fromkeys(plan.pruned))
     live = governed.stable_tensors()
     with torch.no_grad():
         for index, (name, tensor) in enumerate(saved.items()):
             taps.pass_through(ROLLBACK_COPYING, at, index)
             live[name].copy_(tensor)
-    optimizer = {name: tensor for name, tensor in snapshot.tensors.items() if name.startswith(OPTIMIZER)}
     governed.restore_optimizers(optimizer, config.optimizer)
     governed.settle(snapshot.facts)
     return taps.pass_through(PENALTY_OWED, at, config.penalty)

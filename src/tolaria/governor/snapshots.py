@@ -36,6 +36,8 @@ class Arena:
     @staticmethod
     def allocate(layout: dict[str, Spec], device: torch.device) -> "Arena":
         """Zeroed storage, so that its pages exist before the first snapshot is timed."""
+        # By name, because the digest must not depend on the order in which tensors come back from a checkpoint.
+        layout = dict(sorted(layout.items()))
         offsets: dict[str, int] = {}
         sizes: dict[torch.dtype, int] = {}
         for name, (shape, dtype) in layout.items():
@@ -53,17 +55,17 @@ class Arena:
         hasher = xxhash.xxh3_128()
         for dtype, flat in self.flats.items():
             hasher.update(str(dtype).encode())
-            hasher.update(memoryview(flat.cpu().view(torch.uint8).numpy()))
+            hasher.update(flat.cpu().view(torch.uint8).numpy().data)
         hasher.update(repr(self.layout).encode())
         hasher.update(json.dumps(facts, sort_keys=True).encode())
         return hasher.hexdigest()
 
     def nonfinite(self) -> tuple[str, ...]:
         """Names of the tensors that hold NaN or Inf."""
-        floats = [flat for flat in self.flats.values() if flat.is_floating_point()]
+        floats = [flat for flat in self.flats.values() if _may_be_nonfinite(flat)]
         if all(bool(torch.isfinite(flat).all()) for flat in floats):
             return ()
-        return tuple(name for name, view in self.views.items() if view.is_floating_point() and not bool(torch.isfinite(view).all()))
+        return tuple(name for name, view in self.views.items() if _may_be_nonfinite(view) and not bool(torch.isfinite(view).all()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +102,10 @@ class Snapshot:
 def layout_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, Spec]:
     """Shapes and dtypes of live tensors."""
     return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+
+
+def _may_be_nonfinite(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 class SnapshotRing:
@@ -148,7 +154,7 @@ class SnapshotRing:
             frozen = json.loads(json.dumps(facts))
             snapshot = Snapshot(self._taken, step, reason, arena.digest(frozen), frozen, arena)
         except BaseException:
-            self._spare.append(arena)
+            self._release(arena)
             raise
         self._taken += 1
         self._publish(snapshot)
@@ -170,7 +176,7 @@ class SnapshotRing:
         kept = tuple(snapshot for snapshot in self._published if snapshot.number not in numbers)
         gone = [snapshot.arena for snapshot in self._published if snapshot.number in numbers]
         self._published = kept
-        self._spare = (self._spare + gone)[-2:]
+        self._release(*gone)
 
     def clear(self) -> None:
         """Forget everything: a new host begins."""
@@ -180,7 +186,16 @@ class SnapshotRing:
         """Everything, for a checkpoint: tensors by "<number>/<name>", and JSON."""
         tensors = {f"{snapshot.number}/{name}": view for snapshot in self._published for name, view in snapshot.tensors.items()}
         heads = [
-            {"number": s.number, "step": s.step, "reason": s.reason, "digest": s.digest, "facts": s.facts, "healthy_steps": s.healthy_steps}
+            {
+                "number": s.number,
+                "step": s.step,
+                "reason": s.reason,
+                "digest": s.digest,
+                "facts": s.facts,
+                "healthy_steps": s.healthy_steps,
+                # The digest covers the order of the tensors, which a file of tensors does not keep.
+                "names": list(s.tensors),
+            }
             for s in self._published
         ]
         return tensors, {"taken": self._taken, "published": heads}
@@ -188,9 +203,9 @@ class SnapshotRing:
     def restore(self, tensors: Mapping[str, torch.Tensor], facts: dict[str, Any]) -> None:
         """Back to what a checkpoint recorded."""
         published = []
-        for head in facts["published"]:
-            prefix = f"{head['number']}/"
-            mine = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        for entry in facts["published"]:
+            head = {key: value for key, value in entry.items() if key != "names"}
+            mine = {name: tensors[f"{head['number']}/{name}"] for name in entry["names"]}
             device = next(iter(mine.values())).device if mine else torch.device("cpu")
             arena = Arena.allocate(layout_of(mine), device)
             for name, tensor in mine.items():
@@ -205,12 +220,17 @@ class SnapshotRing:
 
     def _publish(self, snapshot: Snapshot) -> None:
         kept = self._published
-        if len(kept) >= self._kept:
-            # Without a spendable one, the youngest candidate gives way; the newest trusted snapshot never does.
-            spent = self._oldest_spendable() or kept[0]
-            kept = tuple(other for other in kept if other is not spent)
-            self._spare = [*self._spare, spent.arena][-2:]
-        self._published = (snapshot, *kept)
+        if len(kept) < self._kept:
+            self._published = (snapshot, *kept)
+            return
+        # Without a spendable one, the youngest candidate gives way; the newest trusted snapshot never does.
+        spent = self._oldest_spendable() or kept[0]
+        self._published = (snapshot, *(other for other in kept if other is not spent))
+        self._release(spent.arena)
+
+    def _release(self, *arenas: Arena) -> None:
+        # One is enough in a steady state; the second bridges a topology that changes back.
+        self._spare = [*self._spare, *arenas][-2:]
 
     def _arena_for(self, layout: dict[str, Spec], tensors: Mapping[str, torch.Tensor]) -> Arena:
         device = next(iter(tensors.values())).device if tensors else torch.device("cpu")

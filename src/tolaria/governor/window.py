@@ -36,6 +36,10 @@ class LossWindow:
             assert math.isfinite(loss), loss
             self._clean.append(loss)
 
+    def begin_anew(self) -> None:
+        """A fresh baseline: the statistics begin from nothing, what is kept for the report stays."""
+        self._clean.clear()
+
     def statistics(self) -> Statistics | None:
         """Of the clean window; None while it is empty."""
         if not self._clean:

@@ -27,7 +27,7 @@ class FixedPolicy(ABC):
 
     def begin_life(self, env: int) -> None:
         """Nothing is carried that could be made fresh."""
-        return None
+        assert env >= 0, env
 
     def recurrent_state(self) -> RecurrentState | None:
         """None: nothing is carried."""

@@ -148,9 +148,9 @@ def _learn(policy: LearnedPolicy, optimizer: torch.optim.Optimizer, lesson: Less
             if not bool(part.rollout.valid.any()):
                 continue
             losses = losses_of(policy, part, config)
-            if not math.isfinite(float(losses.total) + float(losses.kl)):
+            if not math.isfinite(losses.total.item() + losses.kl.item()):
                 return UpdateReport(skipped="a loss is not finite")
-            kl = float(losses.kl)
+            kl = losses.kl.item()
             # Asked before the step; afterwards the policy would be too far away already.
             if kl > KL_TOLERANCE * config.target_kl:
                 return _report(stepped, kl, epochs)
@@ -159,7 +159,7 @@ def _learn(policy: LearnedPolicy, optimizer: torch.optim.Optimizer, lesson: Less
             if not math.isfinite(clip_gradients(parameters, config.max_grad_norm)):
                 return UpdateReport(skipped="a gradient is not finite")
             optimizer.step()
-            stepped.append((float(losses.policy), float(losses.value), float(losses.entropy)))
+            stepped.append((losses.policy.item(), losses.value.item(), losses.entropy.item()))
         epochs += 1
     return _report(stepped, kl, epochs)
 

@@ -32,9 +32,10 @@ class CodecError(TolariaError):
 def to_line(seq: int, event: Event) -> str:
     """One line without its newline. Raises `CodecError` where a value is not of its hinted type, a tensor say."""
     kind = kind_of(type(event))
+    found = _encode_fields(event, kind, "")
     # Logical time leaves out what has no meaning, because every line carries it.
-    at = {name: value for name, value in _encode_fields(event.at, kind, "at.").items() if value is not None}
-    line = {"seq": seq, "event": kind, **_encode_fields(event, kind, ""), "at": at}
+    found["at"] = {name: value for name, value in _encode_fields(event.at, kind, "at.").items() if value is not None}
+    line = {"seq": seq, "event": kind, **found}
     return json.dumps(line, allow_nan=False, separators=(",", ":"))
 
 
@@ -138,7 +139,7 @@ def _decode(found: object, hint: object, kind: str, place: str) -> object:
     if hint is float:
         return _decode_number(found, kind, place)
     if issubclass(hint, StrEnum):
-        if found not in {member.value for member in hint}:
+        if not isinstance(found, str) or found not in {member.value for member in hint}:
             raise _wrong(found, f"one of {', '.join(member.value for member in hint)}", kind, place)
         return hint(found)
     if type(found) is not hint:

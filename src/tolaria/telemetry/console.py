@@ -1,6 +1,7 @@
 """The run as it goes, for the person in front of it: a bar, a line an environment, and a line for what matters."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group
@@ -72,6 +73,17 @@ class ConsoleSink:
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4) if console.is_terminal else None
         if self._live is not None:
             self._live.start()
+
+    def recall(self, events: Iterable[Event]) -> None:
+        """Take over what happened before a run was resumed, without a word on it; to be called before the first `write`."""
+        for event in events:
+            if isinstance(event, RunStarted):
+                self._slots = event.slots
+            if event.at.env is not None:
+                self._follow(event, event.at.env)
+            if isinstance(event, StepFinished):
+                self._steps_done = max(self._steps_done, event.at.step + 1)
+        self._progress.update(self._bar, completed=self._steps_done)
 
     def write(self, event: Event) -> None:
         """Show what the event changes."""

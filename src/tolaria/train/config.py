@@ -69,6 +69,8 @@ class TrainConfig:
             raise ConfigError("episode_steps", self.episode_steps, "1 or more, or nothing for the whole run")
         if self.seed < 0:
             raise ConfigError("seed", self.seed, "0 or more")
+        if self.ppo.minibatches > self.envs:
+            raise ConfigError("ppo.minibatches", self.ppo.minibatches, f"at most the {self.envs} environments")
         if self.script and self.policy != "scripted":
             raise ConfigError("script", f"{len(self.script)} moves", "policy: scripted")
 
@@ -92,30 +94,33 @@ def save(config: TrainConfig, path: Path) -> None:
 
 
 def load(path: Path) -> TrainConfig:
-    """The config in a file; raises `ConfigError` naming what is wrong."""
+    """The config in a file; raises `ConfigError` naming what is wrong. Nothing is converted: "4" is no number."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text)
+    except (FileNotFoundError, NotADirectoryError):
         raise ConfigError(str(path), "no such file", "the config.json of a run") from None
     except json.JSONDecodeError as error:
         raise ConfigError(str(path), f"line {error.lineno}: {error.msg}", "JSON") from None
-    unknown = _unknown(values, asdict(TrainConfig())) if isinstance(values, dict) else []
-    if unknown:
-        raise ConfigError(str(path), f"unknown key {unknown[0]!r}", "only keys of a run's configuration")
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), f"byte {error.start}: {error.reason}", "JSON") from None
     try:
-        return _ADAPTER.validate_python(values)
+        config = _ADAPTER.validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{path}: {place}", first.get("input"), first["msg"]) from None
+    # What was read and is nowhere in the result has been passed over.
+    if unknown := _unknown(values, json.loads(dump(config)), ""):
+        raise ConfigError(str(path), f"unknown key {unknown[0]!r}", "only keys of a run's configuration")
+    return config
 
 
-def _unknown(values: dict[str, object], known: dict[str, object], prefix: str = "") -> list[str]:
-    found = []
-    for key, value in values.items():
-        inner = known.get(key)
-        if key not in known:
-            found.append(prefix + key)
-        elif isinstance(value, dict) and isinstance(inner, dict):
-            found += _unknown(value, inner, f"{prefix}{key}.")
-    return found
+def _unknown(values: object, known: object, place: str) -> list[str]:
+    if isinstance(values, list) and isinstance(known, list):
+        pairs = enumerate(zip(values, known, strict=True))
+        return [key for index, (value, inner) in pairs for key in _unknown(value, inner, f"{place}{index}.")]
+    if not (isinstance(values, dict) and isinstance(known, dict)):
+        return []
+    surplus = [f"{place}{key}" for key in values if key not in known]
+    return surplus + [key for name in values.keys() & known.keys() for key in _unknown(values[name], known[name], f"{place}{name}.")]

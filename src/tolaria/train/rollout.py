@@ -52,13 +52,18 @@ def remember(run: Run, env: GrowthEnv, choice: Choice, outcome: Outcome, respons
         run.history.emit(PenaltyDelivered(at, response.penalty, len(run.buffer.rows(env.env)) - 1))
         tally.count(response.penalty, died=True)
         env.forget_action()
-    elif outcome.reward is not None:
+    elif outcome.reward is None:
+        # Nobody governs this host, and its loss is no number: the step ends its life without a reward, as in `GrowthEnv.step`.
+        run.buffer.remember(env.env, Row(run.step, life, choice.record, 0.0, terminated=True, fresh=tally.fresh))
+        run.governors[env.env].end_life()
+    else:
         bootstrap = run.policy.values([env.view()])[0] if outcome.truncated else 0.0
         row = Row(run.step, life, choice.record, outcome.reward, truncated=outcome.truncated, bootstrap=bootstrap, fresh=tally.fresh)
         run.buffer.remember(env.env, row)
         tally.count(outcome.reward, died=False)
-    ended = response.penalty is not None or outcome.truncated
-    tally.fresh = ended or (tally.fresh and outcome.reward is None)
+    # The next row begins a segment exactly where the recurrent state begins anew, also when a rollout ends in between.
+    ended = response.penalty is not None or outcome.reward is None or outcome.truncated
+    tally.fresh = ended
     if response.retired:
         run.envs.retired.add(env.env)
     elif outcome.truncated:
@@ -110,5 +115,3 @@ def finish_rollout(run: Run) -> None:
             run.history.emit(PolicyRestored(at, report.restored))
     run.buffer.clear()
     run.buffer.begin(run.policy.recurrent_state())
-    for tally in run.tallies:
-        tally.fresh = True

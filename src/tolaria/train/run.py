@@ -50,6 +50,7 @@ class Run:
         self.history = history
         self.taps = taps
         self.step = 0
+        self.begun = False
         task = TASKS[config.task]()
         env_config = EnvConfig(config.episode_length, config.training, config.gates, config.reward, scan=config.governor.enabled)
         self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit)
@@ -68,6 +69,7 @@ class Run:
 
     def begin(self) -> None:
         """A good snapshot of every host before the first step."""
+        self.begun = True
         for env, governor in zip(self.envs.envs, self.governors, strict=True):
             governor.begin(env.training, Point(0, env.env))
         self.buffer.begin(self.policy.recurrent_state())
@@ -99,6 +101,7 @@ class Run:
     def restore(self, tensors: Mapping[str, torch.Tensor], facts: dict[str, Any]) -> None:
         """Become exactly what a checkpoint recorded."""
         self.step = facts["step"]
+        self.begun = True
         self.envs.retired = set(facts["retired"])
         for env, governor in zip(self.envs.envs, self.governors, strict=True):
             env.resume(_below(f"env/{env.env}", tensors), facts["envs"][env.env])

@@ -30,14 +30,20 @@ class Trainer:
         self.folder = folder
 
     @classmethod
-    def start(cls, config: TrainConfig, folder: Path | None, sinks: tuple[Sink, ...] = (), taps: Taps = NO_TAPS) -> "Trainer":
+    def start(cls, config: TrainConfig, folder: Path | None, sinks: tuple[Sink, ...] = ()) -> "Trainer":
         """A new run; raises `ConfigError` where the folder holds one already or the device is not there."""
-        device = choose_device(config.device)
-        torch.set_num_threads(config.threads)
+        choose_device(config.device)
         history = History(sinks) if folder is None else History.open(folder / "events.jsonl", sinks)
-        run = Run(config, device, history, taps)
         if folder is not None:
             save(config, folder / "config.json")
+        return cls.tapped(config, history, NO_TAPS, folder)
+
+    @classmethod
+    def tapped(cls, config: TrainConfig, history: History, taps: Taps, folder: Path | None = None) -> "Trainer":
+        """A new run that tells its events to a given history and lets a harness listen at its seams."""
+        device = choose_device(config.device)
+        torch.set_num_threads(config.threads)
+        run = Run(config, device, history, taps)
         history.emit(
             RunStarted(
                 Point(0),
@@ -49,7 +55,6 @@ class Trainer:
                 run.envs.envs[0].task.chance_loss,
             )
         )
-        run.begin()
         return cls(run, folder)
 
     @classmethod
@@ -68,6 +73,8 @@ class Trainer:
         """Train until the last step or until asked to stop, which takes effect between two steps. True when finished."""
         run = self.run
         try:
+            if not run.begun:
+                run.begin()
             while not run.finished:
                 if should_stop():
                     self.save()
@@ -100,19 +107,27 @@ class Trainer:
     def _finish(self) -> None:
         run = self.run
         at = Point(run.step)
+        # Before the last words, so that a run that dies between them says each of them once when it is resumed.
+        self.save()
         for env in run.envs.active:
             # An episode that the last step did not end is told of all the same.
             if 0 < env.episode_step < run.config.episode_length:
                 run.history.emit(episode_finished(run, env, Point(run.step - 1, env.env)))
         accuracies = tuple(None if env.env in run.envs.retired else env.training.validate("test")[1] for env in run.envs.envs)
-        if self.folder is not None:
-            self.save()
         run.history.emit(RunFinished(at, accuracies))
 
 
 def versions() -> tuple[tuple[str, str], ...]:
     """Python and the packages that decide about the bits of a run."""
-    return (("python", platform.python_version()), *((name, importlib.metadata.version(name)) for name in RECORDED_PACKAGES))
+    return (("python", platform.python_version()), *((name, version_of(name)) for name in RECORDED_PACKAGES))
+
+
+def version_of(package: str) -> str:
+    """The installed version; a package that is only on the path has none."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def commit() -> str:

@@ -38,7 +38,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         if members[-1] is Ellipsis:
             return st.lists(values(members[0]), max_size=4).map(tuple)
         return st.tuples(*map(values, members))
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         hints = get_type_hints(hint)
         return st.builds(hint, **{field.name: values(hints[field.name]) for field in fields(hint)})
     if issubclass(hint, StrEnum):
@@ -120,7 +120,10 @@ def without(name: str) -> str:
         ('{"seq":0,"seq":1}', "a key stands twice"),
         ("[1]", "found list, expected an object"),
         (MOVED_LINE[:-9], "not strict JSON"),
-        ('{"seq":0,"event":"run_finished","at":{"step":0},"test_accuracies":0.5}', "run_finished.test_accuracies: found 0.5, expected a list"),
+        (
+            '{"seq":0,"event":"run_finished","at":{"step":0},"test_accuracies":0.5}',
+            "run_finished.test_accuracies: found 0.5, expected a list",
+        ),
         (
             '{"seq":0,"event":"run_finished","at":{"step":0},"test_accuracies":[0.5,"x"]}',
             "run_finished.test_accuracies[1]: found 'x'",

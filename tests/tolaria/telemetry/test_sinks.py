@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -59,7 +59,11 @@ def blocking() -> Iterator[Blocking]:
 
 
 def fill(queue: SinkQueue) -> None:
-    for event in EVENTS:
+    offer(queue, EVENTS)
+
+
+def offer(queue: SinkQueue, events: Sequence[Event]) -> None:
+    for event in events:
         queue.write(event)
 
 
@@ -102,8 +106,10 @@ def test_a_full_queue_drops_and_counts(blocking: Blocking) -> None:
     queue.write(EVENTS[0])
     assert blocking.taken.acquire(timeout=LONG_S)
     # The first event is with the sink, two wait, and for the last two there is no room.
-    for event in EVENTS[1:]:
-        queue.write(event)
+    training = threading.Thread(target=offer, args=(queue, EVENTS[1:]))
+    training.start()
+    training.join(2.0)
+    assert not training.is_alive(), "training waits for the sink"
     blocking.release.set()
     queue.close(LONG_S)
     assert (blocking.heard, queue.dropped) == (EVENTS[:3], 2)
@@ -122,9 +128,11 @@ def test_close_leaves_a_blocked_sink_behind(blocking: Blocking) -> None:
 
 def test_the_thread_of_a_sink_does_not_keep_the_process_alive(blocking: Blocking) -> None:
     queue = SinkQueue(blocking)
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "sink-Blocking" and thread.is_alive()]
-    assert thread.daemon
-    queue.close(LONG_S)
+    queue.write(EVENTS[0])
+    assert blocking.taken.acquire(timeout=LONG_S)
+    threads = [thread for thread in threading.enumerate() if thread.name == "sink-Blocking"]
+    assert threads
+    assert all(thread.daemon for thread in threads)
 
 
 def test_a_second_close_does_nothing() -> None:

@@ -6,7 +6,15 @@ import pytest
 
 from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import Collapsed, Decision, EnvironmentRetired, PenaltyDelivered, RolledBack, SnapshotTaken, Suspected
+from tolaria.telemetry.governor_events import (
+    Collapsed,
+    Decision,
+    EnvironmentRetired,
+    PenaltyDelivered,
+    RolledBack,
+    SnapshotTaken,
+    Suspected,
+)
 from tolaria.telemetry.growth_events import ActionRefused, SlotRestored, StageChanged
 from tolaria.telemetry.run_events import (
     EpisodeFinished,
@@ -80,6 +88,9 @@ def eventful_run() -> list[Event]:
         if step < 10:
             events.append(finished(step, 1, float("nan") if step == 9 else 2.4 * 0.95**step))
     events += [RolloutFinished(Point(23), 33, 2), UpdateFinished(Point(23), 0.02, 1.5, 3.1, 0.01, 4, "")]
-    events += [UpdateFinished(Point(23), None, None, None, None, 0, "gradients are not finite"), PolicyRestored(Point(23), "entropy collapsed")]
+    events += [
+        UpdateFinished(Point(23), None, None, None, None, 0, "gradients are not finite"),
+        PolicyRestored(Point(23), "entropy collapsed"),
+    ]
     events.append(EpisodeFinished(Point(23, 0), 0, 24, -8.8, 1, 0.91, 0.9, 12345))
     return [*events, RunFinished(Point(23), (0.9, None))]

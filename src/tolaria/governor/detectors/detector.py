@@ -1,8 +1,10 @@
 """What a detector is: a pure function of vitals and the loss window, with its limits fixed at construction."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from tolaria.errors import ConfigError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.verdict import Alarm
 from tolaria.governor.window import LossWindow
@@ -16,6 +18,11 @@ class Limits:
     config: GovernorConfig
     chance_loss: float
     explosion_loss: float
+
+    def __post_init__(self) -> None:
+        for name in ("chance_loss", "explosion_loss"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"governor.{name}", getattr(self, name), "a loss above 0, which only the task knows")
 
 
 class Detector(Protocol):

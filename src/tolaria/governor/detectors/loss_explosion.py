@@ -29,6 +29,7 @@ class LossExplosion:
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
         """The loss is above the threshold."""
         threshold = self.threshold(window)
-        if not vitals.val_loss > threshold:
+        # A comparison that is written so that NaN is an alarm.
+        if vitals.val_loss <= threshold:
             return None
         return Alarm("loss_explosion", False, vitals.val_loss, threshold, f"loss {vitals.val_loss:.4g} above {threshold:.4g}")

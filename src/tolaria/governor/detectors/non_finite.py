@@ -9,7 +9,7 @@ from tolaria.vitals import Vitals
 
 
 class NonFinite:
-    """Immediate: losses, gradient norm, parameters, buffers or optimizer state are not finite."""
+    """Immediate: losses, accuracy, gradient norm, parameters, buffers or optimizer state are not finite."""
 
     def __init__(self, limits: Limits) -> None:
         del limits  # Finite needs no limit.
@@ -18,7 +18,7 @@ class NonFinite:
         """Names every place that is not finite."""
         # isfinite, never a comparison: NaN > x is False, and an unhealthy host would pass.
         places = list(vitals.nonfinite)
-        for name in ("train_loss", "val_loss", "gradient_norm"):
+        for name in ("train_loss", "val_loss", "val_accuracy", "gradient_norm"):
             value = getattr(vitals, name)
             if value is not None and not math.isfinite(value):
                 places.append(name)

@@ -1,0 +1,101 @@
+"""What the harness sees of a run at its seams, written into the same history as events of its own.
+
+The observer keeps its own copy of every published snapshot and of every live tensor's digest, so that no statement about
+a rollback rests on what the governor says of itself.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from firedrill.events import RollbackObserved, SnapshotObserved, StateDigested, TwinStepped
+from firedrill.subjects.growth import Twin, buffers_observed, optimizers_live, own_identities, parts_of, tensors_seen, text_digest
+from tolaria.env.capsule import CapsuleHost
+from tolaria.ppo.buffer import RolloutBuffer
+from tolaria.seams import ROLLED_BACK, ROLLOUT_READY, SNAPSHOT_TAKEN, STEP_FINISHED, Observed, Seam
+from tolaria.telemetry.event import Event, Point
+from tolaria.train.run import Run
+
+Kept = tuple[dict[str, torch.Tensor], dict[str, Any]]
+
+
+class Observer:
+    """Sees, and changes nothing. `twin_steps`: so long a fresh twin walks beside every rolled-back environment; 0 for none."""
+
+    def __init__(self, emit: Callable[[Event], None], twin_steps: int) -> None:
+        self.run: Run | None = None
+        self._emit = emit
+        self._twin_steps = twin_steps
+        self._kept: dict[tuple[int, int], Kept] = {}
+        self._identities: dict[int, frozenset[int]] = {}
+        self._twins: dict[int, tuple[int, Point, Twin]] = {}
+        self._begin_twin: dict[int, tuple[int, Point]] = {}
+
+    def see(self, seam: Seam[Any], at: Point, value: object) -> None:
+        """Look at what passes."""
+        if seam == SNAPSHOT_TAKEN:
+            assert isinstance(value, Observed)
+            self._snapshot(at, value)
+        elif seam == ROLLED_BACK:
+            assert isinstance(value, Observed)
+            self._rollback(at, value)
+        elif seam == STEP_FINISHED:
+            assert isinstance(value, CapsuleHost)
+            self._step(at, value)
+        elif seam == ROLLOUT_READY:
+            assert isinstance(value, RolloutBuffer)
+            assert self.run is not None
+            for observed in buffers_observed(self.run, value, at):
+                self._emit(observed)
+
+    def _snapshot(self, at: Point, observed: Observed) -> None:
+        host = _host(observed)
+        assert at.env is not None
+        tensors = host.stable_tensors()
+        self._emit(SnapshotObserved(at, observed.snapshot, tensors_seen(tensors)))
+        if self._twin_steps:
+            self._kept[at.env, observed.snapshot] = ({name: t.detach().clone() for name, t in tensors.items()}, host.facts())
+        self._identities[at.env] = own_identities(host)
+
+    def _rollback(self, at: Point, observed: Observed) -> None:
+        host = _host(observed)
+        assert at.env is not None
+        self._emit(
+            RollbackObserved(
+                at,
+                observed.snapshot,
+                tensors_seen(host.stable_tensors()),
+                own_identities(host) == self._identities.get(at.env),
+                optimizers_live(host),
+                host.host.experimental_slots(),
+            )
+        )
+        self._begin_twin[at.env] = (observed.snapshot, at)
+
+    def _step(self, at: Point, host: CapsuleHost) -> None:
+        assert self.run is not None
+        assert at.env is not None
+        governor = self.run.governors[at.env].capsule()[1]
+        self._emit(StateDigested(at, (*parts_of(host), ("governor", text_digest(governor)))))
+        if self._twin_steps:
+            self._walk_beside(at, at.env, self.run)
+
+    def _walk_beside(self, at: Point, env: int, run: Run) -> None:
+        live = run.envs.envs[env]
+        begin = self._begin_twin.pop(env, None)
+        if begin is not None:
+            tensors, facts = self._kept[env, begin[0]]
+            self._twins[env] = (*begin, Twin(live, tensors, facts, run.config.governor.optimizer, run.config.seed))
+        elif env in self._twins:
+            snapshot, since, twin = self._twins[env]
+            # A new episode has a new host, which is no continuation of anything.
+            if at.step - since.step > self._twin_steps or live.episode != twin.env.episode:
+                del self._twins[env]
+                return
+            self._emit(TwinStepped(at, snapshot, twin.advance(live.last_action, at)))
+
+
+def _host(observed: Observed) -> CapsuleHost:
+    assert isinstance(observed.trainee, CapsuleHost)
+    return observed.trainee

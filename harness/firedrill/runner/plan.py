@@ -1,0 +1,53 @@
+"""A cell as the subject and the oracles need it."""
+
+from dataclasses import replace
+
+from firedrill.oracles.oracle import Claim
+from firedrill.oracles.twin import Twin
+from firedrill.scenario.cell import Cell
+from firedrill.scenario.scenario import Scenario
+from tolaria.env.config import TrainingConfig
+from tolaria.train.config import Move, TrainConfig
+
+
+def config_of(cell: Cell, governed: bool = True) -> TrainConfig:
+    """The configuration of the run that a cell trains."""
+    subject = cell.scenario.subject
+    governor = subject.governor if governed else replace(subject.governor, enabled=False)
+    return TrainConfig(
+        task=subject.task,
+        policy=subject.policy,
+        envs=subject.envs,
+        steps=subject.steps,
+        seed=cell.seed,
+        device=cell.device,
+        rollout_steps=subject.rollout_steps or subject.steps,
+        script=tuple(Move(line.step, line.env, line.action) for line in subject.script),
+        training=TrainingConfig(batches_per_step=subject.batches_per_step, optimizer=subject.optimizer),
+        gates=subject.gates,
+        governor=governor,
+    )
+
+
+def claim_of(cell: Cell, chance_loss: float) -> Claim:
+    """What the oracles measure the cell by."""
+    scenario, config = cell.scenario, config_of(cell)
+    envs = scenario.subject.envs
+    return Claim(
+        envs=envs,
+        steps=scenario.subject.steps,
+        struck_envs=frozenset(env for planned in scenario.faults for env in planned.at.environments(envs)),
+        declared_strikes=tuple(planned.declared_strikes(envs) for planned in scenario.faults),
+        fault_kinds=tuple(planned.fault.kind for planned in scenario.faults),
+        penalty=config.governor.penalty,
+        optimizer_policy=config.governor.optimizer,
+        gamma=config.ppo.gamma,
+        gae_lambda=config.ppo.gae_lambda,
+        chance_loss=chance_loss,
+        rollbacks_max=scenario.budget.rollbacks,
+    )
+
+
+def twin_steps(scenario: Scenario) -> int:
+    """How long a twin must walk beside a rolled-back environment; 0 where no oracle asks for one."""
+    return max((oracle.steps for oracle in scenario.oracles if isinstance(oracle, Twin)), default=0)

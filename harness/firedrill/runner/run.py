@@ -1,0 +1,161 @@
+"""Cells in processes of their own, under a watchdog, and judged by the parent from what they left on disk.
+
+A fork server has loaded torch once; each cell is a fresh fork of it, so that nothing of one cell reaches the next, and a
+child that is killed, hangs or crashes costs its own cell only.
+"""
+
+import json
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import xxhash
+
+from firedrill.events import TwinStepped
+from firedrill.oracles.oracle import Evidence
+from firedrill.runner.cell import CONTROL, COUNTERFACTUAL, ENDING, FAULTED, KINDS, record
+from firedrill.runner.judge import Judgement, judge
+from firedrill.runner.plan import claim_of
+from firedrill.runner.result import CellResult
+from firedrill.runner.timeline import timeline_of
+from firedrill.runner.verdict import End, Ending, Verdict
+from firedrill.scenario.cell import Cell
+from tolaria.telemetry.event import Event
+from tolaria.telemetry.governor_events import PenaltyDelivered, RolledBack
+from tolaria.telemetry.history import read_so_far
+from tolaria.telemetry.run_events import RunStarted
+
+OnResult = Callable[[CellResult], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A cell that is running, where its histories are, and when the watchdog ends it (seconds of the monotonic clock)."""
+
+    cell: Cell
+    folder: Path
+    process: ForkServerProcess
+    started: float
+    deadline: float
+
+
+def run_cells(cells: Sequence[Cell], jobs: int, on_result: OnResult) -> list[CellResult]:
+    """Run every cell, at most `jobs` at once; results in the order of the cells, each also told as soon as it is there.
+
+    A `KeyboardInterrupt` ends the children and is passed on; what was told stays told.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["firedrill.runner.cell"])
+    results: dict[str, CellResult] = {}
+    with tempfile.TemporaryDirectory(prefix="firedrill-") as scratch:
+        waiting = list(reversed(list(enumerate(cells))))
+        running: list[Child] = []
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    number, cell = waiting.pop()
+                    running.append(start(context, cell, Path(scratch) / f"cell-{number}"))
+                for child, ending in ended(running):
+                    running.remove(child)
+                    result = result_of(child, ending)
+                    results[child.cell.id] = result
+                    on_result(result)
+        finally:
+            for child in running:
+                child.process.kill()
+                child.process.join()
+    return [results[cell.id] for cell in cells]
+
+
+def start(context: multiprocessing.context.ForkServerContext, cell: Cell, folder: Path) -> Child:
+    """A child process that records the cell into the folder."""
+    folder.mkdir()
+    process = context.Process(target=record, args=(cell, folder), daemon=True)
+    process.start()
+    now = time.monotonic()
+    return Child(cell, folder, process, now, now + cell.scenario.budget.wall)
+
+
+def ended(running: Sequence[Child]) -> Iterator[tuple[Child, Ending]]:
+    """Wait until at least one child has ended or run out of time, and say how."""
+    timeout = min(child.deadline for child in running) - time.monotonic()
+    wait([child.process.sentinel for child in running], max(0.0, timeout))
+    for child in list(running):
+        if child.process.exitcode is None:
+            if time.monotonic() < child.deadline:
+                continue
+            child.process.kill()
+            child.process.join()
+            yield child, Ending(End.TIMED_OUT, f"no end after {child.cell.scenario.budget.wall:g} s")
+        else:
+            child.process.join()
+            yield child, ending_of(child)
+
+
+def ending_of(child: Child) -> Ending:
+    """How a child that is gone says it ended, or how it died."""
+    try:
+        told = json.loads((child.folder / ENDING).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        code = child.process.exitcode or 0
+        return Ending(End.DIED, f"killed by signal {-code}" if code < 0 else f"exit code {code}")
+    return Ending(End(told["how"]), told["detail"])
+
+
+def result_of(child: Child, ending: Ending) -> CellResult:
+    """Judge what a child left."""
+    cell, scenario = child.cell, child.cell.scenario
+    faulted = events_of(child.folder / FAULTED)
+    expected = frozenset(Verdict(name) for name in scenario.verdicts)
+    judgement = judgement_of(child, faulted, expected, ending)
+    started = next((event for event in faulted if isinstance(event, RunStarted)), None)
+    return CellResult(
+        id=cell.id,
+        scenario=scenario.id,
+        file=str(scenario.path),
+        because=scenario.because,
+        tags=scenario.tags,
+        device=cell.device,
+        seed=cell.seed,
+        verdict=judgement.verdict,
+        expected=tuple(sorted(expected)),
+        passed=judgement.passed,
+        reason=judgement.reason if ending.how is not End.ENDED or not ending.detail else f"{judgement.reason}; {ending.detail}",
+        findings=judgement.findings,
+        seconds=round(time.monotonic() - child.started, 3),
+        rollbacks=sum(isinstance(event, RolledBack) for event in faulted),
+        penalties=sum(isinstance(event, PenaltyDelivered) for event in faulted),
+        known_gap=scenario.known_gap,
+        timeline=timeline_of(faulted),
+        versions=started.versions if started else (),
+        history_digest=digest_of(child.folder / FAULTED),
+    )
+
+
+def judgement_of(child: Child, faulted: tuple[Event, ...], expected: frozenset[Verdict], ending: Ending) -> Judgement:
+    """The verdict over everything that was recorded."""
+    counterfactual = child.folder / COUNTERFACTUAL
+    started = next((event for event in faulted if isinstance(event, RunStarted)), None)
+    evidence = Evidence(
+        faulted=faulted,
+        control=events_of(child.folder / CONTROL),
+        twin=tuple(event for event in faulted if isinstance(event, TwinStepped)),
+        counterfactual=events_of(counterfactual) if counterfactual.exists() else None,
+        claim=claim_of(child.cell, started.chance_loss if started else 1.0),
+    )
+    return judge(evidence, child.cell.scenario.oracles, expected, ending)
+
+
+def events_of(path: Path) -> tuple[Event, ...]:
+    """The events that a run wrote before it ended, however it ended."""
+    return tuple(read_so_far(path, KINDS)) if path.exists() else ()
+
+
+def digest_of(path: Path) -> str:
+    """xxh3-128 of a history's bytes: equal for equal runs."""
+    return xxhash.xxh3_128_hexdigest(path.read_bytes()) if path.exists() else ""

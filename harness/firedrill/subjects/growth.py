@@ -1,0 +1,162 @@
+"""The subject `growth`: tolaria's own training run, and what can be seen of one of its hosts from outside."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+import xxhash
+
+from firedrill.events import BufferObserved, RowSeen, TensorSeen
+from tolaria.env.capsule import CapsuleHost
+from tolaria.env.growth_env import GrowthEnv
+from tolaria.lifecycle.action import Action
+from tolaria.lifecycle.stage import Stage
+from tolaria.policy.learned import LearnedPolicy
+from tolaria.ppo.buffer import RolloutBuffer
+from tolaria.ppo.update import recomputed_log_probs
+from tolaria.seams import Taps
+from tolaria.telemetry.event import Point
+from tolaria.telemetry.history import History
+from tolaria.train.config import TrainConfig
+from tolaria.train.run import Run
+from tolaria.train.trainer import Trainer
+
+Parts = tuple[tuple[str, str], ...]
+
+# In these stages a seed learns, so its parameters belong to an optimizer.
+LEARNING = frozenset({Stage.TRAINING, Stage.BLENDING, Stage.HOLDING})
+
+
+def build(config: TrainConfig, history: History, taps: Taps) -> Trainer:
+    """A run that has not made its first step."""
+    return Trainer.tapped(config, history, taps)
+
+
+def digest_of(tensors: Mapping[str, torch.Tensor]) -> str:
+    """xxh3-128 of names and raw bytes."""
+    hasher = xxhash.xxh3_128()
+    for name, tensor in tensors.items():
+        hasher.update(name.encode())
+        hasher.update(raw_bytes(tensor))
+    return hasher.hexdigest()
+
+
+def raw_bytes(tensor: torch.Tensor) -> bytes:
+    """A tensor's bytes, as they are: +0 and -0 differ, and a NaN equals itself."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes()
+
+
+def tensors_seen(tensors: Mapping[str, torch.Tensor]) -> tuple[TensorSeen, ...]:
+    """Each tensor with its digest, its non-finite elements and its magnitude."""
+    return tuple(_seen(name, tensor.detach()) for name, tensor in tensors.items())
+
+
+def _seen(name: str, tensor: torch.Tensor) -> TensorSeen:
+    digest = xxhash.xxh3_128_hexdigest(raw_bytes(tensor))
+    if not tensor.is_floating_point() or not tensor.numel():
+        return TensorSeen(name, digest, 0, float(tensor.abs().max()) if tensor.numel() else 0.0)
+    finite = torch.isfinite(tensor)
+    magnitude = float(torch.where(finite, tensor, torch.zeros_like(tensor)).abs().max())
+    return TensorSeen(name, digest, int((~finite).sum()), magnitude)
+
+
+def parts_of(host: CapsuleHost) -> Parts:
+    """Digests of everything of one environment's state, part by part."""
+    tensors = host.all_tensors()
+    facts = host.checkpoint_facts()
+    return (
+        ("tensors", digest_of({name: tensor for name, tensor in tensors.items() if name.startswith("host/")})),
+        ("optimizer", digest_of({name: tensor for name, tensor in tensors.items() if name.startswith("optimizer/")})),
+        ("slots", text_digest(facts["manifest"])),
+        ("data", text_digest(facts["cursor"])),
+        ("counters", text_digest([facts["batches_stepped"], facts["loss_before"]])),
+    )
+
+
+def text_digest(facts: object) -> str:
+    """Digest of anything that JSON can hold."""
+    return xxhash.xxh3_128_hexdigest(json.dumps(facts, sort_keys=True).encode())
+
+
+def own_identities(host: CapsuleHost) -> frozenset[int]:
+    """Which objects the host's own parameters are."""
+    return frozenset(id(parameter) for parameter in host.host.own_parameters().values())
+
+
+def optimizers_live(host: CapsuleHost) -> bool:
+    """Whether the optimizers hold exactly the live trainable parameters, each once."""
+    held = [id(p) for optimizer in host.optimizers.values() for group in optimizer.param_groups for p in group["params"]]
+    live = set(own_identities(host))
+    for slot in host.slots():
+        if slot.state.stage in LEARNING and slot.seed is not None:
+            live |= {id(parameter) for parameter in slot.seed.parameters()}
+    return len(held) == len(set(held)) and set(held) == live
+
+
+def buffers_observed(run: Run, buffer: RolloutBuffer, at: Point) -> Iterable[BufferObserved]:
+    """Every environment's rows as the update will see them."""
+    if not buffer.num_rows:
+        return
+    rewards, advantages = buffer.rewards, buffer.advantages  # [T, N]
+    again = recomputed_log_probs(run.policy, buffer) if isinstance(run.policy, LearnedPolicy) else None
+    for env in range(buffer.num_envs):
+        rows = tuple(
+            RowSeen(
+                step=row.step,
+                life=row.life,
+                reward=float(rewards[t, env]),
+                raw_reward=row.reward,
+                value=0.0 if row.record is None else row.record.value,
+                bootstrap=row.bootstrap,
+                advantage=float(advantages[t, env]),
+                terminated=row.terminated,
+                truncated=row.truncated,
+                fresh=row.fresh,
+                marker=row.penalized,
+                ratio_error=None if again is None or row.record is None else abs(float(again[t, env]) - row.record.log_prob),
+            )
+            for t, row in enumerate(buffer.rows(env))
+        )
+        if rows:
+            yield BufferObserved(Point(at.step, env), rows, run.config.ppo.gamma, run.config.ppo.gae_lambda)
+
+
+class Twin:
+    """A fresh environment that begins where a rolled-back one stands, built from what the harness itself kept of the snapshot.
+
+    `tensors` and `facts` were copied when the snapshot was published. What a rollback does not wind back (the place in the
+    data stream, slots at rest, what the controller is shown) comes from the live environment.
+    """
+
+    def __init__(self, live: GrowthEnv, tensors: Mapping[str, torch.Tensor], facts: dict[str, Any], policy: str, seed: int) -> None:
+        self.env = GrowthEnv(live.task, live.config, seed, live.env, live.training.device)
+        state = live.facts()
+        training = state["training"]
+        slots = training["manifest"]["slots"] | {
+            slot_id: slot for slot_id, slot in facts["manifest"]["slots"].items() if slot["state"]["stage"] == Stage.FOSSILIZED.value
+        }
+        stepped = {"host": facts["batches_stepped"]["host"]}
+        state["training"] = training | {
+            "manifest": training["manifest"] | {"slots": slots},
+            "batches_stepped": stepped,
+            "loss_before": facts["loss_before"],
+        }
+        self.env.resume(_by_policy(tensors, policy), state)
+
+    def advance(self, action: Action, at: Point) -> Parts:
+        """The same decision in the same step; returns the digests of the twin's state."""
+        self.env.advance(action, at)
+        return parts_of(self.env.training)
+
+
+def _by_policy(tensors: Mapping[str, torch.Tensor], policy: str) -> dict[str, torch.Tensor]:
+    """The harness's own reading of what the optimizer policies promise."""
+    if policy == "restore":
+        return dict(tensors)
+    if policy == "reset_all":
+        return {name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer/")}
+    return {
+        name: torch.zeros_like(tensor) if name.endswith(("/momentum_buffer", "/exp_avg")) else tensor for name, tensor in tensors.items()
+    }

@@ -1,0 +1,5 @@
+"""`python -m tolaria`."""
+
+from tolaria.cli import main
+
+main()

@@ -1,0 +1,33 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+from firedrill.events import StateDigested
+from firedrill.oracles.bystanders_untouched import BystandersUntouched
+from firedrill.oracles.oracle import Answer, Evidence
+from tolaria.telemetry.event import Point
+
+Edit = Callable[..., Evidence]
+
+
+def test_a_bystander_that_differs_fails(edit: Edit) -> None:
+    finding = BystandersUntouched().judge(edit(StateDigested, lambda e: e.at == Point(9, 0), parts=(("host", "x"), ("rng", "9"))))
+    assert (finding.answer, finding.detail) == (Answer.FAIL, "env 0 step 9: host differs from the control run")
+
+
+def test_a_struck_environment_may_differ(edit: Edit) -> None:
+    evidence = edit(StateDigested, lambda e: e.at.env == 1, parts=(("host", "x"),))
+    assert BystandersUntouched().judge(evidence).answer is Answer.PASS
+
+
+def test_a_bystander_that_stops_early_fails(drop: Edit) -> None:
+    finding = BystandersUntouched().judge(drop(StateDigested, lambda e: e.at.env == 0 and e.at.step > 10))
+    assert finding.detail == "env 0 step 11: the faulted run has no such step"
+
+
+def test_a_bystander_that_vanished_altogether_fails(drop: Edit) -> None:
+    assert BystandersUntouched().judge(drop(StateDigested, lambda e: e.at.env == 0)).answer is Answer.FAIL
+
+
+def test_where_all_were_struck_there_is_nothing_to_judge(healed: Evidence) -> None:
+    everyone = replace(healed, claim=replace(healed.claim, struck_envs=frozenset({0, 1})))
+    assert BystandersUntouched().judge(everyone).answer is Answer.UNKNOWN

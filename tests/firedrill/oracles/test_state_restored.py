@@ -1,0 +1,31 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+from firedrill.events import RollbackObserved, SnapshotObserved
+from firedrill.oracles.oracle import Answer, Evidence, of
+from firedrill.oracles.state_restored import StateRestored
+
+Edit = Callable[..., Evidence]
+
+
+def test_a_tensor_with_other_bytes_fails(edit: Edit, healed: Evidence) -> None:
+    first, *others = of(healed.faulted, RollbackObserved)[0].tensors
+    finding = StateRestored().judge(edit(RollbackObserved, tensors=(replace(first, digest="ab"), *others)))
+    assert (finding.answer, finding.detail) == (Answer.FAIL, "env 1 step 5: host/head.weight differs from snapshot 1")
+
+
+def test_a_tensor_that_is_gone_fails(edit: Edit, healed: Evidence) -> None:
+    tensors = of(healed.faulted, RollbackObserved)[0].tensors
+    assert StateRestored().judge(edit(RollbackObserved, tensors=tensors[1:])).key == "gone"
+
+
+def test_a_snapshot_that_was_never_published_fails(edit: Edit) -> None:
+    assert StateRestored().judge(edit(RollbackObserved, snapshot=7)).key == "unpublished"
+
+
+def test_a_snapshot_of_another_environment_does_not_count(drop: Edit) -> None:
+    assert StateRestored().judge(drop(SnapshotObserved, lambda e: e.snapshot == 1)).key == "unpublished"
+
+
+def test_without_an_observed_rollback_there_is_nothing_to_judge(drop: Edit) -> None:
+    assert StateRestored().judge(drop(RollbackObserved)).answer is Answer.UNKNOWN

@@ -1,0 +1,106 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from firedrill.oracles.oracle import Answer, Evidence, Finding
+from firedrill.runner.result import CellResult, ForeignResults, exit_code, read_json, write_json
+from firedrill.runner.timeline import timeline_of
+from firedrill.runner.verdict import Verdict
+
+
+@pytest.fixture
+def green() -> CellResult:
+    return CellResult(
+        id="nan-weight-cpu-11",
+        scenario="nan-weight",
+        file="scenarios/governor/nan-weight.yaml",
+        because="A NaN in a weight must not survive its step.",
+        tags=("governor", "smoke"),
+        device="cpu",
+        seed=11,
+        verdict=Verdict.RECOVERED,
+        expected=(Verdict.RECOVERED,),
+        passed=True,
+        reason="1 rollbacks, first at env 1 step 5",
+        findings=(Finding("told", Answer.PASS, "", "1 rollbacks told in full"),),
+        seconds=1.5,
+        rollbacks=1,
+        penalties=1,
+        versions=(("torch", "2.13.0"),),
+        history_digest="ab",
+    )
+
+
+def red(result: CellResult) -> CellResult:
+    return replace(result, passed=False, verdict=Verdict.MISSED)
+
+
+def unrun(result: CellResult) -> CellResult:
+    return replace(result, passed=False, verdict=Verdict.NOT_RUN)
+
+
+def test_results_are_read_back_as_they_were_written(tmp_path: Path, green: CellResult, healed: Evidence) -> None:
+    results = (replace(green, timeline=timeline_of(healed.faulted)), replace(red(green), known_gap="no detector for this"))
+    write_json(tmp_path / "runs" / "run.json", results)
+    run = read_json(tmp_path / "runs" / "run.json")
+    assert run.cells == results
+    assert run.versions["torch"] == "2.13.0"
+    assert run.created.endswith("+00:00")
+
+
+def test_the_file_names_its_schema(tmp_path: Path, green: CellResult) -> None:
+    write_json(tmp_path / "run.json", [green])
+    document = json.loads((tmp_path / "run.json").read_text())
+    assert document["schema"] == "firedrill.run/1"
+    assert set(document) == {"schema", "created", "machine", "versions", "cells"}
+    assert document["cells"][0]["verdict"] == "recovered"
+
+
+def test_a_number_that_is_not_finite_is_not_written(tmp_path: Path, green: CellResult) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "run.json", [replace(green, seconds=float("nan"))])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ['{"schema": "firedrill.run/9", "cells": []}', "[]", "{}"])
+def test_another_schema_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ForeignResults, match=r"run\.json: the schema is .*, this version of firedrill reads 'firedrill\.run/1' only"):
+        read_json(tmp_path / "run.json")
+
+
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("torn{")
+    with pytest.raises(ForeignResults, match="not JSON"):
+        read_json(tmp_path / "run.json")
+
+
+def test_green_cells_end_with_0(green: CellResult) -> None:
+    assert exit_code([green, unrun(green)]) == 0
+
+
+def test_a_red_cell_ends_with_1(green: CellResult) -> None:
+    assert exit_code([green, red(green)]) == 1
+
+
+def test_a_broken_harness_ends_with_3(green: CellResult) -> None:
+    assert exit_code([red(green), replace(red(green), verdict=Verdict.HARNESS_ERROR)]) == 3
+
+
+def test_nothing_that_ran_ends_with_4(green: CellResult) -> None:
+    assert exit_code([]) == 4
+    assert exit_code([unrun(green)]) == 4
+
+
+def test_a_known_gap_is_no_failure_while_it_is_red(green: CellResult) -> None:
+    assert exit_code([replace(red(green), known_gap="no detector for this")]) == 0
+
+
+def test_a_known_gap_that_has_closed_is_a_failure(green: CellResult) -> None:
+    assert exit_code([replace(green, known_gap="no detector for this")]) == 1
+
+
+def test_a_known_gap_that_was_not_run_is_neither(green: CellResult) -> None:
+    assert exit_code([green, replace(unrun(green), known_gap="no detector for this")]) == 0

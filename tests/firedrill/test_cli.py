@@ -1,0 +1,126 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firedrill import cli
+from firedrill.scenario.cell import Cell
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import runpy, sys
+try:
+    runpy.run_module("firedrill.cli", run_name="__main__", alter_sys=True)
+finally:
+    assert "torch" not in sys.modules
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to stand in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command(*arguments: str) -> int:
+    """Run a command and give its exit code."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(arguments)
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+def test_init_writes_a_scenario_that_is_valid(here: Path) -> None:
+    assert command("init", "nan-in-the-head") == 0
+    assert command("validate", "scenarios") == 0
+
+
+def test_init_never_overwrites(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command("init", "mine")
+    path = here / "scenarios" / "mine.yaml"
+    path.write_text("precious")
+    assert command("init", "mine") == 2
+    assert path.read_text() == "precious"
+    assert "left as it is" in capsys.readouterr().err
+
+
+def test_init_refuses_a_name_that_is_no_name(here: Path) -> None:
+    assert command("init", "No Name") == 2
+    assert list((here / "scenarios").iterdir()) == []
+
+
+def test_validate_renders_every_problem(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command("init", "mine")
+    path = here / "scenarios" / "mine.yaml"
+    path.write_text(path.read_text().replace("tensor.set", "tensor.sett").replace("tags:", "tagz:"))
+    assert command("validate", "scenarios") == 2
+    told = capsys.readouterr().err
+    assert "scenarios/mine.yaml:5:1: FD010" in told
+    assert "did you mean tensor.set?" in told
+    assert told.rstrip().endswith("2 problems")
+
+
+def test_list_shows_cells_with_their_tags(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command("init", "mine")
+    capsys.readouterr()
+    assert command("list") == 0
+    assert capsys.readouterr().out == "mine[cpu,seed=11]  governor, smoke\n"
+
+
+def test_explain_speaks(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command("init", "mine")
+    assert command("explain", "scenarios/mine.yaml") == 0
+    assert "Imitates an overflow" in capsys.readouterr().out
+
+
+def test_schema_goes_to_a_file(here: Path) -> None:
+    assert command("schema", "--out", "made/schema.json") == 0
+    assert json.loads((here / "made" / "schema.json").read_text())["title"] == "firedrill scenario"
+
+
+def test_a_scenario_that_is_wrong_is_not_run(here: Path) -> None:
+    (here / "wrong.yaml").write_text("name: wrong\n")
+    assert command("run", "wrong.yaml") == 2
+
+
+@pytest.mark.parametrize("selection", [("-k", "zebra"), ("--device", "cuda")])
+def test_nothing_ran_is_its_own_exit_code(here: Path, selection: tuple[str, str]) -> None:
+    command("init", "mine")
+    assert command("run", "scenarios", *selection) == 4
+
+
+@pytest.mark.parametrize("wrong", [("-k", "and"), ("--jobs", "0")])
+def test_a_selection_that_cannot_be_read_is_bad_input(here: Path, wrong: tuple[str, str]) -> None:
+    command("init", "mine")
+    assert command("run", "scenarios", *wrong) == 2
+
+
+def test_run_hands_the_chosen_cells_over(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[str] = []
+
+    def kept(chosen: list[Cell], jobs: int, json: Path | None, html: Path | None) -> int:
+        handed.extend(cell.id for cell in chosen)
+        assert (jobs, json, html) == (2, Path("a.json"), None)
+        return 1
+
+    monkeypatch.setattr(cli, "_run", kept)
+    command("init", "one")
+    command("init", "two")
+    assert command("run", "scenarios", "-k", "two and smoke", "--jobs", "2", "--json", "a.json") == 1
+    assert handed == ["two[cpu,seed=11]"]
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_teaches_by_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(name, "--help") == 0
+    assert f"Example: firedrill {name}" in capsys.readouterr().out
+
+
+def test_the_module_runs_as_a_program_without_torch(here: Path) -> None:
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "harness")])}
+    ended = subprocess.run([sys.executable, "-c", PROGRAM, "init", "mine"], env=env, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr

@@ -1,0 +1,166 @@
+"""Every fault of the table against its contract, on a small real host."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+
+from firedrill.faults import FAULTS
+from firedrill.faults.fault import Fault, Scene, Strike
+from firedrill.faults.governor_raise_in import PHASES as SEAM_OF
+from firedrill.faults.target import Target
+from firedrill.scenario.checks import PHASES
+from tolaria.governor.verdict import Alarm, Standing, Verdict
+from tolaria.host.mlp_host import MlpHost
+from tolaria.lifecycle.stage import Stage
+from tolaria.seams import Observed
+from tolaria.seeding import stream
+from tolaria.telemetry.event import Point
+from tolaria.vitals import Vitals
+
+AT = Point(step=3, env=1)
+OPERATIONS = {seam: operation for operation, seam in SEAM_OF.items()}
+
+
+class SmallTrainee:
+    """An MLP host with a seed in s1 that is held, as far as faults know a trainee."""
+
+    def __init__(self) -> None:
+        self.host = MlpHost(inputs=2, width=4, depth=2, classes=3, seed=7)
+        self.host.germinate("s1", "mlp_norm", seed=5)
+        slot = self.host.slot("s1")
+        slot.state = replace(slot.state, stage=Stage.HOLDING)
+        engine = torch.optim.SGD(self.host.own_parameters().values(), lr=0.1, momentum=0.9)
+        self.host(torch.ones(2, 2)).sum().backward()
+        engine.step()
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {"host": engine}
+        self.moves: list[tuple[str, str, str]] = []
+
+    def prune(self, slot: str, at: Point, reason: str, initiator: str) -> None:
+        self.moves.append(("prune", slot, initiator))
+        self.host.slot(slot).state = self.host.slot(slot).state.pruned()
+
+    def fossilize(self, slot: str, at: Point, reason: str, initiator: str) -> None:
+        self.moves.append(("fossilize", slot, initiator))
+        self.host.slot(slot).state = self.host.slot(slot).state.fossilized()
+
+
+class Witness:
+    """Keeps every strike."""
+
+    def __init__(self) -> None:
+        self.strikes: list[Strike] = []
+
+    def __call__(self, strike: Strike) -> None:
+        self.strikes.append(strike)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A fault with parameters that change something, and a phase."""
+
+    fault: Fault
+    phase: str
+    target: Target | None = None
+
+
+def example(kind: str, phase: str) -> Example:
+    given: dict[str, dict[str, object]] = {
+        "tensor.set": {"value": float("nan")},
+        "tensor.scale": {"factor": 100.0},
+        "loss.set": {"value": 1e6},
+        "loss.scale": {"factor": 100.0},
+        "output.lobotomize": {"mode": "single_class"},
+        "governor.raise_in": {"operation": OPERATIONS.get(phase)},
+    }
+    fault = FAULTS[kind](**given.get(kind, {}))
+    target = Target(slot="s1") if kind.startswith("lifecycle.") else Target(params="head.*") if fault.targets else None
+    return Example(fault, phase, target)
+
+
+def passing(phase: str) -> object:
+    """What passes at a phase."""
+    trainee = SmallTrainee()
+    match phase:
+        case "loss_ready":
+            return torch.tensor(2.0, requires_grad=True) * 1.0
+        case "vitals_measured":
+            return Vitals(3, 0.5, 0.6, 0.9, 1.0)
+        case "verdict_ready":
+            return Verdict(Standing.COLLAPSED, Alarm("non_finite", True, None, None, "head"))
+        case "snapshot_taken" | "rolled_back":
+            return Observed(2, trainee)
+        case "snapshot_copying" | "snapshot_verifying" | "rollback_copying":
+            return 0
+        case "rollback_pruning":
+            return "s1"
+        case "penalty_owed":
+            return -10.0
+    return trainee
+
+
+CASES = [(kind, phase) for kind, fault in FAULTS.items() for phase in fault.phases]
+
+
+def strike(case: Example, witness: Witness, value: object, seed: int = 1) -> object:
+    scene = Scene(AT, stream(seed, "fault", 0), case.target, witness)
+    if case.fault.kind == "governor.raise_in":
+        with pytest.raises(RuntimeError, match="injected into"):
+            case.fault.strike(value, scene)
+        return value
+    return case.fault.strike(value, scene)
+
+
+@pytest.mark.parametrize(("kind", "phase"), CASES)
+def test_a_strike_changes_something_and_the_witness_says_so_once(kind: str, phase: str) -> None:
+    witness = Witness()
+    strike(example(kind, phase), witness, passing(phase))
+    (told,) = witness.strikes
+    assert told.before != told.after
+    assert told.elements >= 1
+    assert told.place
+    assert told.first_value
+
+
+@pytest.mark.parametrize(("kind", "phase"), CASES)
+def test_what_goes_on_is_of_the_kind_that_came(kind: str, phase: str) -> None:
+    value = passing(phase)
+    assert type(strike(example(kind, phase), Witness(), value)) is type(value)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_the_name_in_the_table_is_the_kind(kind: str) -> None:
+    assert FAULTS[kind].kind == kind
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_the_phases_are_seams(kind: str) -> None:
+    assert FAULTS[kind].phases
+    assert set(FAULTS[kind].phases) <= set(PHASES)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_the_docstring_says_what_is_imitated(kind: str) -> None:
+    assert (FAULTS[kind].__doc__ or "").startswith("Imitates ")
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_the_realism_is_one_of_two(kind: str) -> None:
+    assert FAULTS[kind].realism in {"simulated", "real"}
+
+
+@pytest.mark.parametrize(("kind", "phase"), CASES)
+def test_no_global_generator_is_drawn_from(kind: str, phase: str) -> None:
+    value = passing(phase)
+    before = torch.get_rng_state()
+    strike(example(kind, phase), Witness(), value)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(("kind", "phase"), CASES)
+def test_the_same_stream_gives_the_same_strike(kind: str, phase: str) -> None:
+    first, second = Witness(), Witness()
+    strike(example(kind, phase), first, passing(phase))
+    strike(example(kind, phase), second, passing(phase))
+    assert first.strikes == second.strikes
