@@ -12,7 +12,7 @@ import torch
 
 from tolaria.env.growing import GrowingHost
 from tolaria.host.state import Plan, commit, manifest, prepare
-from tolaria.host.state_codec import slot_from_dict, slot_to_dict
+from tolaria.host.state_codec import expect_keys, slot_from_dict, slot_to_dict
 from tolaria.lifecycle.seed import SlotState
 from tolaria.lifecycle.stage import EXPERIMENTAL, OCCUPIED, Stage
 from tolaria.seams import ROLLBACK_PRUNING
@@ -21,6 +21,8 @@ from tolaria.telemetry.growth_events import SlotRestored, StageChanged
 
 # Optimizer state that carries the direction of past gradients: the reset policy forgets it.
 FIRST_MOMENTS = frozenset({"momentum_buffer", "exp_avg"})
+# What a snapshot records beside tensors.
+FACTS = {"manifest", "batches_stepped", "loss_before"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,14 @@ class CapsuleHost(GrowingHost):
         recorded stage, and is pruned from there if that was experimental. Resting and dormant slots stay as they are:
         their time is not wound back.
         """
+        expect_keys("facts", facts, FACTS)
+        slots = facts["manifest"]["slots"]
         restored: list[SlotState] = []
         pruned: list[str] = []
         leaned = False
         target: dict[str, SlotState] = {}
         for slot_id, live in self.host.slot_states().items():
-            recorded = slot_from_dict(facts["manifest"]["slots"][slot_id]["state"])
+            recorded = slot_from_dict(slots[slot_id]["state"])
             state = live
             if Stage.FOSSILIZED in (live.stage, recorded.stage):
                 state = recorded
@@ -91,8 +95,8 @@ class CapsuleHost(GrowingHost):
             target[slot_id] = state
             blended = any(seen.alpha > 0.0 and seen.stage in OCCUPIED for seen in (live, recorded))
             leaned = leaned or (blended and state.stage is not Stage.FOSSILIZED)
-        slots = {slot_id: facts["manifest"]["slots"][slot_id] | {"state": slot_to_dict(state)} for slot_id, state in target.items()}
-        return RollbackPlan(prepare(self.host, facts["manifest"] | {"slots": slots}), tuple(restored), tuple(pruned), leaned)
+        planned = {slot_id: slots[slot_id] | {"state": slot_to_dict(state)} for slot_id, state in target.items()}
+        return RollbackPlan(prepare(self.host, facts["manifest"] | {"slots": slots | planned}), tuple(restored), tuple(pruned), leaned)
 
     def commit(self, plan: RollbackPlan, at: Point) -> tuple[Event, ...]:
         """Put the planned topology in place; returns the moves that it came to. A second time it comes to none."""

@@ -169,7 +169,8 @@ class Governor:
 
     def _go_on(self, vitals: Vitals, governed: Governed, at: Point, fossilized: bool) -> None:
         self._streak = 0
-        self._window.add(vitals.val_loss, healthy=True)
+        # Without a detector for it a host may pass for healthy with a loss that is no number.
+        self._window.add(vitals.val_loss, healthy=math.isfinite(vitals.val_loss))
         for number in self._snapshots.age():
             self._emit(SnapshotTrusted(at, number))
         newest = self._snapshots.published[0]

@@ -179,6 +179,9 @@ def test_a_manifest_that_does_not_fit_leaves_the_host_untouched(new_world: NewWo
     ]
     for change in wrong:
         refuses(world, source.tensors, source.facts | {"manifest": manifest | change})
+    for missing in source.facts:
+        refuses(world, source.tensors, {key: value for key, value in source.facts.items() if key != missing})
+    refuses(world, source.tensors, source.facts | {"surplus": 0})
 
 
 def test_both_differences_of_keys_and_every_change_are_named() -> None:

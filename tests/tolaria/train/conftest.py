@@ -1,10 +1,20 @@
-"""A small run in which everything happens, written by hand."""
+"""A small run in which everything happens, written by hand; and small real runs, struck where a test wants it."""
 
 import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import pytest
+import torch
+
+from tolaria.env.config import TrainingConfig
 
 from tolaria.lifecycle.stage import Stage
+from tolaria.ppo.buffer import RolloutBuffer
+from tolaria.ppo.row import Row
+from tolaria.ppo.update import recomputed_log_probs
+from tolaria.seams import ROLLOUT_READY, WEIGHTS_UPDATED, Seam, T
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import (
     Collapsed,
@@ -25,6 +35,10 @@ from tolaria.telemetry.run_events import (
     StepFinished,
     UpdateFinished,
 )
+from tolaria.telemetry.history import History
+from tolaria.train.config import TrainConfig
+from tolaria.train.run import Run
+from tolaria.train.trainer import Trainer
 
 STEPS = 24
 
@@ -94,3 +108,80 @@ def eventful_run() -> list[Event]:
     ]
     events.append(EpisodeFinished(Point(23, 0), 0, 24, -8.8, 1, 0.91, 0.9, 12345))
     return [*events, RunFinished(Point(23), (0.9, None))]
+
+
+@dataclass(slots=True)
+class Witness:
+    """Taps that put NaN into a host's head after the first batch of given (step, environment), and keep every finished rollout.
+
+    `drift` is the largest difference between a stored log-probability and what the unroll of the update makes of it.
+    """
+
+    strikes: frozenset[tuple[int, int]] = frozenset()
+    run: Run | None = None
+    rollouts: list[list[tuple[Row, ...]]] = field(default_factory=list)
+    rewards: list[torch.Tensor] = field(default_factory=list)
+    advantages: list[torch.Tensor] = field(default_factory=list)
+    drift: float = 0.0
+
+    def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
+        """Strike, or look."""
+        if seam is WEIGHTS_UPDATED and (at.step, at.env) in self.strikes and at.batch == 0:
+            poison(value.host)  # type: ignore[attr-defined]  # the seam passes a trainee
+        if seam is ROLLOUT_READY:
+            assert isinstance(value, RolloutBuffer)
+            self._look(value)
+        return value
+
+    def _look(self, buffer: RolloutBuffer) -> None:
+        self.rollouts.append([buffer.rows(env) for env in range(buffer.num_envs)])
+        self.rewards.append(buffer.rewards)
+        self.advantages.append(buffer.advantages)
+        if self.run is not None and self.run.learner is not None:
+            rollout = buffer.stacked()
+            recomputed = recomputed_log_probs(self.run.learner.policy, buffer)
+            self.drift = max(self.drift, float((recomputed - torch.where(rollout.valid, rollout.log_probs, 0.0)).abs().max()))
+
+    def rows(self, env: int) -> list[Row]:
+        """All rows of an environment, over all rollouts."""
+        return [row for rollout in self.rollouts for row in rollout[env]]
+
+
+def poison(host: torch.nn.Module) -> None:
+    """NaN in the last layer, as a diverged step leaves it."""
+    with torch.no_grad():
+        list(host.get_submodule("head").parameters())[0].fill_(math.nan)
+
+
+@pytest.fixture
+def small_config() -> Callable[..., TrainConfig]:
+    """Twelve steps of three environments on spirals, two batches each; anything may be said otherwise."""
+
+    def build(policy: str = "heuristic", **other: object) -> TrainConfig:
+        settings: dict[str, object] = {
+            "task": "spirals",
+            "envs": 3,
+            "steps": 12,
+            "rollout_steps": 6,
+            "checkpoint_every": 1000,
+            "training": TrainingConfig(batches_per_step=2),
+        }
+        return TrainConfig(policy=policy, **(settings | other))  # type: ignore[arg-type]  # a test names fields as it needs them
+
+    return build
+
+
+@pytest.fixture
+def run_struck() -> Callable[..., tuple[Trainer, Witness]]:
+    """Run a config in memory, to its end, with strikes at (step, environment); `prepare` may change the run before."""
+
+    def run(config: TrainConfig, *strikes: tuple[int, int], prepare: Callable[[Run], None] | None = None) -> tuple[Trainer, Witness]:
+        witness = Witness(frozenset(strikes))
+        trainer = Trainer.tapped(config, History(), witness)
+        witness.run = trainer.run
+        if prepare is not None:
+            prepare(trainer.run)
+        assert trainer.train()
+        return trainer, witness
+
+    return run
