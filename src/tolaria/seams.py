@@ -50,8 +50,15 @@ class Seam(Generic[T]):
 class Trainee(Protocol):
     """A host in training, as far as a harness may know it: the live modules and optimizers, and moves of its slots."""
 
-    host: Host
-    optimizers: Mapping[str, torch.optim.Optimizer]
+    @property
+    def host(self) -> Host:
+        """The live network with its slots."""
+        ...
+
+    @property
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """The live optimizers: "host", and one a live seed, "<slot>.<generation>"."""
+        ...
 
     def prune(self, slot: str, at: Point, reason: str, initiator: str) -> None:
         """Remove the seed of a slot by the table."""

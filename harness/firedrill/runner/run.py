@@ -62,7 +62,7 @@ def run_cells(cells: Sequence[Cell], jobs: int, on_result: OnResult) -> list[Cel
                     running.append(start(context, cell, Path(scratch) / f"cell-{number}"))
                 for child, ending in ended(running):
                     running.remove(child)
-                    result = result_of(child, ending)
+                    result = result_of(child.cell, child.folder, ending, time.monotonic() - child.started)
                     results[child.cell.id] = result
                     on_result(result)
         finally:
@@ -100,19 +100,23 @@ def ended(running: Sequence[Child]) -> Iterator[tuple[Child, Ending]]:
 def ending_of(child: Child) -> Ending:
     """How a child that is gone says it ended, or how it died."""
     try:
-        told = json.loads((child.folder / ENDING).read_text(encoding="utf-8"))
+        return told_ending(child.folder)
     except FileNotFoundError:
         code = child.process.exitcode or 0
         return Ending(End.DIED, f"killed by signal {-code}" if code < 0 else f"exit code {code}")
+
+
+def told_ending(folder: Path) -> Ending:
+    """How the recording of a cell says it ended."""
+    told = json.loads((folder / ENDING).read_text(encoding="utf-8"))
     return Ending(End(told["how"]), told["detail"])
 
 
-def result_of(child: Child, ending: Ending) -> CellResult:
-    """Judge what a child left."""
-    cell, scenario = child.cell, child.cell.scenario
-    faulted = events_of(child.folder / FAULTED)
-    expected = frozenset(Verdict(name) for name in scenario.verdicts)
-    judgement = judgement_of(child, faulted, expected, ending)
+def result_of(cell: Cell, folder: Path, ending: Ending, seconds: float) -> CellResult:
+    """Judge what the recording of a cell left in its folder."""
+    scenario = cell.scenario
+    faulted = events_of(folder / FAULTED)
+    judgement = judgement_of(cell, folder, faulted, ending)
     started = next((event for event in faulted if isinstance(event, RunStarted)), None)
     return CellResult(
         id=cell.id,
@@ -123,32 +127,37 @@ def result_of(child: Child, ending: Ending) -> CellResult:
         device=cell.device,
         seed=cell.seed,
         verdict=judgement.verdict,
-        expected=tuple(sorted(expected)),
+        expected=tuple(sorted(expected_of(cell))),
         passed=judgement.passed,
         reason=judgement.reason if ending.how is not End.ENDED or not ending.detail else f"{judgement.reason}; {ending.detail}",
         findings=judgement.findings,
-        seconds=round(time.monotonic() - child.started, 3),
+        seconds=round(seconds, 3),
         rollbacks=sum(isinstance(event, RolledBack) for event in faulted),
         penalties=sum(isinstance(event, PenaltyDelivered) for event in faulted),
         known_gap=scenario.known_gap,
         timeline=timeline_of(faulted),
         versions=started.versions if started else (),
-        history_digest=digest_of(child.folder / FAULTED),
+        history_digest=digest_of(folder / FAULTED),
     )
 
 
-def judgement_of(child: Child, faulted: tuple[Event, ...], expected: frozenset[Verdict], ending: Ending) -> Judgement:
+def judgement_of(cell: Cell, folder: Path, faulted: tuple[Event, ...], ending: Ending) -> Judgement:
     """The verdict over everything that was recorded."""
-    counterfactual = child.folder / COUNTERFACTUAL
+    counterfactual = folder / COUNTERFACTUAL
     started = next((event for event in faulted if isinstance(event, RunStarted)), None)
     evidence = Evidence(
         faulted=faulted,
-        control=events_of(child.folder / CONTROL),
+        control=events_of(folder / CONTROL),
         twin=tuple(event for event in faulted if isinstance(event, TwinStepped)),
         counterfactual=events_of(counterfactual) if counterfactual.exists() else None,
-        claim=claim_of(child.cell, started.chance_loss if started else 1.0),
+        claim=claim_of(cell, started.chance_loss if started else 1.0),
     )
-    return judge(evidence, child.cell.scenario.oracles, expected, ending)
+    return judge(evidence, cell.scenario.oracles, expected_of(cell), ending)
+
+
+def expected_of(cell: Cell) -> frozenset[Verdict]:
+    """The verdicts with which the cell is as it should be."""
+    return frozenset(Verdict(name) for name in cell.scenario.verdicts)
 
 
 def events_of(path: Path) -> tuple[Event, ...]:

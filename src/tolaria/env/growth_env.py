@@ -8,7 +8,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -66,7 +66,7 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
     `info` holds "op_mask" [6] and "slot_mask" [6, S], true where an op, and an op on a slot, would be executed.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium declares it as a variable of the instance
 
     def __init__(
         self,
@@ -89,7 +89,9 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         self._begin()
         slots = tuple(self.training.host.slots)
         self.actions = ActionSpace(slots, self.training.blueprints)
-        self.observation_space = gymnasium.spaces.Box(-10.0, 10.0, (observation_size(len(slots), len(self.training.blueprints)),), np.float32)
+        self.observation_space = gymnasium.spaces.Box(
+            -10.0, 10.0, (observation_size(len(slots), len(self.training.blueprints)),), np.float32
+        )
         self.action_space = gymnasium.spaces.MultiDiscrete(np.array(self.actions.sizes))
 
     def _begin(self) -> None:

@@ -17,7 +17,9 @@ def potential(loss: float, chance_loss: float) -> float:
     return math.exp(-loss / chance_loss)
 
 
-def progress_reward(before: float, vitals: Vitals, chance_loss: float, added_share: float, acted: bool, config: RewardConfig) -> float | None:
+def progress_reward(
+    before: float, vitals: Vitals, chance_loss: float, added_share: float, acted: bool, config: RewardConfig
+) -> float | None:
     """Increase of the potential since the loss `before`, minus rent and cost; None where the loss is not finite."""
     if not math.isfinite(vitals.val_loss):
         return None

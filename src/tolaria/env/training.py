@@ -5,6 +5,7 @@ learns from its shadow loss (the task's loss at alpha 1, through the host's tail
 host's own loss and touches nothing of the host, to the last bit.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -27,8 +28,8 @@ BLENDED = frozenset({Stage.BLENDING, Stage.HOLDING})
 LEARNING = BLENDED | {Stage.TRAINING}
 
 
-class HostTraining:
-    """Trains one host of a task. `seed` names this very host: its weights, its batches, its seeds to come."""
+class HostTraining(ABC):
+    """Trains one host of a task; how its slots change is the subclass's business. `seed` names this very host: its weights, its batches, its seeds to come."""
 
     def __init__(
         self, task: Task, config: TrainingConfig, seed: int, device: torch.device, taps: Taps, emit: Callable[[Event], None]
@@ -70,6 +71,14 @@ class HostTraining:
     def live_slots(self) -> list[Slot]:
         """Slots whose seed is trained."""
         return [slot for slot in self.slots() if slot.state.stage in LEARNING]
+
+    @abstractmethod
+    def prune(self, slot: str, at: Point, reason: str, initiator: str) -> None:
+        """Remove a seed."""
+
+    @abstractmethod
+    def fossilize(self, slot: str, at: Point, reason: str, initiator: str) -> None:
+        """Commit a seed for good."""
 
     def train(self, at: Point) -> tuple[float, float]:
         """One step's batches. Returns the mean loss in nats and the largest gradient norm before clipping."""
@@ -142,7 +151,7 @@ class HostTraining:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         loss = self.taps.pass_through(LOSS_READY, at, self.task.loss(self.host(batch.inputs), batch.targets))
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        loss.backward()
         for slot in self.live_slots():
             if slot.state.stage is Stage.TRAINING:
                 self._shadow_gradients(slot, batch.targets)

@@ -1,7 +1,7 @@
 """What the governor needs of a host in training to take snapshots of it and to roll it back."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -31,7 +31,10 @@ class RollbackPlan(Protocol):
         ...
 
 
-class Governed(Trainee, Protocol):
+PlanT = TypeVar("PlanT", bound=RollbackPlan)
+
+
+class Governed(Trainee, Protocol[PlanT]):
     """A host in training. Its facts are JSON: topology, counters and baselines; its data stream is not among them."""
 
     def stable_tensors(self) -> dict[str, torch.Tensor]:
@@ -42,11 +45,11 @@ class Governed(Trainee, Protocol):
         """Everything of a snapshot that is no tensor."""
         ...
 
-    def prepare(self, facts: dict[str, Any]) -> RollbackPlan:
+    def prepare(self, facts: dict[str, Any]) -> PlanT:
         """Build aside what the recorded topology needs; changes nothing."""
         ...
 
-    def commit(self, plan: RollbackPlan, at: Point) -> tuple[Event, ...]:
+    def commit(self, plan: PlanT, at: Point) -> tuple[Event, ...]:
         """Put the topology in place and prune experimental seeds; returns what is to be told of it. May be repeated."""
         ...
 

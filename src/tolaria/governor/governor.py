@@ -21,7 +21,7 @@ import torch
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.detectors import DETECTORS
 from tolaria.governor.detectors.detector import Limits
-from tolaria.governor.governed import Governed
+from tolaria.governor.governed import Governed, PlanT
 from tolaria.governor.rollback import roll_back
 from tolaria.governor.snapshots import SnapshotRing
 from tolaria.governor.verdict import Alarm, Standing, Verdict
@@ -80,7 +80,7 @@ class Governor:
         """How often this environment has begun anew, by a rollback or by a new host."""
         return self._life
 
-    def begin(self, governed: Governed, at: Point) -> None:
+    def begin(self, governed: Governed[PlanT], at: Point) -> None:
         """A new host: forget the old one, and have a good snapshot before the first step."""
         self._snapshots.clear()
         self._window = LossWindow(self._config.window)
@@ -110,7 +110,7 @@ class Governor:
         standing = Standing.COLLAPSED if streak >= self._config.strikes else Standing.SUSPECT
         return Verdict(standing, alarm, streak)
 
-    def enforce(self, verdict: Verdict, vitals: Vitals, governed: Governed, at: Point, fossilized: bool) -> Response:
+    def enforce(self, verdict: Verdict, vitals: Vitals, governed: Governed[PlanT], at: Point, fossilized: bool) -> Response:
         """Act on a verdict. `fossilized`: a seed was committed in this step, which is a reason for a snapshot of its own.
 
         Raises `RollbackFailed` when a collapsed host cannot be restored from any snapshot.
@@ -167,7 +167,7 @@ class Governor:
                 return alarm
         return None
 
-    def _go_on(self, vitals: Vitals, governed: Governed, at: Point, fossilized: bool) -> None:
+    def _go_on(self, vitals: Vitals, governed: Governed[PlanT], at: Point, fossilized: bool) -> None:
         self._streak = 0
         # Without a detector for it a host may pass for healthy with a loss that is no number.
         self._window.add(vitals.val_loss, healthy=math.isfinite(vitals.val_loss))
@@ -179,7 +179,7 @@ class Governor:
         elif at.step - newest.step >= self._config.snapshot_every and self._snapshots.has_room():
             self._take(governed, at, "cadence")
 
-    def _take(self, governed: Governed, at: Point, reason: str) -> None:
+    def _take(self, governed: Governed[PlanT], at: Point, reason: str) -> None:
         def before_copy(index: int) -> object:
             return self._taps.pass_through(SNAPSHOT_COPYING, at, index)
 
@@ -197,7 +197,7 @@ class Governor:
         self._emit(SnapshotTaken(at, snapshot.number, snapshot.digest, snapshot.bytes, reason))
         self._taps.pass_through(SNAPSHOT_TAKEN, at, Observed(snapshot.number, governed))
 
-    def _recover(self, verdict: Verdict, governed: Governed, at: Point) -> Response:
+    def _recover(self, verdict: Verdict, governed: Governed[PlanT], at: Point) -> Response:
         recent = [step for step in self._rollback_steps if at.step - step < self._config.budget_window]
         relapsed = bool(recent) and at.step - recent[-1] <= self._config.relapse_steps
         decision = self._decision(verdict)

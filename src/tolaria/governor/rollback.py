@@ -20,7 +20,7 @@ import torch
 
 from tolaria.errors import RollbackFailed, TolariaError
 from tolaria.governor.config import GovernorConfig
-from tolaria.governor.governed import Governed, Spec
+from tolaria.governor.governed import Governed, PlanT, Spec
 from tolaria.governor.snapshots import Snapshot, SnapshotRing
 from tolaria.seams import PENALTY_OWED, ROLLBACK_COPYING, Taps
 from tolaria.telemetry.event import Event, Point
@@ -58,7 +58,7 @@ class Changed:
     leaned: bool = False
 
 
-def roll_back(ring: SnapshotRing, governed: Governed, at: Point, relapsed: bool, config: GovernorConfig, taps: Taps) -> Done:
+def roll_back(ring: SnapshotRing, governed: Governed[PlanT], at: Point, relapsed: bool, config: GovernorConfig, taps: Taps) -> Done:
     """Restore the host, and drop every snapshot of the future that is no more. Raises `RollbackFailed`."""
     ages = tuple(at.step - snapshot.step for snapshot in ring.published)
     changed = Changed()
@@ -99,7 +99,7 @@ def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
     return (*trusted[1:], *trusted[:1]) if relapsed else trusted
 
 
-def _restore(snapshot: Snapshot, governed: Governed, at: Point, config: GovernorConfig, taps: Taps, changed: Changed) -> float:
+def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed) -> float:
     if not snapshot.is_intact():
         raise LayoutMismatch("its bytes are not those that were published")
     saved = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith(OPTIMIZER)}

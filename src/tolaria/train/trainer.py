@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -66,7 +67,9 @@ class Trainer:
         tensors, facts, remarks = checkpoint.read_newest(folder / "checkpoints")
         history = History.resume(folder / "events.jsonl", facts["next_seq"], sinks)
         run = Run(config, device, history, NO_TAPS)
-        run.restore({name: tensor.to(device) if name.startswith(("env/", "governor/")) else tensor for name, tensor in tensors.items()}, facts)
+        run.restore(
+            {name: tensor.to(device) if name.startswith(("env/", "governor/")) else tensor for name, tensor in tensors.items()}, facts
+        )
         return cls(run, folder), remarks + ([history.remark] if history.remark else [])
 
     def train(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
@@ -130,11 +133,14 @@ def version_of(package: str) -> str:
         return "not installed"
 
 
+@cache
 def commit() -> str:
-    """The commit of the source, with a plus for uncommitted changes; "unknown" outside a checkout."""
+    """The commit of the source, with a plus for uncommitted changes; "unknown" outside a checkout. Asked once a process."""
     here = Path(__file__).parent
     try:
-        done = subprocess.run(["git", "describe", "--always", "--dirty=+", "--abbrev=12"], cwd=here, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"], cwd=here, capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return done.stdout.strip()

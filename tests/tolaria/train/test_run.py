@@ -1,0 +1,100 @@
+import json
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from tolaria.errors import ConfigError
+from tolaria.policy.heuristic import HeuristicPolicy
+from tolaria.policy.learned import LearnedPolicy
+from tolaria.policy.random_policy import RandomPolicy
+from tolaria.policy.scripted import ScriptedPolicy
+from tolaria.seams import NO_TAPS
+from tolaria.telemetry.governor_events import SnapshotTaken
+from tolaria.telemetry.history import History
+from tolaria.train.config import TrainConfig
+from tolaria.train.rollout import take_step
+from tolaria.train.run import Run, choose_device
+
+Configure = Callable[..., TrainConfig]
+
+
+def build(config: TrainConfig) -> Run:
+    run = Run(config, torch.device("cpu"), History(), NO_TAPS)
+    run.begin()
+    return run
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta", "cpu:x", ""])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="device"):
+        choose_device(name)
+
+
+def test_auto_is_cuda_where_there_is_one() -> None:
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("heuristic", HeuristicPolicy), ("ppo", LearnedPolicy), ("random", RandomPolicy), ("scripted", ScriptedPolicy)],
+)
+def test_the_policy_is_the_one_that_was_asked_for(name: str, kind: type, small_config: Configure) -> None:
+    run = build(small_config(name))
+    assert type(run.policy) is kind
+    assert (run.learner is not None) == (name == "ppo")
+
+
+def test_every_host_has_a_snapshot_before_the_first_step(small_config: Configure) -> None:
+    run = build(small_config(envs=2))
+    taken = [event for event in run.history.events if isinstance(event, SnapshotTaken)]
+    assert [(event.at.env, event.at.step, event.reason) for event in taken] == [(0, 0, "begin"), (1, 0, "begin")]
+
+
+def test_a_run_is_finished_when_its_steps_are_done_or_nobody_is_left(small_config: Configure) -> None:
+    run = build(small_config(envs=2, steps=1))
+    assert not run.finished
+    run.envs.retired = {0, 1}
+    assert run.finished
+    run.envs.retired = {0}
+    take_step(run)
+    assert run.finished
+
+
+@pytest.mark.parametrize("policy", ["heuristic", "ppo", "random", "scripted"])
+def test_a_capsule_holds_the_whole_state(policy: str, small_config: Configure) -> None:
+    config = small_config(policy, episode_steps=5)
+    run = build(config)
+    for _ in range(8):
+        if run.step == 6:
+            run.buffer.finish(dict.fromkeys(range(3), 0.0))
+            run.buffer.clear()
+            run.buffer.begin(run.policy.recurrent_state())
+        take_step(run)
+    tensors, facts = run.capsule()
+    other = build(config)
+    other.restore({name: tensor.clone() for name, tensor in tensors.items()}, json.loads(json.dumps(facts)))
+    tensors_again, facts_again = other.capsule()
+    # The number of the next event belongs to the history, which is resumed apart.
+    assert facts_again | {"next_seq": 0} == json.loads(json.dumps(facts)) | {"next_seq": 0}
+    assert tensors_again.keys() == tensors.keys()
+    assert all(torch.equal(tensors_again[name], tensor) for name, tensor in tensors.items())
+
+
+def test_removing_one_environment_leaves_the_others_as_they_were(small_config: Configure) -> None:
+    def trained(envs: int) -> Run:
+        run = build(small_config("random", envs=envs))
+        while not run.finished:
+            if run.step == 6:
+                run.buffer.clear()
+                run.buffer.begin(run.policy.recurrent_state())
+            take_step(run)
+        return run
+
+    two, three = trained(2), trained(3)
+    for env in (0, 1):
+        ours, theirs = (run.envs.envs[env].training.all_tensors() for run in (two, three))
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+        assert [repr(e) for e in two.history.events if e.at.env == env] == [repr(e) for e in three.history.events if e.at.env == env]
