@@ -1,5 +1,6 @@
 """The command line `firedrill`. Nothing heavy is imported before a command needs it: help and validation load no torch."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from firedrill.scenario.cell import Cell
     from firedrill.scenario.scenario import Scenario
 
-PASSED, BAD_INPUT, NOTHING_RAN = 0, 2, 4
+PASSED, BAD_INPUT, NOTHING_RAN, INTERRUPTED = 0, 2, 4, 130
 
 Paths = Annotated[tuple[Path, ...], tyro.conf.Positional]
 
@@ -45,7 +46,7 @@ def init(name: Annotated[str, tyro.conf.Positional] = "my-scenario", *, folder: 
 def list_cells(paths: Paths = (Path("scenarios"),)) -> int:
     """List every cell with its tags.
 
-    Example: firedrill list scenarios/governor
+    Example: firedrill list scenarios/nan
 
     Args:
         paths: Scenario files and folders of them.
@@ -79,7 +80,7 @@ def validate(paths: Paths) -> int:
 def explain(path: Annotated[Path, tyro.conf.Positional]) -> int:
     """Say in words what a scenario does and what must hold.
 
-    Example: firedrill explain scenarios/governor/nan-weight.yaml
+    Example: firedrill explain scenarios/nan/nan-weight-steady-state.yaml
 
     Args:
         path: One scenario file.
@@ -118,7 +119,7 @@ def run(
     html: Path | None = None,
     k: Annotated[str, tyro.conf.arg(aliases=["-k"])] = "",
     device: Literal["cpu", "cuda", "all"] = "all",
-    jobs: int = 1,
+    jobs: int | None = None,
 ) -> int:
     """Run scenarios and judge them.
 
@@ -132,7 +133,7 @@ def run(
         html: Write a page that stands alone to this file.
         k: Words with and, or, not and brackets, looked for in ids and tags.
         device: Only the cells of this device.
-        jobs: So many cells at once, each in a process of its own.
+        jobs: So many cells at once, each in a process of its own with one thread; by default one a core.
     """
     from firedrill.scenario.cell import cells
     from firedrill.scenario.selection import BadExpression, select
@@ -140,7 +141,7 @@ def run(
     scenarios = _load(paths)
     if scenarios is None:
         return BAD_INPUT
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         return _complain(f"--jobs {jobs}: at least one cell must run at a time")
     try:
         chosen = select((cell for scenario in scenarios for cell in cells(scenario)), k)
@@ -150,7 +151,7 @@ def run(
     if not chosen:
         _say("no cell fits", error=True)
         return NOTHING_RAN
-    return _run(chosen, jobs, json, html)
+    return _run(chosen, jobs or os.cpu_count() or 1, json, html)
 
 
 def _run(chosen: "Sequence[Cell]", jobs: int, json: Path | None, html: Path | None) -> int:
@@ -161,8 +162,19 @@ def _run(chosen: "Sequence[Cell]", jobs: int, json: Path | None, html: Path | No
     from firedrill.runner.result import exit_code, write_json
     from firedrill.runner.run import run_cells
 
+    results: list[CellResult] = []
+    interrupted = False
     with console.Progress(len(chosen)) as progress:
-        results: Sequence[CellResult] = run_cells(chosen, jobs, progress.ended)
+
+        def on_result(result: "CellResult") -> None:
+            results.append(result)
+            progress.ended(result)
+
+        try:
+            results = run_cells(chosen, jobs, on_result)
+        except KeyboardInterrupt:
+            # What is finished is kept and shown; the cells under way are not.
+            interrupted = True
     if json is not None:
         write_json(json, results)
     if html is not None:
@@ -170,6 +182,9 @@ def _run(chosen: "Sequence[Cell]", jobs: int, json: Path | None, html: Path | No
     screen = Console()
     screen.print(console.matrix(results))
     screen.print(console.summary(results, str(html or "")), markup=False, highlight=False)
+    if interrupted:
+        _say(f"interrupted: {len(results)} of {len(chosen)} cells finished", error=True)
+        return INTERRUPTED
     return exit_code(results)
 
 

@@ -28,14 +28,21 @@ from firedrill.report.wording import (
     word,
 )
 from firedrill.runner.result import CellResult
+from firedrill.runner.verdict import Verdict
 
 ENDING_WIDTH = max(len(end) for end in Outcome)
 OUTCOME_STYLES = {Outcome.EXPECTED: "green", Outcome.UNEXPECTED: "bold red", Outcome.KNOWN_GAP: "yellow", Outcome.NOT_RUN: "dim"}
 
 
 def matrix(results: Sequence[CellResult]) -> Table:
-    """One row a cell, grouped by area, legible in 80 columns. Text of scenarios is shown as it is, never read as markup."""
+    """One row a cell that ran, grouped by area, legible in 80 columns. Text of scenarios is shown as it is, never read as markup.
+
+    Cells that were not run are counted under the table, reason by reason; a row each would hide the others.
+    """
+    idle = Counter(result.reason for result in results if result.verdict is Verdict.NOT_RUN)
     legend = Text("   ".join(f"{symbol} {end}" for end, symbol in SYMBOLS.items()))
+    for reason, count in idle.items():
+        legend.append(f"\n{SYMBOLS[Outcome.NOT_RUN]} {cells(count)} not run: {reason}")
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, caption=legend, caption_justify="left")
     table.add_column("scenario", overflow="fold", min_width=18)
     table.add_column("device", no_wrap=True)
@@ -44,7 +51,7 @@ def matrix(results: Sequence[CellResult]) -> Table:
     table.add_column("expected", overflow="fold")
     table.add_column("findings against it", overflow="fold")
     table.add_column("s", justify="right", no_wrap=True, min_width=5)
-    for name, group in by_area(results):
+    for name, group in by_area([result for result in results if result.verdict is not Verdict.NOT_RUN]):
         table.add_section()
         table.add_row(Text(name, style="bold"))
         for result in group:

@@ -209,7 +209,10 @@ def fail_stop(case: Case) -> str:
 def recovered(case: Case) -> str:
     """It was rolled back, and nothing above found fault with that."""
     rollbacks = of(case.faulted, RolledBack)
-    return f"{len(rollbacks)} rollbacks, first at {place(*where(rollbacks[0]))}" if rollbacks else ""
+    if not rollbacks:
+        return ""
+    times = "once" if len(rollbacks) == 1 else f"{len(rollbacks)} times, first"
+    return f"rolled back {times} at {place(*where(rollbacks[0]))}"
 
 
 PREDICATES: dict[Verdict, Callable[[Case], str]] = {

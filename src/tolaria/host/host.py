@@ -152,10 +152,8 @@ def module_tensors(module: nn.Module, prefix: str) -> dict[str, torch.Tensor]:
 def _check_slots(slots: Sequence[str], possible: Sequence[str]) -> None:
     if isinstance(slots, str) or not slots:
         raise ConfigError("host.slots", slots, "a list of at least one slot id")
-    if len(set(slots)) != len(slots):
-        raise ConfigError("host.slots", list(slots), "every slot once")
     if list(slots) != [slot_id for slot_id in possible if slot_id in slots]:
-        raise ConfigError("host.slots", list(slots), f"some of {', '.join(possible)}, in this order")
+        raise ConfigError("host.slots", list(slots), f"some of {', '.join(possible)}, each once and in this order")
 
 
 @contextmanager

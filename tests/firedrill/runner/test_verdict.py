@@ -42,7 +42,7 @@ def with_loss(events: tuple[Event, ...], env: int, loss: float) -> tuple[Event, 
 
 
 def test_a_good_recovery_is_recovered(healed: Evidence) -> None:
-    assert shown(healed) == (Verdict.RECOVERED, "1 rollbacks, first at env 1 step 5")
+    assert shown(healed) == (Verdict.RECOVERED, "rolled back once at env 1 step 5")
 
 
 def test_a_harmless_strike_is_masked(unnoticed: Evidence) -> None:

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -261,14 +261,14 @@ def test_a_good_snapshot_exists_at_every_instant(kept: int, probation: int, move
 
 
 @pytest.fixture
-def shuffled() -> Iterator[Callable[[Tensors], Tensors]]:
+def shuffled() -> Callable[[Tensors], Tensors]:
     """Through the bytes of a checkpoint, which gives tensors back in an order of its own."""
 
     def through(tensors: Tensors) -> Tensors:
         read = load(save({name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}))
         return dict(sorted(read.items(), reverse=True))
 
-    yield through
+    return through
 
 
 def test_snapshots_are_intact_after_a_checkpoint_whatever_the_order_of_its_tensors(

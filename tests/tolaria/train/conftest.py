@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from tolaria.env.config import TrainingConfig
-
 from tolaria.lifecycle.stage import Stage
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.row import Row
@@ -26,6 +25,7 @@ from tolaria.telemetry.governor_events import (
     Suspected,
 )
 from tolaria.telemetry.growth_events import ActionRefused, SlotRestored, StageChanged
+from tolaria.telemetry.history import History
 from tolaria.telemetry.run_events import (
     EpisodeFinished,
     PolicyRestored,
@@ -35,7 +35,6 @@ from tolaria.telemetry.run_events import (
     StepFinished,
     UpdateFinished,
 )
-from tolaria.telemetry.history import History
 from tolaria.train.config import TrainConfig
 from tolaria.train.run import Run
 from tolaria.train.trainer import Trainer
@@ -150,7 +149,7 @@ class Witness:
 def poison(host: torch.nn.Module) -> None:
     """NaN in the last layer, as a diverged step leaves it."""
     with torch.no_grad():
-        list(host.get_submodule("head").parameters())[0].fill_(math.nan)
+        next(host.get_submodule("head").parameters()).fill_(math.nan)
 
 
 @pytest.fixture
