@@ -19,6 +19,9 @@ ROOT = Path(__file__).parent
 SHARED = ROOT / ".nox" / "shared"
 BIN = SHARED / ("Scripts" if os.name == "nt" else "bin")
 GROUPS = ("test", "lint")
+# As a reader would type them: sessions run in the root of the project, and a page shows these names.
+LOCAL = Path("reports/local")
+BENCHMARKS = "tests/benchmarks"
 
 
 @nox.session
@@ -39,10 +42,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test that needs no GPU."""
+    """Every test that needs no GPU; benchmarks, which need the machine's quiet, are in `bench`."""
     install(session)
-    # One thread in each of two processes; more threads than cores would only wait for one another. Benchmarks measure in `bench`.
-    parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable")
+    # One thread in each of two processes; more threads than cores would only wait for one another.
+    parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable", f"--ignore={BENCHMARKS}")
     run(session, "pytest", *parallel, "-m", "not gpu", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
@@ -55,16 +58,19 @@ def scenarios(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Latency of snapshot and rollback."""
+    """What the governor, a snapshot, a rollback and a seam cost, as ratios; the record is reports/local/bench.json."""
     install(session)
-    run(session, "firedrill", "bench", *session.posargs)
+    LOCAL.mkdir(parents=True, exist_ok=True)
+    measuring = ("-n", "0", "--benchmark-only", "--benchmark-json", f"{LOCAL}/bench.json")
+    run(session, "pytest", BENCHMARKS, *measuring, *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session(default=False)
 def report(session: nox.Session) -> None:
-    """The regression report of a pull request."""
+    """Show the last run of `scenarios` again and write its page anew; words after `--` name another run and its options."""
     install(session)
-    run(session, "firedrill", "report", *session.posargs)
+    last = (f"{LOCAL}/run.json", "--html", f"{LOCAL}/report.html")
+    run(session, "firedrill", "report", *(session.posargs or last))
 
 
 @nox.session(default=False)
@@ -77,9 +83,11 @@ def gpu(session: nox.Session) -> None:
         session.skip(reason)
     # Works uninstalled; what the machine has on its path already stays there, because torch may come from it.
     roots = (str(ROOT / "src"), str(ROOT / "harness"), os.environ.get("PYTHONPATH", ""))
-    env = {"PYTHONPATH": os.pathsep.join(filter(None, roots))}
+    # cuBLAS is deterministic only with a workspace that is chosen before CUDA starts.
+    env = {"PYTHONPATH": os.pathsep.join(filter(None, roots)), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
     # One process, because there is one device.
-    session.run(sys.executable, "-m", "pytest", "tests", "-m", "gpu", "-n", "0", *session.posargs, env=env)
+    chosen = ("tests", f"--ignore={BENCHMARKS}", "-m", "gpu", "-n", "0")
+    session.run(sys.executable, "-m", "pytest", *chosen, *session.posargs, env=env)
     on_cuda = ("run", "scenarios", "--device", "cuda", *written_to("gpu.html", "gpu.json"))
     session.run(sys.executable, "-m", "firedrill.cli", *on_cuda, env=env)
 
@@ -104,7 +112,7 @@ def run(session: nox.Session, program: str, *arguments: str, env: dict[str, str]
 
 def written_to(html: str, json: str) -> tuple[str, ...]:
     """The options that put a page and a record into reports/local."""
-    return ("--html", f"reports/local/{html}", "--json", f"reports/local/{json}")
+    return ("--html", f"{LOCAL}/{html}", "--json", f"{LOCAL}/{json}")
 
 
 def why_no_gpu() -> str | None:

@@ -125,7 +125,7 @@ def run(
 
     Example: firedrill run scenarios -k "governor and not slow" --device cpu --html report.html
 
-    Exit codes: 0 all as expected, 1 an expectation failed, 2 bad input, 3 the harness failed, 4 nothing ran.
+    Exit codes: 0 all as expected, 1 an expectation failed, 2 bad input, 3 the harness failed, 4 nothing ran, 130 interrupted.
 
     Args:
         paths: Scenario files and folders of them.
@@ -154,9 +154,34 @@ def run(
     return _run(chosen, jobs or os.cpu_count() or 1, json, html)
 
 
-def _run(chosen: "Sequence[Cell]", jobs: int, json: Path | None, html: Path | None) -> int:
-    from rich.console import Console
+def report(path: Annotated[Path, tyro.conf.Positional], *, html: Path | None = None) -> int:
+    """Show a run that was written down, and write its page; nothing is run again.
 
+    Example: firedrill report reports/local/run.json --html report.html
+
+    Exit codes are those of the run; 2 where the file is none of ours.
+
+    Args:
+        path: What firedrill run --json has written.
+        html: Write a page that stands alone to this file.
+    """
+    from firedrill.report import html as page
+    from firedrill.runner.result import ForeignResults, exit_code, read_json
+
+    try:
+        kept = read_json(path)
+    except OSError as error:
+        return _complain(f"{path}: {error.strerror}; firedrill run --json writes such a file")
+    except ForeignResults as error:
+        return _complain(str(error))
+    if html is not None:
+        versions = {f"version of {package}": version for package, version in kept.versions.items()}
+        page.write(html, kept.cells, {"created": kept.created, "machine": kept.machine} | versions)
+    _show(kept.cells, html)
+    return exit_code(kept.cells)
+
+
+def _run(chosen: "Sequence[Cell]", jobs: int, json: Path | None, html: Path | None) -> int:
     from firedrill.report import console
     from firedrill.report import html as page
     from firedrill.runner.result import exit_code, write_json
@@ -179,13 +204,21 @@ def _run(chosen: "Sequence[Cell]", jobs: int, json: Path | None, html: Path | No
         write_json(json, results)
     if html is not None:
         page.write(html, results, {})
-    screen = Console()
-    screen.print(console.matrix(results))
-    screen.print(console.summary(results, str(html or "")), markup=False, highlight=False)
+    _show(results, html)
     if interrupted:
         _say(f"interrupted: {len(results)} of {len(chosen)} cells finished", error=True)
         return INTERRUPTED
     return exit_code(results)
+
+
+def _show(results: "Sequence[CellResult]", html: Path | None) -> None:
+    from rich.console import Console
+
+    from firedrill.report import console
+
+    screen = Console()
+    screen.print(console.matrix(results))
+    screen.print(console.summary(results, str(html or "")), markup=False, highlight=False)
 
 
 def _load(paths: Sequence[Path]) -> "list[Scenario] | None":
@@ -216,6 +249,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "explain": explain,
     "schema": schema,
     "run": run,
+    "report": report,
 }
 
 

@@ -75,13 +75,16 @@ class Train:
 
     def run(self) -> int:
         """Returns the exit code."""
+        # The two likeliest mistakes are answered before torch is loaded, which takes seconds.
+        if self.task not in TASK_ABOUT:
+            raise ConfigError("task", self.task, f"one of {', '.join(TASK_ABOUT)}")
+        folder = self.run_dir or Path("runs") / f"{self.task}-{self.policy}-seed{self.seed}"
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConfigError("run-dir", str(folder), f"a folder that does not exist yet; to go on with that run: tolaria resume {folder}")
         from tolaria.telemetry.console import ConsoleSink
         from tolaria.train.trainer import Trainer
 
         config = self.config()
-        folder = self.run_dir or Path("runs") / f"{self.task}-{self.policy}-seed{self.seed}"
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ConfigError("run-dir", str(folder), f"a folder that does not exist yet; to go on with that run: tolaria resume {folder}")
         console = stdout()
         with interruptible(console) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
             return drive(Trainer.start(config, folder, (sink,)), folder, console, interruption)
@@ -124,16 +127,17 @@ class Resume:
         """Returns the exit code."""
         from tolaria.telemetry.console import ConsoleSink
         from tolaria.telemetry.run_events import RunFinished
-        from tolaria.train.config import load
-        from tolaria.train.run import choose_device
-        from tolaria.train.trainer import Trainer
 
-        config = load(self.run_dir / "config.json")
         console = stdout()
         events = history_of(self.run_dir)
         if events and isinstance(events[-1], RunFinished):
             say(console, f"this run is finished; to look at it: tolaria show {self.run_dir}")
             return 0
+        from tolaria.train.config import load
+        from tolaria.train.run import choose_device
+        from tolaria.train.trainer import Trainer
+
+        config = load(self.run_dir / "config.json")
         choose_device(config.device)
         with interruptible(console) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
             trainer, remarks = Trainer.resume(self.run_dir, (sink,))

@@ -2,11 +2,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from firedrill import cli
+from firedrill.runner.result import CellResult, read_json, write_json
+from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell
 
 ROOT = Path(__file__).parents[2]
@@ -114,13 +117,80 @@ def test_run_hands_the_chosen_cells_over(here: Path, monkeypatch: pytest.MonkeyP
     assert handed == ["two[cpu,seed=11]"]
 
 
+@pytest.fixture
+def kept(here: Path) -> CellResult:
+    """One green cell, written down as a run."""
+    result = CellResult(
+        id="mine[cpu,seed=11]",
+        scenario="mine",
+        file="scenarios/mine.yaml",
+        because="A NaN must not last.",
+        tags=("governor",),
+        device="cpu",
+        seed=11,
+        verdict=Verdict.RECOVERED,
+        expected=(Verdict.RECOVERED,),
+        passed=True,
+        reason="",
+        findings=(),
+        seconds=1.5,
+        rollbacks=1,
+        penalties=1,
+        versions=(("torch", "2.13.0"),),
+    )
+    write_json(here / "run.json", [result])
+    return result
+
+
+def test_report_shows_a_run_that_was_kept(kept: CellResult, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("report", "run.json") == 0
+    told = capsys.readouterr().out
+    assert "recovered" in told
+    assert told.endswith("1 cell: 1 as expected\n")
+
+
+def test_report_writes_the_page_with_the_machine_that_ran(kept: CellResult, here: Path) -> None:
+    command("report", "run.json", "--html", "made/page.html")
+    page = (here / "made" / "page.html").read_text()
+    assert "A NaN must not last." in page
+    assert read_json(here / "run.json").machine in page
+    assert "2.13.0" in page
+
+
+@pytest.mark.parametrize(("verdict", "passed", "code"), [("missed", False, 1), ("harness_error", False, 3), ("not_run", False, 4)])
+def test_report_leaves_with_the_exit_code_of_the_run(kept: CellResult, here: Path, verdict: str, passed: bool, code: int) -> None:
+    write_json(here / "run.json", [replace(kept, verdict=Verdict(verdict), passed=passed)])
+    assert command("report", "run.json") == code
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "No such file"),
+        (b"\xff\xfe", "not JSON"),
+        (b"torn {", "not JSON"),
+        (b'{"cells": []}', "the schema is None"),
+        (b'{"schema": "firedrill.run/1", "cells": [{"id": "mine"}]}', "damaged"),
+    ],
+)
+def test_report_refuses_a_file_that_is_no_run(here: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, complaint: str) -> None:
+    if content is not None:
+        (here / "run.json").write_bytes(content)
+    assert command("report", "run.json", "--html", "page.html") == 2
+    told = capsys.readouterr().err
+    assert told.startswith("run.json: ")
+    assert complaint in told
+    assert not (here / "page.html").exists()
+
+
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_teaches_by_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(name, "--help") == 0
     assert f"Example: firedrill {name}" in capsys.readouterr().out
 
 
-def test_the_module_runs_as_a_program_without_torch(here: Path) -> None:
+@pytest.mark.parametrize("arguments", [("init", "mine"), ("report", "run.json", "--html", "page.html")])
+def test_the_module_runs_as_a_program_without_torch(kept: CellResult, arguments: tuple[str, ...]) -> None:
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "harness")])}
-    ended = subprocess.run([sys.executable, "-c", PROGRAM, "init", "mine"], env=env, capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], env=env, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr

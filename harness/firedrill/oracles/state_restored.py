@@ -3,12 +3,19 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from firedrill.oracles.oracle import Evidence, Finding, Oracle, host_tensors, restorations
+from firedrill.oracles.oracle import Evidence, Finding, Oracle, host_tensors, of, place, restorations, where
+from tolaria.telemetry.governor_events import RolledBack
+
+# A fault of this kind strikes the rollback itself; then an attempt may fail.
+STRIKES_ROLLBACKS = "governor.raise_in"
 
 
 @dataclass(frozen=True, slots=True)
 class StateRestored(Oracle):
-    """Every host tensor of the snapshot is found byte-equal right after the rollback. Seeds that were growing are not expected back."""
+    """Every host tensor of the snapshot is found byte-equal right after the rollback. Seeds that were growing are not expected back.
+
+    Unless the rollback itself was struck its first attempt succeeds: otherwise a snapshot did not stay as it was published.
+    """
 
     kind: ClassVar[str] = "state_restored"
 
@@ -27,6 +34,9 @@ class StateRestored(Oracle):
                     return self.failed(pair.at, f"{name} of snapshot {number} is gone", "gone")
                 if found[name].digest != promised.digest:
                     return self.failed(pair.at, f"{name} differs from snapshot {number}", "differs")
+        for told in of(evidence.faulted, RolledBack):
+            if told.attempts > 1 and STRIKES_ROLLBACKS not in evidence.claim.fault_kinds:
+                return self.failed(place(*where(told)), f"{told.attempts} attempts were needed, and nothing had struck them", "attempts")
         if not any(host_tensors(pair.promised) for pair in pairs):
             return self.unknown("no host tensor was observed")
         return self.passed(f"{sum(len(host_tensors(pair.promised)) for pair in pairs)} tensors byte-equal after {len(pairs)} rollbacks")

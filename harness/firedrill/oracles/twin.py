@@ -6,12 +6,15 @@ from typing import ClassVar
 from firedrill.oracles.oracle import Evidence, Finding, Oracle, differing_parts, digests, last_steps, of, place
 from tolaria.telemetry.governor_events import RolledBack
 
+# The part of the state that a rollback does not wind back.
+DATA = "data"
+
 
 @dataclass(frozen=True, slots=True)
 class Twin(Oracle):
     """For `steps` steps after each rollback every part of the state equals that of a fresh subject built from the snapshot.
 
-    The strongest of all: what the rollback forgot to restore shows here, whether or not anybody thought of it.
+    Only the data go on as if nothing had happened: no twin can say where they should stand, and the control run does. The strongest of all: what the rollback forgot to restore shows here, whether or not anybody thought of it.
     """
 
     steps: int = 5
@@ -22,7 +25,7 @@ class Twin(Oracle):
         rollbacks = of(evidence.faulted, RolledBack)
         if not evidence.twin or not rollbacks:
             return self.unknown("there is no twin" if rollbacks else "no rollback to compare with a twin")
-        live = digests(evidence.faulted)
+        live, control = digests(evidence.faulted), digests(evidence.control)
         twins = {(event.snapshot, event.at.env, event.at.step): dict(event.parts) for event in evidence.twin}
         last = last_steps(evidence.faulted)
         compared = 0
@@ -39,5 +42,7 @@ class Twin(Oracle):
                 part = next(differing_parts({name: lived[name] for name in lived.keys() & fresh.keys()}, fresh), None)
                 if part is not None:
                     return self.failed(place(env, step), f"{part} differs from the twin of snapshot {rollback.snapshot}", "differs")
+                if lived.get(DATA) != control.get((env, step), lived).get(DATA):
+                    return self.failed(place(env, step), "the data are not where they are in the control run", "data")
                 compared += 1
         return self.passed(f"{compared} steps byte-equal to the twin") if compared else self.unknown("no step follows a rollback")

@@ -5,8 +5,10 @@ The child only records. Its histories lie in a folder, and the parent judges the
 
 import contextlib
 import json
+import math
 import os
 import resource
+import signal
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +33,8 @@ T = TypeVar("T")
 
 KINDS = EVENT_KINDS | tabulate((FaultStruck, StateDigested, SnapshotObserved, RollbackObserved, BufferObserved, TwinStepped))
 CONTROL, FAULTED, COUNTERFACTUAL, ENDING = "control.jsonl", "faulted.jsonl", "counterfactual.jsonl", "ending.json"
+# So many seconds after its time a child that the watchdog has not ended is alone.
+PATIENCE_S = 10
 
 # Here the harness looks first and strikes afterwards: what it promises is about the moment as the run left it.
 LOOK_FIRST = (SNAPSHOT_TAKEN, ROLLED_BACK, STEP_FINISHED)
@@ -89,8 +93,17 @@ class FragileSink:
         """Nothing is held."""
 
 
+def record_apart(cell: Cell, folder: Path) -> None:
+    """The child's whole work, in a process that it has for itself."""
+    # Ctrl-C reaches the whole group, and the parent ends its children itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A parent that was killed watches no more; then the child ends itself.
+    signal.alarm(math.ceil(cell.scenario.budget.wall) + PATIENCE_S)
+    record(cell, folder)
+
+
 def record(cell: Cell, folder: Path) -> None:
-    """The child's whole work; how it ended is told in `ending.json`."""
+    """Record the runs of a cell; how that ended is told in `ending.json`."""
     silence_core_dumps()
     torch.set_num_threads(1)
     if cell.device == "cuda" and not torch.cuda.is_available():

@@ -10,7 +10,19 @@ from typing import Any
 import torch
 
 from firedrill.events import RollbackObserved, SnapshotObserved, StateDigested, TwinStepped
-from firedrill.subjects.growth import Twin, buffers_observed, optimizers_live, own_identities, parts_of, tensors_seen, text_digest
+from firedrill.subjects.growth import (
+    Twin,
+    buffers_observed,
+    host_names,
+    lasting_tensors_of,
+    occupied_slots,
+    optimizers_live,
+    own_identities,
+    parts_of,
+    tensors_of,
+    tensors_seen,
+    text_digest,
+)
 from tolaria.env.capsule import CapsuleHost
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.seams import ROLLED_BACK, ROLLOUT_READY, SNAPSHOT_TAKEN, STEP_FINISHED, Observed, Seam
@@ -52,7 +64,7 @@ class Observer:
     def _snapshot(self, at: Point, observed: Observed) -> None:
         host = _host(observed)
         assert at.env is not None
-        tensors = host.stable_tensors()
+        tensors = lasting_tensors_of(host)
         self._emit(SnapshotObserved(at, observed.snapshot, tensors_seen(tensors)))
         if self._twin_steps:
             self._kept[at.env, observed.snapshot] = ({name: t.detach().clone() for name, t in tensors.items()}, host.facts())
@@ -65,10 +77,10 @@ class Observer:
             RollbackObserved(
                 at,
                 observed.snapshot,
-                tensors_seen(host.stable_tensors()),
+                tensors_seen(lasting_tensors_of(host)),
                 own_identities(host) == self._identities.get(at.env),
                 optimizers_live(host),
-                host.host.experimental_slots(),
+                occupied_slots(host),
             )
         )
         self._begin_twin[at.env] = (observed.snapshot, at)
@@ -86,6 +98,9 @@ class Observer:
         begin = self._begin_twin.pop(env, None)
         if begin is not None:
             tensors, facts = self._kept[env, begin[0]]
+            # A twin cannot stand where the run should not: what is left over in slots is for other oracles to see.
+            if host_names(tensors) != host_names(tensors_of(live.training)):
+                return
             self._twins[env] = (*begin, Twin(live, tensors, facts, run.config.governor.optimizer, run.config.seed))
         elif env in self._twins:
             snapshot, since, twin = self._twins[env]

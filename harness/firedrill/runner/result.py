@@ -101,13 +101,16 @@ def read_json(path: Path) -> Run:
     """The run that `write_json` wrote; raises `ForeignResults` for anything else."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ForeignResults(f"{path}: not JSON, {error}") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
         raise ForeignResults(f"{path}: the schema is {schema!r}, this version of firedrill reads {SCHEMA!r} only")
-    cells = tuple(_cell(cell) for cell in document["cells"])
-    return Run(document["created"], document["machine"], document["versions"], cells)
+    try:
+        cells = tuple(_cell(cell) for cell in document["cells"])
+        return Run(document["created"], document["machine"], document["versions"], cells)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ForeignResults(f"{path}: damaged, or changed by hand: {type(error).__name__}: {error}") from error
 
 
 def _cell(kept: dict[str, Any]) -> CellResult:  # JSON has no types.

@@ -18,7 +18,7 @@ import xxhash
 
 from firedrill.events import TwinStepped
 from firedrill.oracles.oracle import Evidence
-from firedrill.runner.cell import CONTROL, COUNTERFACTUAL, ENDING, FAULTED, KINDS, record
+from firedrill.runner.cell import CONTROL, COUNTERFACTUAL, ENDING, FAULTED, KINDS, record_apart
 from firedrill.runner.judge import Judgement, judge
 from firedrill.runner.plan import claim_of
 from firedrill.runner.result import CellResult
@@ -75,7 +75,7 @@ def run_cells(cells: Sequence[Cell], jobs: int, on_result: OnResult) -> list[Cel
 def start(context: multiprocessing.context.ForkServerContext, cell: Cell, folder: Path) -> Child:
     """A child process that records the cell into the folder."""
     folder.mkdir()
-    process = context.Process(target=record, args=(cell, folder), daemon=True)
+    process = context.Process(target=record_apart, args=(cell, folder), daemon=True)
     process.start()
     now = time.monotonic()
     return Child(cell, folder, process, now, now + cell.scenario.budget.wall)

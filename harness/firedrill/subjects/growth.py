@@ -26,6 +26,8 @@ Parts = tuple[tuple[str, str], ...]
 
 # In these stages a seed learns, so its parameters belong to an optimizer.
 LEARNING = frozenset({Stage.TRAINING, Stage.BLENDING, Stage.HOLDING})
+# In these stages a seed does not survive a rollback.
+GROWING = LEARNING | {Stage.GERMINATED}
 
 
 def build(config: TrainConfig, history: History, taps: Taps) -> Trainer:
@@ -34,9 +36,9 @@ def build(config: TrainConfig, history: History, taps: Taps) -> Trainer:
 
 
 def digest_of(tensors: Mapping[str, torch.Tensor]) -> str:
-    """xxh3-128 of names and raw bytes."""
+    """xxh3-128 of names and raw bytes, in the order of the names: a restored optimizer holds its state in another order."""
     hasher = xxhash.xxh3_128()
-    for name, tensor in tensors.items():
+    for name, tensor in sorted(tensors.items()):
         hasher.update(name.encode())
         hasher.update(raw_bytes(tensor))
     return hasher.hexdigest()
@@ -46,6 +48,38 @@ def raw_bytes(tensor: torch.Tensor) -> bytes:
     """A tensor's bytes, as they are: +0 and -0 differ, and a NaN equals itself."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     return flat.view(torch.uint8).numpy().tobytes()
+
+
+def tensors_of(host: CapsuleHost) -> dict[str, torch.Tensor]:
+    """Every live tensor: "host/<name>" and "optimizer/<key>/<parameter>/<state key>".
+
+    Read off modules and optimizers and not asked of the host, so that what a host forgets to save is missed.
+    """
+    tensors: dict[str, torch.Tensor] = {f"host/{name}": tensor for name, tensor in host.host.named_parameters()}
+    tensors |= {f"host/{name}": tensor for name, tensor in host.host.named_buffers()}
+    names = {id(parameter): name for name, parameter in host.host.named_parameters()}
+    for key, optimizer in host.optimizers.items():
+        for parameter, state in optimizer.state.items():
+            owner = names.get(id(parameter), "unknown")
+            tensors |= {f"optimizer/{key}/{owner}/{field}": value for field, value in state.items() if isinstance(value, torch.Tensor)}
+    return tensors
+
+
+def lasting_tensors_of(host: CapsuleHost) -> dict[str, torch.Tensor]:
+    """The live tensors that a rollback has to bring back: all but those of growing seeds and of their optimizers."""
+    growing = tuple(f"host/slots.{slot.slot_id}." for slot in host.slots() if slot.state.stage in GROWING)
+    lasting = ("host/", "optimizer/host/")
+    return {name: tensor for name, tensor in tensors_of(host).items() if name.startswith(lasting) and not name.startswith(growing)}
+
+
+def host_names(tensors: Iterable[str]) -> set[str]:
+    """The names of the host's tensors, its seeds' among them."""
+    return {name for name in tensors if name.startswith("host/")}
+
+
+def occupied_slots(host: CapsuleHost) -> tuple[str, ...]:
+    """The slots that hold a seed which is no fossil, whatever their records say."""
+    return tuple(slot.slot_id for slot in host.slots() if slot.seed is not None and slot.state.stage is not Stage.FOSSILIZED)
 
 
 def tensors_seen(tensors: Mapping[str, torch.Tensor]) -> tuple[TensorSeen, ...]:
@@ -64,7 +98,7 @@ def _seen(name: str, tensor: torch.Tensor) -> TensorSeen:
 
 def parts_of(host: CapsuleHost) -> Parts:
     """Digests of everything of one environment's state, part by part."""
-    tensors = host.all_tensors()
+    tensors = tensors_of(host)
     facts = host.checkpoint_facts()
     return (
         ("tensors", digest_of({name: tensor for name, tensor in tensors.items() if name.startswith("host/")})),
@@ -82,7 +116,7 @@ def text_digest(facts: object) -> str:
 
 def own_identities(host: CapsuleHost) -> frozenset[int]:
     """Which objects the host's own parameters are."""
-    return frozenset(id(parameter) for parameter in host.host.own_parameters().values())
+    return frozenset(id(parameter) for name, parameter in host.host.named_parameters() if not name.startswith("slots."))
 
 
 def optimizers_live(host: CapsuleHost) -> bool:

@@ -58,7 +58,7 @@ class GrowingHost(HostTraining):
         """One step passes: seeds age along their ramps, resting slots come nearer to DORMANT, spoiled isolated seeds go."""
         for slot in self.spoiled_seeds():
             self.prune(slot, at, "not finite", "environment")
-        for slot, state in self.host.slot_states().items():
+        for state in self.host.slot_states().values():
             self._become(state.ticked(), at, "elapsed", "time")
 
     def state(self, slot: str) -> SlotState:

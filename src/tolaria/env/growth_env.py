@@ -76,7 +76,7 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         env: int = 0,
         device: torch.device | None = None,
         taps: Taps = NO_TAPS,
-        emit: Callable[[Event], None] = lambda event: None,
+        emit: Callable[[Event], None] = lambda _: None,
     ) -> None:
         self.task = task
         self.config = config

@@ -27,7 +27,7 @@ class VectorEnv:
         seed: int,
         device: torch.device,
         taps: Taps = NO_TAPS,
-        emit: Callable[[Event], None] = lambda event: None,
+        emit: Callable[[Event], None] = lambda _: None,
     ) -> None:
         self.envs = [GrowthEnv(task, config, seed, env, device, taps, emit) for env in range(num_envs)]
         self.retired: set[int] = set()

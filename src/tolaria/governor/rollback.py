@@ -21,7 +21,7 @@ import torch
 from tolaria.errors import RollbackFailed, TolariaError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, PlanT, Spec
-from tolaria.governor.snapshots import Snapshot, SnapshotRing
+from tolaria.governor.snapshots import Snapshot, SnapshotRing, wait_for_device
 from tolaria.seams import PENALTY_OWED, ROLLBACK_COPYING, Taps
 from tolaria.telemetry.event import Event, Point
 
@@ -107,7 +107,8 @@ def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: G
     plan = governed.prepare(snapshot.facts)
     check_layout({name: snapshot.arena.layout[name] for name in saved}, plan.specs)
     check_optimizer({name: snapshot.arena.layout[name] for name in optimizer}, plan.specs)
-    _wait_for_device(governed.stable_tensors())
+    # Kernels of other streams may still write to the weights that are about to be restored.
+    wait_for_device(governed.stable_tensors())
     changed.leaned = changed.leaned or plan.leaned
     changed.moves.extend(governed.commit(plan, at))
     changed.pruned.update(dict.fromkeys(plan.pruned))
@@ -119,9 +120,3 @@ def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: G
     governed.restore_optimizers(optimizer, config.optimizer)
     governed.settle(snapshot.facts)
     return taps.pass_through(PENALTY_OWED, at, config.penalty)
-
-
-def _wait_for_device(tensors: Mapping[str, torch.Tensor]) -> None:
-    # Kernels of other streams may still write to the weights that are about to be restored.
-    for device in {tensor.device for tensor in tensors.values() if tensor.is_cuda}:
-        torch.cuda.synchronize(device)

@@ -5,6 +5,7 @@ copied into an arena that no published snapshot owns, is checked there (finite, 
 then enters the ring. Whatever fails before that, at any copy, leaves every published snapshot as it was.
 """
 
+import cmath
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -27,9 +28,10 @@ class NotFinite(TolariaError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arena:
-    """Flat storage for one layout, and a view into it for every tensor."""
+    """Flat storage for one layout, and a view into it for every tensor. `layout_text` is the layout as the digest reads it."""
 
     layout: dict[str, Spec]
+    layout_text: bytes
     flats: dict[torch.dtype, torch.Tensor]
     views: dict[str, torch.Tensor]
 
@@ -48,7 +50,7 @@ class Arena:
         views = {
             name: flats[dtype][offsets[name] : offsets[name] + math.prod(shape)].view(shape) for name, (shape, dtype) in layout.items()
         }
-        return Arena(layout, flats, views)
+        return Arena(layout, repr(layout).encode(), flats, views)
 
     def digest(self, facts: dict[str, Any]) -> str:
         """xxh3-128 over the raw bytes of every flat tensor, the layout and the facts."""
@@ -56,14 +58,15 @@ class Arena:
         for dtype, flat in self.flats.items():
             hasher.update(str(dtype).encode())
             hasher.update(flat.cpu().view(torch.uint8).numpy().data)
-        hasher.update(repr(self.layout).encode())
+        hasher.update(self.layout_text)
         hasher.update(json.dumps(facts, sort_keys=True).encode())
         return hasher.hexdigest()
 
     def nonfinite(self) -> tuple[str, ...]:
         """Names of the tensors that hold NaN or Inf."""
         floats = [flat for flat in self.flats.values() if _may_be_nonfinite(flat)]
-        if all(bool(torch.isfinite(flat).all()) for flat in floats):
+        # A finite sum proves that every term is finite. One that is not may have overflowed, so then each tensor is asked.
+        if all(cmath.isfinite(flat.sum().item()) for flat in floats):
             return ()
         return tuple(name for name, view in self.views.items() if _may_be_nonfinite(view) and not bool(torch.isfinite(view).all()))
 
@@ -102,6 +105,12 @@ class Snapshot:
 def layout_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, Spec]:
     """Shapes and dtypes of live tensors."""
     return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+
+
+def wait_for_device(tensors: Mapping[str, torch.Tensor]) -> None:
+    """Until kernels of other streams, too, have written what they write: a copy would be torn, a restored weight overwritten."""
+    for device in {tensor.device for tensor in tensors.values() if tensor.is_cuda}:
+        torch.cuda.synchronize(device)
 
 
 def _may_be_nonfinite(tensor: torch.Tensor) -> bool:
@@ -143,6 +152,7 @@ class SnapshotRing:
         """Copy, verify, publish. Raises `NotFinite`, or whatever a copy raised; the published snapshots are untouched then."""
         arena = self._arena_for(layout_of(tensors), tensors)
         try:
+            wait_for_device(tensors)
             with torch.no_grad():
                 for index, (name, tensor) in enumerate(tensors.items()):
                     before_copy(index)

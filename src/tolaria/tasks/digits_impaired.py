@@ -17,7 +17,7 @@ def digits_impaired() -> Task:
         validation=validation,
         test=test,
         batch_size=32,
-        learning_rate=0.05,
+        learning_rate=0.02,
         build_host=_build_host,
     )
 

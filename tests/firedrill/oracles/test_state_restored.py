@@ -4,6 +4,7 @@ from dataclasses import replace
 from firedrill.events import RollbackObserved, SnapshotObserved
 from firedrill.oracles.oracle import Answer, Evidence, of
 from firedrill.oracles.state_restored import StateRestored
+from tolaria.telemetry.governor_events import RolledBack
 
 Edit = Callable[..., Evidence]
 
@@ -29,3 +30,14 @@ def test_a_snapshot_of_another_environment_does_not_count(drop: Edit) -> None:
 
 def test_without_an_observed_rollback_there_is_nothing_to_judge(drop: Edit) -> None:
     assert StateRestored().judge(drop(RollbackObserved)).answer is Answer.UNKNOWN
+
+
+def test_a_second_attempt_that_nobody_struck_fails(edit: Edit) -> None:
+    finding = StateRestored().judge(edit(RolledBack, attempts=2))
+    assert (finding.answer, finding.detail) == (Answer.FAIL, "env 1 step 5: 2 attempts were needed, and nothing had struck them")
+
+
+def test_a_second_attempt_may_follow_a_struck_one(edit: Edit) -> None:
+    evidence = edit(RolledBack, attempts=2)
+    struck = replace(evidence, claim=replace(evidence.claim, fault_kinds=("governor.raise_in",)))
+    assert StateRestored().judge(struck).answer is Answer.PASS

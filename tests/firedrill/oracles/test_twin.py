@@ -38,3 +38,13 @@ def test_the_step_of_the_next_rollback_is_not_compared(add: Edit, healed: Eviden
     without = replace(add(again), twin=tuple(event for event in healed.twin if event.at.step < 13))
     beyond = tuple(replace(healed.twin[0], at=Point(step, 1), parts=(("host", f"1.{step}"), ("rng", f"{step}"))) for step in (11, 12))
     assert Twin(steps=8).judge(replace(without, twin=(*without.twin, *beyond))).detail == "7 steps byte-equal to the twin"
+
+
+def test_data_that_are_wound_back_fail_although_the_twin_agrees(edit: Edit, healed: Evidence) -> None:
+    parts = (("data", "once more"), ("host", "1.8"), ("rng", "8"))
+    twin = tuple(replace(event, parts=parts) if event.at.step == 8 else event for event in healed.twin)
+    step = next(event for event in of(healed.control, StateDigested) if event.at == Point(8, 1))
+    control = tuple(replace(step, parts=(("data", "next"), *step.parts)) if event is step else event for event in healed.control)
+    evidence = replace(edit(StateDigested, lambda e: e.at == Point(8, 1), parts=parts), twin=twin, control=control)
+    finding = Twin().judge(evidence)
+    assert (finding.answer, finding.detail) == (Answer.FAIL, "env 1 step 8: the data are not where they are in the control run")

@@ -14,6 +14,7 @@ from tolaria.governor.verdict import Alarm, Standing
 from tolaria.governor.window import LossWindow
 from tolaria.lifecycle.stage import Stage
 from tolaria.seams import NO_TAPS, SNAPSHOT_COPYING, SNAPSHOT_VERIFYING
+from tolaria.telemetry.codec import from_line, to_line
 from tolaria.telemetry.governor_events import (
     Collapsed,
     EnvironmentRetired,
@@ -279,6 +280,7 @@ def test_one_typed_event_tells_of_a_rollback_with_all_that_was_known(new_world: 
     assert (decision.mean, decision.spread) == (pytest.approx(0.4), pytest.approx(0.1))
     assert decision.recent == (*[0.3, 0.5] * 5, 9.0, 9.0, 9.0)
     assert (rolled_back.snapshot_ages, rolled_back.life, rolled_back.attempts) == ((3, 8, 13), 1, 1)
+    assert [from_line(to_line(number, event)) for number, event in enumerate(world.events)] == list(enumerate(world.events))
 
 
 def two_trusted(new_world: NewWorld, **more: Any) -> World:

@@ -1,0 +1,145 @@
+"""Small scenarios that come out as they should, and a way to record one of their cells in this very process.
+
+They are as large as their claim needs and no larger, so that a sabotaged run costs tenths of a second. Snapshots are
+taken in steps 0, 3, 6 and so on, and are trusted one healthy step later.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from firedrill.runner.cell import record
+from firedrill.runner.result import CellResult
+from firedrill.runner.run import result_of, told_ending
+from firedrill.scenario.cell import Cell, cells
+from firedrill.scenario.load import load
+
+HEAD = """\
+version: 1
+name: {name}
+because: What is claimed here is broken on purpose, and the harness must see it.
+subject: {{seed: 11, envs: 2, rollout_steps: 40, {subject}}}
+faults:
+{faults}
+expect:
+{expect}
+verdict: {verdict}
+budget: {{rollbacks: {rollbacks}}}
+"""
+
+SPIRALS = "steps: 16, batches_per_step: 2, governor: {snapshot_every: 3, probation: 1}"
+# The seed of step 5 is younger than every trusted snapshot when the host is struck in step 7.
+YOUNG_SEED = "script: [{step: 5, op: germinate, slot: s1, blueprint: linear_bottleneck}, {step: 6, op: advance, slot: s1}]"
+
+NAN = 'do: tensor.set, target: {params: "blocks.0.*", pick: {index: 0}}, with: {value: nan}'
+EXPLODE = "do: tensor.scale, target: {params: head.weight}, with: {factor: 1.0e+4}"
+
+UNDONE = ("recovered: {within: 3 steps}", "core", "bystanders_untouched", "quiet")
+NAN_NOTICED = "detected: {within: 1 steps, cause: non_finite}"
+EXPLOSION_NOTICED = "detected: {within: 3 steps, cause: loss_explosion}"
+
+
+def scenario(
+    name: str,
+    subject: str,
+    faults: Sequence[str],
+    expect: Sequence[str],
+    verdict: str = "recovered",
+    rollbacks: int = 4,
+) -> str:
+    """The text of a scenario file; a fault is the inside of its mapping."""
+    listed = ["\n".join(f"  - {word}{line}{end}" for line in lines) for word, lines, end in (("{", faults, "}"), ("", expect, ""))]
+    return HEAD.format(name=name, subject=subject, faults=listed[0], expect=listed[1], verdict=verdict, rollbacks=rollbacks)
+
+
+WITNESSED = ("witnessed", "state_restored", "keys_matched", "clean", "optimizer_reset", "penalized", "told", "quiet")
+
+SCENARIOS = (
+    scenario(
+        "nan-weight",
+        f"{SPIRALS}, {YOUNG_SEED}",
+        [f"at: {{step: 7, env: 1, batch: 1}}, {NAN}"],
+        [NAN_NOTICED, *UNDONE, "twin: {steps: 5}"],
+    ),
+    scenario(
+        "nan-weight-adam",
+        f"{SPIRALS}, optimizer: adam, {YOUNG_SEED}",
+        [f"at: {{step: 7, env: 1, batch: 1}}, {NAN}"],
+        [NAN_NOTICED, *UNDONE, "twin: {steps: 5}"],
+    ),
+    scenario(
+        "nan-weight-persistent",
+        f"{SPIRALS}, {YOUNG_SEED}",
+        [f"at: {{step: 7, env: 1, batch: 1, for_steps: forever}}, {NAN}"],
+        [NAN_NOTICED, *UNDONE[1:]],
+        verdict="fail_stop",
+    ),
+    scenario(
+        # Without relapses, so that both strikes are undone from one snapshot.
+        "nan-weight-twice",
+        f"{SPIRALS[:-1]}, optimizer: restore, relapse_steps: 0}}, {YOUNG_SEED}",
+        [f"at: {{step: 7, env: 1, batch: 1}}, {NAN}", f"at: {{step: 8, env: 1, batch: 1}}, {NAN}"],
+        [NAN_NOTICED, *UNDONE[1:]],
+    ),
+    scenario(
+        "explosion-on-snapshot-step",
+        f"{SPIRALS}, {YOUNG_SEED}",
+        [f"at: {{step: 6, env: 1, batch: 1}}, {EXPLODE}"],
+        [EXPLOSION_NOTICED, *UNDONE],
+    ),
+    scenario(
+        "lobotomy",
+        "steps: 18, batches_per_step: 8, governor: {snapshot_every: 3, probation: 1, lobotomy_history: 0.9}",
+        ["at: {step: last, env: 1, batch: 7}, do: output.lobotomize"],
+        ["detected: {within: 1 steps, cause: lobotomy}", *WITNESSED],
+    ),
+    scenario(
+        "penalty",
+        f"{SPIRALS}, policy: ppo",
+        [f"at: {{step: 7, env: 1, batch: 1}}, {NAN}"],
+        [NAN_NOTICED, UNDONE[0], *WITNESSED],
+    ),
+    scenario(
+        "batch-norm-statistics",
+        "task: digits, steps: 8, batches_per_step: 1, governor: {snapshot_every: 2, probation: 1}",
+        ['at: {step: 5, env: 1}, do: tensor.set, target: {buffers: "blocks.0.*running_mean", pick: {index: 0}}, with: {value: nan}'],
+        [NAN_NOTICED, "recovered: {within: 2 steps}", *WITNESSED],
+    ),
+    scenario(
+        "young-fossil",
+        f"{SPIRALS}, script: [{{step: 1, op: germinate, slot: s0, blueprint: residual_mlp, tempo: 3}}, {{step: 2, op: advance, slot: s0}},"
+        " {step: 5, op: advance, slot: s0}, {step: 8, op: advance, slot: s0}]",
+        [
+            "at: {step: 10, env: 1, phase: step_begun}, do: lifecycle.fossilize, target: {slot: s0}",
+            f"at: {{step: 11, env: 1, batch: 1}}, {NAN}",
+        ],
+        [NAN_NOTICED, *UNDONE, "twin: {steps: 4}"],
+    ),
+)
+
+
+@pytest.fixture
+def cell_of(tmp_path: Path) -> Callable[[str], Cell]:
+    """The cell of one of these scenarios."""
+
+    def found(name: str) -> Cell:
+        path = tmp_path / "scenarios" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(next(text for text in SCENARIOS if f"\nname: {name}\n" in text), encoding="utf-8")
+        return cells(load(path))[0]
+
+    return found
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Callable[[Cell], CellResult]:
+    """Record a cell here, and judge it."""
+
+    def recorded(cell: Cell) -> CellResult:
+        folder = tmp_path / "recorded"
+        folder.mkdir()
+        record(cell, folder)
+        return result_of(cell, folder, told_ending(folder), 0.0)
+
+    return recorded

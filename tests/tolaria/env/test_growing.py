@@ -1,0 +1,116 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tolaria.env.config import RewardConfig
+from tolaria.lifecycle.action import WAIT, Action, Op
+from tolaria.lifecycle.gates import GateConfig
+from tolaria.lifecycle.stage import IllegalMove, Stage
+from tolaria.telemetry.event import Point
+from tolaria.telemetry.growth_events import ActionRefused, StageChanged
+from tolaria.telemetry.run_events import StepFinished
+
+# Builds a host or an environment and keeps what it tells.
+Make = Callable[..., Any]
+
+GERMINATE = Action(op=Op.GERMINATE, slot="s0", blueprint="residual_mlp", tempo=2)
+ADVANCE = Action(op=Op.ADVANCE, slot="s0")
+PRUNE = Action(op=Op.PRUNE, slot="s0")
+AT = Point(0, 0)
+
+
+def test_every_change_of_a_stage_is_told(make_env: Make, open_gates: GateConfig) -> None:
+    told = make_env(gates=open_gates, episode_steps=20)
+    for step, action in enumerate([GERMINATE, ADVANCE, ADVANCE, WAIT, ADVANCE, PRUNE, *[WAIT] * 8]):
+        told.subject.advance(action, Point(step, 0))
+    changes = [(event.at.step, event.stage_from, event.stage_to, event.initiator) for event in told.of(StageChanged)]
+    assert changes == [
+        (0, Stage.DORMANT, Stage.GERMINATED, "policy"),
+        (1, Stage.GERMINATED, Stage.TRAINING, "policy"),
+        (2, Stage.TRAINING, Stage.BLENDING, "policy"),
+        (4, Stage.BLENDING, Stage.HOLDING, "policy"),
+        (5, Stage.HOLDING, Stage.PRUNED, "policy"),
+        (5, Stage.PRUNED, Stage.EMBARGOED, "time"),
+        (10, Stage.EMBARGOED, Stage.RESETTING, "time"),
+        (11, Stage.RESETTING, Stage.DORMANT, "time"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        (ADVANCE, "advance is not possible from dormant"),
+        (Action(op=Op.GERMINATE, slot="s7", blueprint="mlp_norm"), "there is no slot 's7'"),
+        (Action(op=Op.GERMINATE, slot="s0", blueprint="conv_norm"), "the task has no blueprint 'conv_norm'"),
+        (Action(op=Op.GERMINATE, slot="s0"), "the task has no blueprint ''"),
+    ],
+)
+def test_a_refusal_is_told_and_changes_nothing(action: Action, reason: str, make_host: Make, open_gates: GateConfig) -> None:
+    told = make_host()
+    assert not told.subject.apply(action, open_gates, AT)
+    assert [(event.op, event.slot, event.reason) for event in told.events] == [(action.op.value, action.slot, reason)]
+    assert all(state.stage is Stage.DORMANT for state in told.subject.host.slot_states().values())
+
+
+def test_waiting_is_always_accepted_and_not_told(make_host: Make, open_gates: GateConfig) -> None:
+    told = make_host()
+    assert told.subject.apply(WAIT, open_gates, AT)
+    assert told.events == []
+
+
+def test_a_move_that_the_table_does_not_know_raises_and_changes_nothing(make_host: Make) -> None:
+    told = make_host()
+    for move in (told.subject.prune, told.subject.fossilize):
+        with pytest.raises(IllegalMove):
+            move("s0", AT, "by hand", "fault")
+    assert told.events == []
+    assert told.subject.state("s0").stage is Stage.DORMANT
+
+
+def test_a_closed_gate_leaves_the_seed_where_it_is(make_host: Make) -> None:
+    told = make_host()
+    gates = GateConfig(training_steps_min=3)
+    host = told.subject
+    assert host.apply(GERMINATE, gates, AT)
+    host.tick(AT)
+    assert host.apply(ADVANCE, gates, AT)
+    host.tick(AT)
+    assert not host.apply(ADVANCE, gates, AT)
+    assert told.of(ActionRefused)[0].reason == "trained for 1 steps, 3 are needed"
+    assert host.state("s0").stage is Stage.TRAINING
+
+
+def test_seeds_of_later_generations_are_initialised_anew(make_host: Make, open_gates: GateConfig) -> None:
+    host = make_host().subject
+
+    def germinated(generation: int) -> list[float]:
+        host.apply(GERMINATE, open_gates, AT)
+        assert host.state("s0").generation == generation
+        weights: list[float] = next(iter(host.host.seed_tensors("s0").values())).flatten().tolist()
+        host.apply(PRUNE, open_gates, AT)
+        for _ in range(7):
+            host.tick(AT)
+        return weights
+
+    assert germinated(1) != germinated(2)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("is_trained", [False, True], ids=["pruned at once", "pruned in training"])
+def test_germinating_and_pruning_over_and_over_earns_less_than_waiting(
+    seed: int, is_trained: bool, make_env: Make, open_gates: GateConfig
+) -> None:
+    farming = [GERMINATE, *([ADVANCE] if is_trained else []), PRUNE, *[WAIT] * 7]
+
+    def total(actions: list[Action]) -> float:
+        told = make_env(seed, gates=open_gates, episode_steps=len(actions), reward=RewardConfig())
+        for step, action in enumerate(actions):
+            assert told.subject.advance(action, Point(step, 0)).accepted
+        return sum(event.reward for event in told.of(StepFinished))
+
+    rounds = 4
+    gained = total(farming * rounds) - total([WAIT] * len(farming) * rounds)
+    # Two or three actions a round at 0.002 each, and rent: a loss, and nothing else, for the host trains as if it were alone.
+    assert gained < -0.002 * 2 * rounds
+    assert gained > -0.2

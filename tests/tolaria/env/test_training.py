@@ -1,0 +1,236 @@
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tolaria.env.training import all_finite
+from tolaria.lifecycle.action import Action, Op
+from tolaria.lifecycle.gates import GateConfig
+from tolaria.lifecycle.stage import Stage
+from tolaria.telemetry.event import Point
+from tolaria.telemetry.growth_events import StageChanged
+
+# Builds a host in training and keeps what it tells.
+MakeHost = Callable[..., Any]
+
+
+def step(host: Any, number: int, action: Action | None, gates: GateConfig) -> float:
+    at = Point(number, 0)
+    if action is not None:
+        assert host.apply(action, gates, at)
+    loss, _ = host.train(at)
+    host.tick(at)
+    host.measure_seeds(host.validate()[1])
+    return float(loss)
+
+
+def germinate(slot: str = "s0", blueprint: str = "residual_mlp") -> Action:
+    return Action(op=Op.GERMINATE, slot=slot, blueprint=blueprint, tempo=2)
+
+
+def own_tensors(host: Any) -> dict[str, torch.Tensor]:
+    """The host's own weights and optimizer state, whatever grows in its slots."""
+    return {
+        name: tensor.clone()
+        for name, tensor in host.all_tensors().items()
+        if name.startswith(("host/blocks", "host/head", "optimizer/host"))
+    }
+
+
+def poison_seed(host: Any, slot: str) -> None:
+    with torch.no_grad():
+        for parameter in host.host.slot(slot).seed.parameters():
+            parameter.fill_(math.nan)
+
+
+def assert_equal(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+
+
+def test_training_learns(make_host: MakeHost, open_gates: GateConfig) -> None:
+    host = make_host(batches_per_step=10).subject
+    before = host.validate()[0]
+    for number in range(20):
+        step(host, number, None, open_gates)
+    assert host.validate()[0] < 0.6 * before
+
+
+def test_the_same_seed_trains_to_the_same_bytes_and_another_does_not(make_host: MakeHost, open_gates: GateConfig) -> None:
+    def trained(seed: int) -> dict[str, torch.Tensor]:
+        host = make_host(seed).subject
+        for number in range(4):
+            step(host, number, germinate() if number == 1 else None, open_gates)
+        return {name: tensor.clone() for name, tensor in host.all_tensors().items()}
+
+    assert_equal(trained(3), trained(3))
+    assert not torch.equal(trained(3)["host/head.weight"], trained(4)["host/head.weight"])
+
+
+def test_the_learning_rate_is_a_function_of_the_batches_alone(make_host: MakeHost, open_gates: GateConfig) -> None:
+    host = make_host(warmup_batches=4, learning_rate=0.2, seed_lr_factor=0.5).subject
+    assert [host.learning_rate("host")] == [pytest.approx(0.05)]
+    step(host, 0, germinate(), open_gates)
+    step(host, 1, Action(op=Op.ADVANCE, slot="s0"), open_gates)
+    # The host has stepped 4 batches; the seed 2, and so stands before its third.
+    assert host.learning_rate("host") == pytest.approx(0.2)
+    assert host.learning_rate("s0.1") == pytest.approx(0.075)
+    assert host.optimizers["s0.1"].param_groups[0]["lr"] == pytest.approx(0.05)
+    host.batches_stepped["host"] = 1
+    assert host.learning_rate("host") == pytest.approx(0.1)
+
+
+def test_optimizers_hold_exactly_what_learns_after_every_move(make_host: MakeHost, open_gates: GateConfig) -> None:
+    host = make_host().subject
+    script: list[Action | None] = [
+        germinate("s0"),
+        Action(op=Op.ADVANCE, slot="s0"),
+        germinate("s1", "mlp_norm"),
+        Action(op=Op.ADVANCE, slot="s0"),
+        Action(op=Op.ADVANCE, slot="s1"),
+        Action(op=Op.ADVANCE, slot="s0"),
+        Action(op=Op.RETARGET, slot="s0", alpha_speed=0),
+        Action(op=Op.ADVANCE, slot="s0"),
+        Action(op=Op.PRUNE, slot="s1"),
+        Action(op=Op.FOSSILIZE, slot="s0"),
+        *[None] * 7,
+        germinate("s1", "linear_bottleneck"),
+        Action(op=Op.ADVANCE, slot="s1"),
+    ]
+    keys = []
+    for number, action in enumerate(script):
+        step(host, number, action, open_gates)
+        grouped = [parameter for optimizer in host.optimizers.values() for group in optimizer.param_groups for parameter in group["params"]]
+        learning = [
+            parameter
+            for name, parameter in host.host.named_parameters()
+            if parameter.requires_grad and not (name.startswith("slots.") and host.state(name.split(".")[1]).stage is Stage.GERMINATED)
+        ]
+        assert len(grouped) == len({id(parameter) for parameter in grouped})
+        assert {id(parameter) for parameter in grouped} == {id(parameter) for parameter in learning}
+        assert host.batches_stepped.keys() == host.optimizers.keys()
+        keys.append(sorted(host.optimizers))
+    assert keys[7] == ["host", "s0.1", "s1.1"]
+    assert keys[9] == ["host"]
+    assert keys[-1] == ["host", "s1.2"]
+
+
+def test_a_fossil_is_trained_no_more(make_host: MakeHost, open_gates: GateConfig) -> None:
+    host = make_host().subject
+    moves = [
+        germinate(),
+        *[Action(op=Op.ADVANCE, slot="s0")] * 2,
+        None,
+        Action(op=Op.ADVANCE, slot="s0"),
+        Action(op=Op.FOSSILIZE, slot="s0"),
+    ]
+    for number, action in enumerate(moves):
+        step(host, number, action, open_gates)
+    before = {name: tensor.clone() for name, tensor in host.host.seed_tensors("s0").items()}
+    for number in range(6, 9):
+        step(host, number, None, open_gates)
+    assert host.state("s0").stage is Stage.FOSSILIZED
+    assert_equal(dict(host.host.seed_tensors("s0")), before)
+
+
+@pytest.mark.parametrize("spoiled", [False, True], ids=["a sound seed", "a seed of NaN"])
+def test_a_host_does_not_notice_the_seed_that_learns_beside_it(spoiled: bool, make_host: MakeHost, open_gates: GateConfig) -> None:
+    host, twin = make_host().subject, make_host().subject
+    moves = [germinate(), Action(op=Op.ADVANCE, slot="s0"), None, None]
+    for number, action in enumerate(moves):
+        if spoiled and number == 2:
+            poison_seed(host, "s0")
+        step(host, number, action, open_gates)
+        step(twin, number, None, open_gates)
+        assert_equal(own_tensors(host), own_tensors(twin))
+
+
+def test_a_seed_that_learns_beside_its_host_does_learn(make_host: MakeHost, open_gates: GateConfig) -> None:
+    host = make_host().subject
+    step(host, 0, germinate(), open_gates)
+    before = {name: tensor.clone() for name, tensor in host.host.seed_tensors("s0").items()}
+    step(host, 1, Action(op=Op.ADVANCE, slot="s0"), open_gates)
+    assert all(not torch.equal(tensor, before[name]) for name, tensor in host.host.seed_tensors("s0").items())
+    assert host.state("s0").magnitude > 0.0
+
+
+def test_a_spoiled_seed_in_training_is_pruned_by_the_environment_and_alarms_nobody(make_host: MakeHost, open_gates: GateConfig) -> None:
+    told = make_host()
+    host = told.subject
+    step(host, 0, germinate(), open_gates)
+    step(host, 1, Action(op=Op.ADVANCE, slot="s0"), open_gates)
+    poison_seed(host, "s0")
+    at = Point(2, 0)
+    assert host.nonfinite_places() == ()
+    train_loss, norm = host.train(at)
+    host.tick(at)
+    assert host.vitals(at, train_loss, norm, scan=True).finite
+    pruned = [event for event in told.of(StageChanged) if event.stage_to is Stage.PRUNED]
+    assert [(event.slot, event.reason, event.initiator) for event in pruned] == [("s0", "not finite", "environment")]
+    assert host.host.slot("s0").seed is None
+    assert sorted(host.optimizers) == ["host"]
+
+
+def test_a_fossil_without_strength_that_is_spoiled_stays_where_the_table_leaves_it(make_host: MakeHost, open_gates: GateConfig) -> None:
+    host = make_host().subject
+    moves = [
+        Action(op=Op.GERMINATE, slot="s0", blueprint="residual_mlp", tempo=1, alpha_target=0.0),
+        *[Action(op=Op.ADVANCE, slot="s0")] * 3,
+        Action(op=Op.FOSSILIZE, slot="s0"),
+    ]
+    for number, action in enumerate(moves):
+        step(host, number, action, open_gates)
+    poison_seed(host, "s0")
+    step(host, 5, None, open_gates)
+    assert host.state("s0").stage is Stage.FOSSILIZED
+    assert math.isfinite(host.validate()[0])
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [("parameters", math.nan), ("parameters", math.inf), ("optimizer", math.nan), ("optimizer", -math.inf)]
+)
+def test_the_scan_names_where_something_is_not_finite(place: str, value: float, make_host: MakeHost, open_gates: GateConfig) -> None:
+    host = make_host().subject
+    step(host, 0, None, open_gates)
+    assert host.nonfinite_places() == ()
+    parameter = host.host.head.weight
+    target = parameter.detach() if place == "parameters" else host.optimizers["host"].state[parameter]["momentum_buffer"]
+    target.view(-1)[0] = value
+    assert host.nonfinite_places() == (place,)
+
+
+def test_the_scan_sees_a_spoiled_seed_that_is_blended(make_host: MakeHost, open_gates: GateConfig) -> None:
+    host = make_host().subject
+    for number, action in enumerate([germinate(), *[Action(op=Op.ADVANCE, slot="s0")] * 2]):
+        step(host, number, action, open_gates)
+    assert host.state("s0").alpha == 0.5
+    poison_seed(host, "s0")
+    assert host.nonfinite_places() == ("parameters",)
+
+
+def test_validation_changes_nothing(make_host: MakeHost, open_gates: GateConfig) -> None:
+    host = make_host().subject
+    step(host, 0, None, open_gates)
+    before = {name: tensor.clone() for name, tensor in host.all_tensors().items()}
+    assert host.validate() == host.validate()
+    host.validate("test")
+    assert_equal(dict(host.all_tensors()), before)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_either_optimizer_trains(optimizer: str, make_host: MakeHost, open_gates: GateConfig) -> None:
+    host = make_host(optimizer=optimizer, learning_rate=0.01).subject
+    before = host.host.head.weight.clone()
+    step(host, 0, None, open_gates)
+    assert bool(host.host.head.weight.isfinite().all())
+    assert not torch.equal(host.host.head.weight, before)
+
+
+@given(st.lists(st.floats(width=32), min_size=1, max_size=5))
+def test_all_finite_is_what_it_says(numbers: list[float]) -> None:
+    tensors = [torch.tensor([1.0, number]) for number in numbers]
+    assert all_finite([*tensors, torch.tensor([1, 2]), torch.empty(0)]) == all(map(math.isfinite, numbers))
