@@ -88,7 +88,7 @@ def gpu(session: nox.Session) -> None:
     # One process, because there is one device.
     chosen = ("tests", f"--ignore={BENCHMARKS}", "-m", "gpu", "-n", "0")
     session.run(sys.executable, "-m", "pytest", *chosen, *session.posargs, env=env)
-    on_cuda = ("run", "scenarios", "--device", "cuda", *written_to("gpu.html", "gpu.json"))
+    on_cuda = ("run", "scenarios", "--device", "cuda", "--jobs", "1", *written_to("gpu.html", "gpu.json"))
     session.run(sys.executable, "-m", "firedrill.cli", *on_cuda, env=env)
 
 

@@ -25,12 +25,14 @@ faults:
 expect:
 {expect}
 verdict: {verdict}
-budget: {{rollbacks: {rollbacks}}}
+budget: {{{budget}}}
 """
 
 SPIRALS = "steps: 16, batches_per_step: 2, governor: {snapshot_every: 3, probation: 1}"
 # The seed of step 5 is younger than every trusted snapshot when the host is struck in step 7.
 YOUNG_SEED = "script: [{step: 5, op: germinate, slot: s1, blueprint: linear_bottleneck}, {step: 6, op: advance, slot: s1}]"
+
+ENDLESS = "steps: 10000, batches_per_step: 1000"
 
 NAN = 'do: tensor.set, target: {params: "blocks.0.*", pick: {index: 0}}, with: {value: nan}'
 EXPLODE = "do: tensor.scale, target: {params: head.weight}, with: {factor: 1.0e+4}"
@@ -46,11 +48,11 @@ def scenario(
     faults: Sequence[str],
     expect: Sequence[str],
     verdict: str = "recovered",
-    rollbacks: int = 4,
+    budget: str = "rollbacks: 4",
 ) -> str:
     """The text of a scenario file; a fault is the inside of its mapping."""
     listed = ["\n".join(f"  - {word}{line}{end}" for line in lines) for word, lines, end in (("{", faults, "}"), ("", expect, ""))]
-    return HEAD.format(name=name, subject=subject, faults=listed[0], expect=listed[1], verdict=verdict, rollbacks=rollbacks)
+    return HEAD.format(name=name, subject=subject, faults=listed[0], expect=listed[1], verdict=verdict, budget=budget)
 
 
 WITNESSED = ("witnessed", "state_restored", "keys_matched", "clean", "optimizer_reset", "penalized", "told", "quiet")
@@ -116,20 +118,30 @@ SCENARIOS = (
         ],
         [NAN_NOTICED, *UNDONE, "twin: {steps: 4}"],
     ),
+    # These two would take hours, and their children are ended from outside.
+    scenario("endless", ENDLESS, [f"at: {{step: last, env: 1}}, {NAN}"], ["witnessed"], verdict="crashed", budget="wall: 120s"),
+    scenario("hangs", ENDLESS, [f"at: {{step: last, env: 1}}, {NAN}"], ["witnessed"], verdict="hung", budget="wall: 0.2s"),
 )
 
 
 @pytest.fixture
 def cell_of(tmp_path: Path) -> Callable[[str], Cell]:
     """The cell of one of these scenarios."""
+    return lambda name: cells(load(written(name, tmp_path / "scenarios")))[0]
 
-    def found(name: str) -> Cell:
-        path = tmp_path / "scenarios" / f"{name}.yaml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(next(text for text in SCENARIOS if f"\nname: {name}\n" in text), encoding="utf-8")
-        return cells(load(path))[0]
 
-    return found
+@pytest.fixture
+def file_of(tmp_path: Path) -> Callable[[str], Path]:
+    """The file of one of these scenarios."""
+    return lambda name: written(name, tmp_path / "scenarios")
+
+
+def written(name: str, folder: Path) -> Path:
+    """Write one of these scenarios."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.yaml"
+    path.write_text(next(text for text in SCENARIOS if f"\nname: {name}\n" in text), encoding="utf-8")
+    return path
 
 
 @pytest.fixture

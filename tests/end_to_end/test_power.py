@@ -50,18 +50,18 @@ def wrap(patch: Patch, owner: object, name: str, around: Wrapper) -> None:
 
 def always(patch: Patch, owner: object, name: str, answer: Any) -> None:
     """Replace a function or method by one that does nothing and answers always the same."""
-    patch.setattr(owner, name, lambda *args, **kwargs: answer)
+    patch.setattr(owner, name, lambda *_, **__: answer)
 
 
 # Restoring.
 
 
 def momentum_is_kept(patch: Patch) -> None:
-    wrap(patch, CapsuleHost, "restore_optimizers", lambda real, self, saved, policy: real(self, saved, "restore"))
+    wrap(patch, CapsuleHost, "restore_optimizers", lambda real, self, saved, _: real(self, saved, "restore"))
 
 
 def optimizers_are_forgotten(patch: Patch) -> None:
-    wrap(patch, CapsuleHost, "restore_optimizers", lambda real, self, saved, policy: real(self, saved, "reset_all"))
+    wrap(patch, CapsuleHost, "restore_optimizers", lambda real, self, saved, _: real(self, saved, "reset_all"))
 
 
 def optimizers_work_on_the_snapshot(patch: Patch) -> None:
@@ -103,7 +103,7 @@ def restored_in_half_precision(patch: Patch) -> None:
 
 
 def nothing_is_rewound(patch: Patch) -> None:
-    wrap(patch, governing, "roll_back", lambda real, ring, *rest: Done(ring.trusted()[0], (0,), (), (), False, 1, -10.0))
+    wrap(patch, governing, "roll_back", lambda _, ring, *__: Done(ring.trusted()[0], (0,), (), (), False, 1, -10.0))
 
 
 def counters_stay_in_the_future(patch: Patch) -> None:
@@ -281,9 +281,8 @@ def the_penalty_comes_twice(patch: Patch) -> None:
 
 def the_penalty_ends_nothing(patch: Patch) -> None:
     always(patch, Row, "__post_init__", None)
-    always(patch, Row, "ended", False)
     wrap(patch, Row, "death", lambda real, *args: replace(real(*args), terminated=False))
-    wrap(patch, RolloutBuffer, "remember", lambda real, self, env, row: self._rows[env].append(row))
+    wrap(patch, RolloutBuffer, "remember", lambda _, self, env, row: self._rows[env].append(row))
 
 
 def memory_survives_death(patch: Patch) -> None:

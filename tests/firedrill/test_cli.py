@@ -173,7 +173,9 @@ def test_report_leaves_with_the_exit_code_of_the_run(kept: CellResult, here: Pat
         (b'{"schema": "firedrill.run/1", "cells": [{"id": "mine"}]}', "damaged"),
     ],
 )
-def test_report_refuses_a_file_that_is_no_run(here: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, complaint: str) -> None:
+def test_report_refuses_a_file_that_is_no_run(
+    here: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, complaint: str
+) -> None:
     if content is not None:
         (here / "run.json").write_bytes(content)
     assert command("report", "run.json", "--html", "page.html") == 2

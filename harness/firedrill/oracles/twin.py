@@ -14,7 +14,8 @@ DATA = "data"
 class Twin(Oracle):
     """For `steps` steps after each rollback every part of the state equals that of a fresh subject built from the snapshot.
 
-    Only the data go on as if nothing had happened: no twin can say where they should stand, and the control run does. The strongest of all: what the rollback forgot to restore shows here, whether or not anybody thought of it.
+    Only the data go on as if nothing had happened: no twin can say where they should stand, and the control run does.
+    The strongest of all: what the rollback forgot to restore shows here, whether or not anybody thought of it.
     """
 
     steps: int = 5

@@ -30,7 +30,7 @@ def judge(evidence: Evidence, oracles: Sequence[Oracle], expected: frozenset[Ver
     * RECOVERED: every oracle answers PASS. UNKNOWN is not green.
     * MASKED, FAIL_STOP: no oracle answers FAIL; UNKNOWN is allowed, because there may be no rollback to judge.
     * Every other verdict is a failure of the system, and a scenario that expects one is a positive control: it shows that
-      the oracles can see. A failed oracle is then the proof that was asked for. Only `witnessed` may not fail, because a
+      the oracles can see. A failed oracle is then the proof that was asked for. Only `witnessed` must pass, because a
       control whose fault did not strike as declared proves nothing.
     """
     findings = tuple(oracle.judge(evidence) for oracle in oracles)
@@ -43,6 +43,6 @@ def fits(finding: Finding, shown: Verdict) -> bool:
     """Whether a finding may stand beside an expected verdict in a green cell."""
     if shown is Verdict.RECOVERED:
         return finding.answer is Answer.PASS
-    if shown in RECOVERY_NOT_EXPECTED or finding.oracle == "witnessed":
+    if shown in RECOVERY_NOT_EXPECTED:
         return finding.answer is not Answer.FAIL
-    return True
+    return finding.oracle != "witnessed" or finding.answer is Answer.PASS

@@ -61,6 +61,8 @@ RECOVERY_ORACLES = frozenset(
 WORK_ORACLES = frozenset({"recovered", "reaches"})
 # The typed stop: nothing could be trusted. Every other abort is a crash.
 TYPED_STOP = "RollbackFailed"
+# Ends that cut a run short wherever it was; what it had not come to by then says nothing.
+CUT_SHORT = frozenset({End.DIED, End.TIMED_OUT})
 # A final loss is worse than the control's when it is so by both measures: a part of the control's loss, and of the loss of a guess.
 WORSE_BY = 0.2
 WORSE_BY_CHANCE = 0.1
@@ -94,7 +96,9 @@ def verdict(evidence: Evidence, findings: Sequence[Finding], ending: Ending) -> 
 
 
 def not_injected(case: Case) -> str:
-    """A declared fault never struck, or changed nothing whenever it did."""
+    """A declared fault never struck, or changed nothing whenever it did, in a run that was not cut short."""
+    if case.ending.how in CUT_SHORT:
+        return ""
     strikes = of(case.faulted, FaultStruck)
     for fault, kind in enumerate(case.evidence.claim.fault_kinds):
         mine = [strike for strike in strikes if strike.fault == fault]
@@ -107,7 +111,7 @@ def not_injected(case: Case) -> str:
 
 def control_failed(case: Case) -> str:
     """Without faults the run does not end, or is not quiet: nothing can be learnt from a comparison."""
-    if not of(case.evidence.control, RunFinished):
+    if case.ending.how not in CUT_SHORT and not of(case.evidence.control, RunFinished):
         return "the control run did not finish"
     alarm = next((event for event in case.evidence.control if isinstance(event, Suspected | Collapsed | RolledBack)), None)
     return f"{place(*where(alarm))}: {type(alarm).__name__} in the control run" if alarm else ""

@@ -196,16 +196,7 @@ class SnapshotRing:
         """Everything, for a checkpoint: tensors by "<number>/<name>", and JSON."""
         tensors = {f"{snapshot.number}/{name}": view for snapshot in self._published for name, view in snapshot.tensors.items()}
         heads = [
-            {
-                "number": s.number,
-                "step": s.step,
-                "reason": s.reason,
-                "digest": s.digest,
-                "facts": s.facts,
-                "healthy_steps": s.healthy_steps,
-                # The digest covers the order of the tensors, which a file of tensors does not keep.
-                "names": list(s.tensors),
-            }
+            {"number": s.number, "step": s.step, "reason": s.reason, "digest": s.digest, "facts": s.facts, "healthy_steps": s.healthy_steps}
             for s in self._published
         ]
         return tensors, {"taken": self._taken, "published": heads}
@@ -213,9 +204,9 @@ class SnapshotRing:
     def restore(self, tensors: Mapping[str, torch.Tensor], facts: dict[str, Any]) -> None:
         """Back to what a checkpoint recorded."""
         published = []
-        for entry in facts["published"]:
-            head = {key: value for key, value in entry.items() if key != "names"}
-            mine = {name: tensors[f"{head['number']}/{name}"] for name in entry["names"]}
+        for head in facts["published"]:
+            prefix = f"{head['number']}/"
+            mine = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
             device = next(iter(mine.values())).device if mine else torch.device("cpu")
             arena = Arena.allocate(layout_of(mine), device)
             for name, tensor in mine.items():

@@ -69,8 +69,9 @@ def test_a_verdict_admits_these_answers(shown: Verdict, answers: Sequence[Answer
     assert [answer for answer in Answer if fits(Finding("told", answer, "", ""), shown)] == answers
 
 
-def test_a_positive_control_that_struck_otherwise_than_declared_proves_nothing() -> None:
-    assert not fits(Finding("witnessed", Answer.FAIL, "", ""), Verdict.MISSED)
+@pytest.mark.parametrize("answer", [Answer.FAIL, Answer.UNKNOWN])
+def test_a_positive_control_that_did_not_strike_as_declared_proves_nothing(answer: Answer) -> None:
+    assert not fits(Finding("witnessed", answer, "", ""), Verdict.MISSED)
 
 
 @pytest.mark.parametrize("how", [End.NOT_RUN, End.HARNESS_FAILED])

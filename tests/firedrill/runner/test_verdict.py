@@ -92,6 +92,11 @@ def test_the_watchdog_means_hung(drop: Edit) -> None:
     assert shown(drop(RunFinished), ending=Ending(End.TIMED_OUT, "60 s")) == (Verdict.HUNG, "60 s")
 
 
+@pytest.mark.parametrize(("how", "expected"), [(End.DIED, Verdict.CRASHED), (End.TIMED_OUT, Verdict.HUNG)])
+def test_what_a_run_had_not_come_to_before_it_was_cut_short_says_nothing(empty: Evidence, how: End, expected: Verdict) -> None:
+    assert shown(empty, ending=Ending(how, "killed")) == (expected, "killed")
+
+
 def test_more_rollbacks_than_the_budget_are_a_livelock(healed: Evidence) -> None:
     tight = replace(healed, claim=replace(healed.claim, rollbacks_max=0))
     assert shown(tight) == (Verdict.LIVELOCK, "1 rollbacks, the budget is 0")

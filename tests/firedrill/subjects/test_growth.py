@@ -19,7 +19,7 @@ SEED = "host/slots.s0.seed."
 @pytest.fixture
 def host() -> CapsuleHost:
     """A host on spirals that has trained one step with a seed in slot s0."""
-    host = CapsuleHost(TASKS["spirals"](), TrainingConfig(batches_per_step=1), 7, torch.device("cpu"), NO_TAPS, lambda event: None)
+    host = CapsuleHost(TASKS["spirals"](), TrainingConfig(batches_per_step=1), 7, torch.device("cpu"), NO_TAPS, lambda _: None)
     for move in (Action(Op.GERMINATE, "s0", "linear_bottleneck"), Action(Op.ADVANCE, "s0")):
         assert host.apply(move, GateConfig(), AT)
     host.train(AT)

@@ -57,13 +57,13 @@ def test_masked_is_refused_and_nothing_else(seed: int, seeds_max: int, training_
     rng = np.random.default_rng(seed)
     for step in range(25):
         masks = masks_of(env.view())
-        op, slot = int(rng.integers(6)), int(rng.integers(2))
-        if rng.random() < 0.7:
-            # Legal decisions lead to rare states.
-            op = int(rng.choice(np.flatnonzero(masks.op)))
-            slot = int(rng.choice(np.flatnonzero(masks.slot_by_op[op])))
-        action = env.actions.decode((op, slot, *(int(rng.integers(size)) for size in env.actions.sizes[2:])))
-        assert env.advance(action, Point(step, 0)).accepted == masks.slot_by_op[op, slot]
+        factors = [int(rng.integers(size)) for size in env.actions.sizes[2:]]
+        for op, slot in np.argwhere(~masks.slot_by_op):
+            # What is refused changes nothing, so everything that is masked can be tried.
+            assert not env.training.apply(env.actions.decode((int(op), int(slot), *factors)), gates, Point(step, 0))
+        op = int(rng.choice(np.flatnonzero(masks.op)))
+        slot = int(rng.choice(np.flatnonzero(masks.slot_by_op[op])))
+        assert env.advance(env.actions.decode((op, slot, *factors)), Point(step, 0)).accepted
 
 
 def test_a_masked_decision_changes_nothing_but_costs_no_action(make_env: MakeEnv) -> None:

@@ -84,6 +84,17 @@ def test_the_learning_rate_is_a_function_of_the_batches_alone(make_host: MakeHos
     assert host.learning_rate("host") == pytest.approx(0.1)
 
 
+def assert_optimizers_hold_what_learns(host: Any) -> None:
+    held = [parameter for optimizer in host.optimizers.values() for group in optimizer.param_groups for parameter in group["params"]]
+    germinated = tuple(f"slots.{slot}." for slot, state in host.host.slot_states().items() if state.stage is Stage.GERMINATED)
+    learning = [
+        parameter for name, parameter in host.host.named_parameters() if parameter.requires_grad and not name.startswith(germinated)
+    ]
+    assert len(held) == len(learning)
+    assert {id(parameter) for parameter in held} == {id(parameter) for parameter in learning}
+    assert host.batches_stepped.keys() == host.optimizers.keys()
+
+
 def test_optimizers_hold_exactly_what_learns_after_every_move(make_host: MakeHost, open_gates: GateConfig) -> None:
     host = make_host().subject
     script: list[Action | None] = [
@@ -103,16 +114,11 @@ def test_optimizers_hold_exactly_what_learns_after_every_move(make_host: MakeHos
     ]
     keys = []
     for number, action in enumerate(script):
-        step(host, number, action, open_gates)
-        grouped = [parameter for optimizer in host.optimizers.values() for group in optimizer.param_groups for parameter in group["params"]]
-        learning = [
-            parameter
-            for name, parameter in host.host.named_parameters()
-            if parameter.requires_grad and not (name.startswith("slots.") and host.state(name.split(".")[1]).stage is Stage.GERMINATED)
-        ]
-        assert len(grouped) == len({id(parameter) for parameter in grouped})
-        assert {id(parameter) for parameter in grouped} == {id(parameter) for parameter in learning}
-        assert host.batches_stepped.keys() == host.optimizers.keys()
+        if action is not None:
+            assert host.apply(action, open_gates, Point(number, 0))
+            assert_optimizers_hold_what_learns(host)
+        step(host, number, None, open_gates)
+        assert_optimizers_hold_what_learns(host)
         keys.append(sorted(host.optimizers))
     assert keys[7] == ["host", "s0.1", "s1.1"]
     assert keys[9] == ["host"]

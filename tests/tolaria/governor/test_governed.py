@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from tolaria.governor import governed
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Spec
 from tolaria.governor.governor import Governor
@@ -47,6 +49,12 @@ class Buffers:
 
     def settle(self, facts: dict[str, Any]) -> None:
         assert facts == {}
+
+
+def test_features_are_promised_by_protocols_and_never_probed_for() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in Path(governed.__file__).parent.rglob("*.py")]
+    assert len(sources) > 10
+    assert not [source for source in sources if "hasattr(" in source or "__dict__" in source]
 
 
 def test_a_host_without_parameters_is_snapshotted_and_rolled_back() -> None:

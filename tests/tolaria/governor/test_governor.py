@@ -24,6 +24,7 @@ from tolaria.telemetry.governor_events import (
     SnapshotTrusted,
     Suspected,
 )
+from tolaria.telemetry.kinds import EVENT_KINDS
 from tolaria.vitals import Vitals
 
 World = Any
@@ -280,7 +281,7 @@ def test_one_typed_event_tells_of_a_rollback_with_all_that_was_known(new_world: 
     assert (decision.mean, decision.spread) == (pytest.approx(0.4), pytest.approx(0.1))
     assert decision.recent == (*[0.3, 0.5] * 5, 9.0, 9.0, 9.0)
     assert (rolled_back.snapshot_ages, rolled_back.life, rolled_back.attempts) == ((3, 8, 13), 1, 1)
-    assert [from_line(to_line(number, event)) for number, event in enumerate(world.events)] == list(enumerate(world.events))
+    assert [from_line(to_line(number, event), EVENT_KINDS) for number, event in enumerate(world.events)] == list(enumerate(world.events))
 
 
 def two_trusted(new_world: NewWorld, **more: Any) -> World:

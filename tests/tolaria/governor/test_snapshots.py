@@ -109,6 +109,16 @@ def test_a_poisoned_candidate_is_refused_and_named(name: str, value: float) -> N
     assert ring.published == (first,)
 
 
+def test_finite_weights_are_published_also_where_their_sum_overflows() -> None:
+    snapshot = take(SnapshotRing(3, 3), ZOO | {"huge": torch.full((4,), 3e38)})
+    assert snapshot.tensors["huge"].tolist() == [pytest.approx(3e38)] * 4
+
+
+def test_equal_bytes_in_another_shape_have_another_digest() -> None:
+    ring = SnapshotRing(3, 3)
+    assert take(ring, {"weight": torch.ones(4)}).digest != take(ring, {"weight": torch.ones(2, 2)}).digest
+
+
 def test_every_kind_of_tensor_comes_back_byte_for_byte() -> None:
     snapshot = take(SnapshotRing(3, 3), ZOO)
     assert snapshot.is_intact()

@@ -1,5 +1,6 @@
 import contextlib
 import io
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -51,6 +52,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         name: (tensor.dtype, tensor.tolist().__repr__()) for name, tensor in tensors.items()
     }
     assert facts == {"step": 7, "deep": {"x": [1, None, "text"]}}
+    assert json.loads((tmp_path / "step-00000007" / "manifest.json").read_text())["step"] == 7
     assert complaints == []
 
 

@@ -9,10 +9,13 @@ import torch
 from tolaria.env.config import RewardConfig
 from tolaria.governor.config import GovernorConfig
 from tolaria.lifecycle.action import Action, Op
+from tolaria.lifecycle.stage import Stage
 from tolaria.ppo.config import PpoConfig
-from tolaria.telemetry.event import Event
+from tolaria.seams import STEP_BEGUN, Seam, T
+from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import EnvironmentRetired, PenaltyDelivered, RolledBack
 from tolaria.telemetry.growth_events import StageChanged
+from tolaria.telemetry.history import History
 from tolaria.telemetry.run_events import EpisodeFinished, RolloutFinished, RunFinished, StepFinished, UpdateFinished
 from tolaria.train.config import Move, TrainConfig
 from tolaria.train.trainer import Trainer
@@ -161,6 +164,28 @@ def test_waits_after_a_rollback_are_not_charged_for_what_the_governor_pruned(sma
     potentials = [math.exp(-step.val_loss / math.log(3)) for step in steps[4:7]]
     assert [step.reward for step in steps[5:7]] == pytest.approx([potentials[1] - potentials[0], potentials[2] - potentials[1]])
     assert abs(steps[4].reward) < 0.1
+
+
+class SpoiledSeed:
+    """NaN in the seed of environment 1 in step 3, where it learns beside its host."""
+
+    def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
+        if seam is STEP_BEGUN and (at.step, at.env) == (3, 1):
+            slot = value.host.slot("s0")  # type: ignore[attr-defined]  # the seam passes a trainee
+            assert slot.state.stage is Stage.TRAINING
+            with torch.no_grad():
+                next(slot.seed.parameters()).fill_(math.nan)
+        return value
+
+
+def test_a_spoiled_seed_that_is_not_blended_is_pruned_without_a_rollback(small_config: Configure) -> None:
+    moves = (Move(0, None, Action(op=Op.GERMINATE, slot="s0", blueprint="residual_mlp")), Move(1, None, Action(op=Op.ADVANCE, slot="s0")))
+    trainer = Trainer.tapped(small_config("scripted", script=moves), History(), SpoiledSeed())
+    assert trainer.train()
+    assert of_kind(trainer, RolledBack) == of_kind(trainer, PenaltyDelivered) == []
+    (pruned,) = [event for event in of_kind(trainer, StageChanged) if event.stage_to is Stage.PRUNED]
+    assert (pruned.at.step, pruned.at.env, pruned.initiator) == (3, 1, "environment")
+    assert all(math.isfinite(step.val_loss) for step in of_kind(trainer, StepFinished))
 
 
 def test_marks_of_a_death_do_not_survive_into_the_next_rollout(small_config: Configure, run_struck: Struck) -> None:
