@@ -139,7 +139,7 @@ def test_a_bad_scenario_is_an_error_of_collection_with_place_and_suggestion(proj
     place(project, "scenarios/drill.yaml", scenario("drill", 1).replace("tensor.set", "tensor.sett"))
     ended = project.runpytest_inprocess(*PLUGIN, "scenarios")
     ended.assert_outcomes(errors=1)
-    ended.stdout.fnmatch_lines(["*ERROR collecting scenarios/drill.yaml*", "*scenarios/drill.yaml:13:9: FD*", "*did you mean tensor.set*"])
+    ended.stdout.fnmatch_lines(["*ERROR collecting scenarios/drill.yaml*", "*scenarios/drill.yaml:20:9: FD*", "*did you mean tensor.set*"])
     ended.stdout.no_fnmatch_line("*Traceback*")
 
 
