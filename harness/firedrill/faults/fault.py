@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import xxhash
 
+from tolaria.lifecycle.stage import IllegalMove
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from firedrill.faults.target import Target
+    from tolaria.seams import Trainee
     from tolaria.telemetry.event import Point
 
 Realism = Literal["simulated", "real"]
@@ -95,6 +98,21 @@ class Fault(ABC):
     @abstractmethod
     def strike(self, value: Any, scene: Scene) -> Any:
         """Act, tell the witness, and return what should go on. Raises CouldNotStrike where there is nothing to act on."""
+
+
+def strike_slot(trainee: Trainee, scene: Scene, move: Callable[[str], None]) -> Trainee:
+    """Make a move of the scene's slot by the table, and tell the witness; an impossible move is no strike."""
+    slot = scene.target.slot if scene.target else None
+    if slot is None or slot not in trainee.host.slot_states():
+        raise CouldNotStrike(f"the host has no slot {slot!r}")
+    before = trainee.host.slot_states()[slot]
+    try:
+        move(slot)
+    except IllegalMove as impossible:
+        raise CouldNotStrike(f"slot {slot}: {impossible}") from impossible
+    after = trainee.host.slot_states()[slot]
+    scene.witness(Strike(f"slots.{slot}", 1, digest(repr(before)), digest(repr(after)), after.stage.value))
+    return trainee
 
 
 def digest(*parts: str | float | bytes) -> str:
