@@ -18,6 +18,7 @@ from rich.text import Text
 from firedrill.report.wording import (
     SYMBOLS,
     Outcome,
+    area,
     blamed,
     by_area,
     cells,
@@ -44,11 +45,10 @@ def matrix(results: Sequence[CellResult]) -> Table:
     for reason, count in idle.items():
         legend.append(f"\n{SYMBOLS[Outcome.NOT_RUN]} {cells(count)} not run: {reason}")
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, caption=legend, caption_justify="left")
-    table.add_column("scenario", overflow="fold", min_width=18)
+    table.add_column("scenario", overflow="fold", min_width=30)
     table.add_column("device", no_wrap=True)
     table.add_column("seed", justify="right", no_wrap=True)
     table.add_column("verdict", overflow="fold", min_width=12)
-    table.add_column("expected", overflow="fold")
     table.add_column("findings against it", overflow="fold")
     table.add_column("s", justify="right", no_wrap=True, min_width=5)
     for name, group in by_area([result for result in results if result.verdict is not Verdict.NOT_RUN]):
@@ -119,12 +119,12 @@ class Progress:
 
 def _row(result: CellResult) -> tuple[Text, ...]:
     end = outcome(result)
+    wanted = "" if result.verdict in result.expected else f", expected {expected(result)}"
     return (
-        Text(result.scenario),
+        Text(result.scenario.removeprefix(f"{area(result)}/")),
         Text(result.device),
         Text(str(result.seed)),
-        Text(f"{SYMBOLS[end]} {word(result.verdict)}", style=OUTCOME_STYLES[end]),
-        Text(expected(result)),
+        Text(f"{SYMBOLS[end]} {word(result.verdict)}{wanted}", style=OUTCOME_STYLES[end]),
         Text(", ".join(named(finding) for finding in blamed(result))),
         Text(f"{result.seconds:.1f}"),
     )

@@ -21,8 +21,7 @@ def test_the_matrix_says_outcome_and_verdict_without_colour(results: tuple[CellR
         "bn-buffers-poisoned",
         "cpu",
         "11",
-        "✗ wrong recovery",
-        "recovered",
+        "✗ wrong recovery, expected recovered",
         "state_restored, twin, optimizer_reset (unknown)",
         "2.4",
     ]

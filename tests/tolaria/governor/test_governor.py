@@ -10,7 +10,7 @@ from tolaria.governor.config import GovernorConfig
 from tolaria.governor.detectors import DETECTORS
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.governor import Governor
-from tolaria.governor.verdict import Alarm, Standing
+from tolaria.governor.verdict import Alarm, Standing, Verdict
 from tolaria.governor.window import LossWindow
 from tolaria.lifecycle.stage import Stage
 from tolaria.seams import NO_TAPS, SNAPSHOT_COPYING, SNAPSHOT_VERIFYING
@@ -119,6 +119,15 @@ def test_nan_reports_the_true_streak_and_no_loss(new_world: NewWorld) -> None:
     decision = world.told(RolledBack)[0].decision
     assert (decision.cause, decision.loss, decision.threshold, decision.streak) == ("non_finite", None, None, 0)
     assert decision.recent == (0.3, 0.3, 0.3, None)
+
+
+def test_a_loss_that_a_detector_gives_as_nan_is_reported_as_none(new_world: NewWorld) -> None:
+    world = new_world()
+    alarm = Alarm("drift", False, math.nan, 1.0, "")
+    world.governor.enforce(Verdict(SUSPECT, alarm, 1), world.vitals(0.3), world.host, world.at, False)
+    world.governor.enforce(Verdict(COLLAPSED, alarm, 1), world.vitals(0.3), world.host, world.at, False)
+    told = [*world.told(Suspected), *world.told(Collapsed), world.told(RolledBack)[0].decision]
+    assert [event.loss for event in told] == [None] * 3
 
 
 def test_anomalies_never_enter_the_statistics_and_a_recovery_counts_once(new_world: NewWorld) -> None:
@@ -246,20 +255,6 @@ def test_a_fossil_that_is_struck_in_the_next_step_goes_and_nothing_is_left_of_it
     assert not any("slots" in name for name in live)
     assert world.host.nonfinite_places() == ()
     assert math.isfinite(world.host.validate()[0])
-
-
-def test_a_fossil_whose_snapshot_is_trusted_comes_back_with_its_host(new_world: NewWorld) -> None:
-    world = new_world()
-    world.bring("s0", Stage.FOSSILIZED)
-    world.live(fossilized=True)
-    wanted = {name: tensor.detach().numpy().tobytes() for name, tensor in world.host.host.tensors().items()}
-    standings(world, *[0.3] * 3)
-    with torch.no_grad():
-        for tensor in world.host.host.seed_tensors("s0").values():
-            tensor.fill_(math.nan)
-    world.die()
-    assert {name: tensor.detach().numpy().tobytes() for name, tensor in world.host.host.tensors().items()} == wanted
-    assert world.host.state("s0").stage is Stage.FOSSILIZED
 
 
 # Penalty, relapse, budget, grace.

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save
 
 from tolaria.governor.snapshots import ALIGNMENT, NotFinite, Snapshot, SnapshotRing
+from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Point
 
 Tensors = dict[str, torch.Tensor]
@@ -310,3 +311,34 @@ def test_a_governor_rolls_back_after_a_checkpoint(new_world: Callable[..., Any],
     assert world.die().penalty == -10.0
     assert same({name: t for name, t in world.host.stable_tensors().items() if name.startswith("host/")}, wanted)
     assert world.at == Point(5, 0)
+
+
+def test_a_resumed_governor_is_the_same_in_everything(new_world: Callable[..., Any]) -> None:
+    world = new_world(snapshot_every=100)
+    world.bring("s0", Stage.HOLDING)
+    for _ in range(10):
+        world.live(0.05)
+    world.die()
+    for losses, known in (([0.3], {"grace": 2, "streak": 0}), ([0.3, 0.3, 9.0], {"grace": 0, "streak": 1})):
+        for loss in losses:
+            world.live(loss)
+        resumed = new_world(snapshot_every=100).governor
+        resumed.restore(*world.governor.capsule())
+        facts = world.governor.capsule()[1]
+        assert resumed.capsule()[1] == facts
+        assert {name: facts[name] for name in (*known, "life", "rollback_steps")} == known | {"life": 1, "rollback_steps": [11]}
+
+
+def test_a_fossil_whose_snapshot_is_trusted_comes_back_with_its_host(new_world: Callable[..., Any]) -> None:
+    world = new_world()
+    world.bring("s0", Stage.FOSSILIZED)
+    world.live(fossilized=True)
+    wanted = copied(world.host.host.tensors())
+    for _ in range(3):
+        world.live()
+    with torch.no_grad():
+        for tensor in world.host.host.seed_tensors("s0").values():
+            tensor.fill_(float("nan"))
+    world.die()
+    assert same(world.host.host.tensors(), wanted)
+    assert world.host.state("s0").stage is Stage.FOSSILIZED
