@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -42,12 +42,11 @@ FileOf = Callable[[str], Path]
 
 
 @pytest.fixture
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary folders go meanwhile."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
+def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where temporary folders go meanwhile; a short path, because a socket's is at most 108 bytes long."""
+    with tempfile.TemporaryDirectory(prefix="fd") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
 
 
 def running() -> list[psutil.Process]:
@@ -149,11 +148,9 @@ def test_a_device_that_is_not_there_exits_with_4(file_of: FileOf) -> None:
     assert "1 not run" in ended.stdout
 
 
-def test_ctrl_c_tells_what_is_finished_and_leaves_nobody(file_of: FileOf, tmp_path: Path) -> None:
+def test_ctrl_c_tells_what_is_finished_and_leaves_nobody(file_of: FileOf, scratch: Path) -> None:
     paths = [str(file_of(name)) for name in ("endless", "nan-weight")]
     command = [sys.executable, "-m", "firedrill.cli", "run", *paths, "--jobs", "2"]
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
     with subprocess.Popen(
         command,
         env=ENV | {"TMPDIR": str(scratch)},
