@@ -1,6 +1,7 @@
 """Cells in processes that hang, are killed or interrupted: each costs itself only, and nothing is left behind."""
 
 import json
+import multiprocessing
 import os
 import resource
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
@@ -44,6 +46,9 @@ FileOf = Callable[[str], Path]
 @pytest.fixture
 def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where temporary folders go meanwhile; a short path, because a socket's is at most 108 bytes long."""
+    # The fork server outlives the test, and its socket lies where temporary folders go when it starts.
+    multiprocessing.set_forkserver_preload(["firedrill.runner.cell"])
+    forkserver.ensure_running()
     with tempfile.TemporaryDirectory(prefix="fd") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
