@@ -7,6 +7,7 @@ schedulers, scaler and the count of steps. What is left out, with the reason:
     gradients                               they belong to weights that are gone, and are dropped
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -184,11 +185,16 @@ def is_like(value: object, parameter: torch.nn.Parameter) -> bool:
 
 
 def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
-    """Whether no floating-point tensor holds NaN or Inf; one read of the device for all of them."""
+    """Whether no floating-point tensor holds NaN or Inf; a healthy model costs one read of its device."""
     floats = [tensor.detach() for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
-    if not floats:
+    # A finite sum proves that every term is finite, and is several times faster to get than the largest of them.
+    sums: dict[torch.device, list[torch.Tensor]] = {}
+    for tensor in floats:
+        sums.setdefault(tensor.device, []).append(tensor.sum().float())
+    if all(math.isfinite(torch.stack(each).sum().item()) for each in sums.values()):
         return True
-    return bool(torch.isfinite(torch.nn.utils.get_total_norm(floats, norm_type=float("inf"))))
+    # One that is not may have overflowed, so then each tensor is asked.
+    return all(bool(torch.isfinite(tensor).all()) for tensor in floats)
 
 
 def _tensors_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

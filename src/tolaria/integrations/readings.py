@@ -30,7 +30,9 @@ class AtOnce:
 
     def read(self, loss: torch.Tensor | float) -> float:
         """The mean of this very loss."""
-        return float(_mean(loss))
+        if isinstance(loss, torch.Tensor):
+            return float(loss.item() if loss.numel() == 1 else _mean(loss))
+        return float(loss)
 
     def rest(self) -> None:
         """Nothing is ever left."""

@@ -376,3 +376,12 @@ def test_any_model_may_be_watched() -> None:
             good = [averages["weight"].clone(), *(parameter.detach().clone() for parameter in pair.parameters())]
     assert guard.after_step(NAN).snapshot_step == 3
     assert all(torch.equal(one, other) for one, other in zip([averages["weight"], *pair.parameters()], good, strict=True))
+
+
+def test_rollbacks_far_apart_cut_no_rate(new_loop: New) -> None:
+    loop = new_loop(snapshot_every=2, probation=1, budget_window=5)
+    scales = []
+    for _ in range(4):
+        loop.run(6)
+        scales.append(loop.step(factor=NAN).rate_scale)
+    assert scales == [1.0] * 4
