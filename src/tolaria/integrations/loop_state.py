@@ -19,7 +19,6 @@ from torch.optim.lr_scheduler import LRScheduler
 from tolaria.errors import ConfigError
 from tolaria.governor.governed import Spec
 from tolaria.governor.rollback import LayoutMismatch
-from tolaria.governor.snapshots import layout_of
 from tolaria.integrations.outdated_graphs import OutdatedGraphs
 from tolaria.integrations.rates import scale_rates
 from tolaria.integrations.state_values import decode, encode
@@ -96,7 +95,7 @@ class LoopState:
         for groups, optimizer in zip(decode(facts["groups"]), self._parts.optimizers, strict=True):
             if len(groups) > len(optimizer.param_groups):
                 raise LayoutMismatch(f"{len(groups)} parameter groups were recorded, {len(optimizer.param_groups)} are left")
-        return LoopPlan(layout_of(self._weights()))
+        return LoopPlan({name: (tuple(tensor.shape), tensor.dtype) for name, tensor in self._weights().items()})
 
     def commit(self, plan: LoopPlan, at: Point) -> tuple[Event, ...]:
         """Nothing moves; from here on, graphs that were built before are outdated."""
