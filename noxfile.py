@@ -22,6 +22,7 @@ GROUPS = ("test", "lint")
 # As a reader would type them: sessions run in the root of the project, and a page shows these names.
 LOCAL = Path("reports/local")
 BENCHMARKS = "tests/benchmarks"
+INTEGRATIONS = "tests/integrations"
 
 
 @nox.session
@@ -42,10 +43,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test that needs no GPU; benchmarks, which need the machine's quiet, are in `bench`."""
+    """Every test that needs no GPU and no framework; those are in `gpu` and `integrations`, benchmarks are in `bench`."""
     install(session)
     # One thread in each of two processes; more threads than cores would only wait for one another.
-    parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable", f"--ignore={BENCHMARKS}")
+    parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable", f"--ignore={BENCHMARKS}", f"--ignore={INTEGRATIONS}")
     run(session, "pytest", *parallel, "-m", "not gpu", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
@@ -63,6 +64,14 @@ def bench(session: nox.Session) -> None:
     LOCAL.mkdir(parents=True, exist_ok=True)
     measuring = ("-n", "0", "--benchmark-only", "--benchmark-json", f"{LOCAL}/bench.json")
     run(session, "pytest", BENCHMARKS, *measuring, *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session(default=False)
+def integrations(session: nox.Session) -> None:
+    """Lightning and the Trainer of Hugging Face, for real; installs both, each in the version that is newest."""
+    install(session)
+    run(session, "python", "-m", "pip", "install", "-q", "-c", "constraints.txt", "-e", ".[lightning,transformers]")
+    run(session, "pytest", INTEGRATIONS, "-n", "0", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session(default=False)
@@ -86,7 +95,7 @@ def gpu(session: nox.Session) -> None:
     # cuBLAS is deterministic only with a workspace that is chosen before CUDA starts.
     env = {"PYTHONPATH": os.pathsep.join(filter(None, roots)), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
     # One process, because there is one device.
-    chosen = ("tests", f"--ignore={BENCHMARKS}", "-m", "gpu", "-n", "0")
+    chosen = ("tests", f"--ignore={BENCHMARKS}", f"--ignore={INTEGRATIONS}", "-m", "gpu", "-n", "0")
     session.run(sys.executable, "-m", "pytest", *chosen, *session.posargs, env=env)
     on_cuda = ("run", "scenarios", "--device", "cuda", "--jobs", "1", *written_to("gpu.html", "gpu.json"))
     session.run(sys.executable, "-m", "firedrill.cli", *on_cuda, env=env)

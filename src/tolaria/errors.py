@@ -19,5 +19,13 @@ class RollbackFailed(TolariaError):
     """No snapshot could be trusted or restored; the run stops, because stopped is better than wrong."""
 
 
+class BudgetSpent(TolariaError):
+    """A model was rolled back too often; it holds the last good snapshot, and whoever trains it has to stop."""
+
+
+class GraphOutdated(TolariaError):
+    """Backward through a graph that was built before a rollback; its gradients would belong to weights that are gone."""
+
+
 class CheckpointDamaged(TolariaError):
     """A checkpoint on disk is incomplete or its digest does not match its content."""

@@ -77,10 +77,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A snapshot's number together with the host that it was taken of or restored to."""
+    """A snapshot's number together with the host that it was taken of or restored to: a `Trainee` where seeds grow in it."""
 
     snapshot: int
-    trainee: Trainee
+    # The governor works on any model; who watches a growing host knows that it is one.
+    trainee: Any
 
 
 STEP_BEGUN: Seam[Trainee] = Seam("step_begun")

@@ -5,7 +5,6 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from tolaria.seams import Trainee
 from tolaria.telemetry.event import Event, Point
 
 # Shape and dtype of one tensor.
@@ -34,8 +33,8 @@ class RollbackPlan(Protocol):
 PlanT = TypeVar("PlanT", bound=RollbackPlan)
 
 
-class Governed(Trainee, Protocol[PlanT]):
-    """A host in training. Its facts are JSON: topology, counters and baselines; its data stream is not among them."""
+class Governed(Protocol[PlanT]):
+    """A host in training, one that grows or any other. Its facts are JSON: topology, counters, baselines; never its data stream."""
 
     def stable_tensors(self) -> dict[str, torch.Tensor]:
         """Live tensors by stable name: "host/..." with fossils and without experimental seeds, "optimizer/host/...", "optimizer/..."."""

@@ -1,0 +1,220 @@
+"""Everything mutable of somebody else's training loop, taken apart into tensors and facts, and put together again.
+
+The model's parameters and buffers, averaged weights, optimizer state under the names of parameters, parameter groups,
+schedulers, scaler and the count of steps. What is left out, with the reason:
+
+    the data stream and random generators   the same bad batch would strike again
+    gradients                               they belong to weights that are gone, and are dropped
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from tolaria.errors import ConfigError
+from tolaria.governor.governed import Spec
+from tolaria.governor.rollback import LayoutMismatch
+from tolaria.integrations.outdated_graphs import OutdatedGraphs
+from tolaria.integrations.rates import scale_rates
+from tolaria.integrations.state_values import decode, encode
+from tolaria.telemetry.event import Event, Point
+
+# The direction of past gradients, under the names that the optimizers of PyTorch give it: the reset policy forgets it.
+FIRST_MOMENTS = frozenset({"momentum_buffer", "exp_avg"})
+
+# Averaged weights: a module, or tensors by name.
+Ema = torch.nn.Module | Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPlan:
+    """Nothing grows in a plain loop: the topology after a rollback is the one there is."""
+
+    specs: Mapping[str, Spec]
+    pruned: tuple[str, ...] = ()
+    leaned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoopParts:
+    """The live objects of a loop, as their owner made them."""
+
+    model: torch.nn.Module
+    optimizers: Sequence[Optimizer]
+    schedulers: Sequence[LRScheduler] = ()
+    scaler: torch.amp.GradScaler | None = None
+    ema: Ema | None = None
+
+
+class LoopState:
+    """What the governor works on. `steps` counts the optimizer steps that the weights have behind them."""
+
+    def __init__(self, parts: LoopParts, graphs: OutdatedGraphs) -> None:
+        self.steps = 0
+        self.rate_scale = 1.0
+        self._parts = parts
+        self._graphs = graphs
+        self._forgets = False
+        known = {id(parameter) for parameter in parts.model.parameters()}
+        for number, optimizer in enumerate(parts.optimizers):
+            strangers = sum(id(parameter) not in known for group in optimizer.param_groups for parameter in group["params"])
+            if strangers:
+                expected = "parameters of the model only; watch a ModuleList of all that is trained"
+                raise ConfigError(f"watch.optimizer.{number}", f"{strangers} parameters that the model does not have", expected)
+
+    def stable_tensors(self) -> dict[str, torch.Tensor]:
+        """Live tensors: "model/<name>", "ema/<name>", "optimizer/model/<parameter>/<state key>"."""
+        like = {
+            f"optimizer/{name}/{field}": value
+            for name, parameter, field, value in self._state()
+            if isinstance(value, torch.Tensor) and is_like(value, parameter)
+        }
+        return self._weights() | like
+
+    def facts(self) -> dict[str, Any]:
+        """What of a snapshot is no tensor of the model's shapes: groups, counters, schedulers, scaler."""
+        parts = self._parts
+        groups = [[_options(group) for group in optimizer.param_groups] for optimizer in parts.optimizers]
+        odd = [(name, field, value) for name, parameter, field, value in self._state() if not is_like(value, parameter)]
+        return {
+            "steps": self.steps,
+            "rate_scale": self.rate_scale,
+            "groups": encode(groups, "watch.optimizer"),
+            "odd_state": encode(odd, "watch.optimizer"),
+            "schedulers": encode([scheduler.state_dict() for scheduler in parts.schedulers], "watch.scheduler"),
+            "scaler": encode(parts.scaler.state_dict() if parts.scaler else None, "watch.scaler"),
+        }
+
+    def prepare(self, facts: dict[str, Any]) -> LoopPlan:
+        """Whether the live loop still has what was recorded; changes nothing."""
+        for groups, optimizer in zip(decode(facts["groups"]), self._parts.optimizers, strict=True):
+            if len(groups) > len(optimizer.param_groups):
+                raise LayoutMismatch(f"{len(groups)} parameter groups were recorded, {len(optimizer.param_groups)} are left")
+        return LoopPlan({name: (tuple(tensor.shape), tensor.dtype) for name, tensor in self._weights().items()})
+
+    def commit(self, plan: LoopPlan, at: Point) -> tuple[Event, ...]:
+        """Nothing moves; from here on, graphs that were built before are outdated."""
+        self._graphs.restores += 1
+        return ()
+
+    def restore_optimizers(self, saved: Mapping[str, torch.Tensor], policy: str) -> None:
+        """State from "optimizer/..." tensors. `policy`: "reset", "reset_all" or "restore". Written in place where that is possible."""
+        self._forgets = policy == "reset_all"
+        wanted: dict[str, dict[str, torch.Tensor]] = {}
+        for path in sorted(saved):
+            name, _, field = path.removeprefix("optimizer/").rpartition("/")
+            wanted.setdefault(name, {})[field] = saved[path]
+        for optimizer in self._parts.optimizers:
+            for name, parameter, group in self._trained(optimizer):
+                fields = {} if self._forgets else wanted.get(name, {})
+                before = optimizer.state.pop(parameter, {})
+                for field, value in fields.items():
+                    live = before.get(field)
+                    if not isinstance(live, torch.Tensor) or live.shape != value.shape:
+                        live = torch.empty_like(value, device=_device(field, parameter, group))
+                    # A copy: an optimizer works in place, and must never work on the snapshot itself.
+                    with torch.no_grad():
+                        optimizer.state[parameter][field] = live.copy_(value)
+                        if policy == "reset" and field in FIRST_MOMENTS:
+                            live.zero_()
+
+    def settle(self, facts: dict[str, Any]) -> None:
+        """Groups, schedulers, scaler and count back to the snapshot's; a learning rate that was cut since stays cut."""
+        parts = self._parts
+        for groups, optimizer in zip(decode(facts["groups"]), parts.optimizers, strict=True):
+            for options, group in zip(groups, optimizer.param_groups, strict=False):
+                _settle_group(group, options)
+        owners = {name: (optimizer, parameter) for optimizer in parts.optimizers for name, parameter, _ in self._trained(optimizer)}
+        for name, field, value in () if self._forgets else decode(facts["odd_state"]):
+            optimizer, parameter = owners[name]
+            optimizer.state[parameter][field] = value.to(parameter.device) if isinstance(value, torch.Tensor) else value
+        for scheduler, state in zip(parts.schedulers, decode(facts["schedulers"]), strict=True):
+            scheduler.load_state_dict(state)
+        if parts.scaler:
+            parts.scaler.load_state_dict(decode(facts["scaler"]))
+        self.steps = facts["steps"]
+        if self.rate_scale != facts["rate_scale"]:
+            scale_rates(parts.optimizers, parts.schedulers, self.rate_scale / facts["rate_scale"])
+        parts.model.zero_grad()
+
+    def cut_rates(self, factor: float) -> None:
+        """Every learning rate, also those to come by the schedulers, times a factor."""
+        self.rate_scale *= factor
+        scale_rates(self._parts.optimizers, self._parts.schedulers, factor)
+
+    def nonfinite_places(self) -> tuple[str, ...]:
+        """Which of parameters, buffers, averaged weights and optimizer state hold NaN or Inf."""
+        model = self._parts.model
+        groups: dict[str, list[torch.Tensor]] = {
+            "parameters": list(model.parameters()),
+            "buffers": list(model.buffers()),
+            "ema": [tensor for name, tensor in self._weights().items() if name.startswith("ema/")],
+            "optimizer": [value for *_, value in self._state() if isinstance(value, torch.Tensor)],
+        }
+        # All at once first: a healthy model, which is nearly every one, costs one pass and one read of the device.
+        if all_finite([tensor for tensors in groups.values() for tensor in tensors]):
+            return ()
+        return tuple(name for name, tensors in groups.items() if not all_finite(tensors))
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        parts = self._parts
+        named = {f"model/{name}": tensor for name, tensor in _tensors_of(parts.model)}
+        if isinstance(parts.ema, torch.nn.Module):
+            return named | {f"ema/{name}": tensor for name, tensor in _tensors_of(parts.ema)}
+        return named | {f"ema/{name}": tensor for name, tensor in (parts.ema or {}).items()}
+
+    def _trained(self, optimizer: Optimizer) -> Iterator[tuple[str, torch.nn.Parameter, dict[str, Any]]]:
+        names = {id(parameter): f"model/{name}" for name, parameter in self._parts.model.named_parameters()}
+        yield from ((names[id(parameter)], parameter, group) for group in optimizer.param_groups for parameter in group["params"])
+
+    def _state(self) -> Iterator[tuple[str, torch.nn.Parameter, str, object]]:
+        for optimizer in self._parts.optimizers:
+            for name, parameter, _ in self._trained(optimizer):
+                yield from ((name, parameter, field, value) for field, value in optimizer.state.get(parameter, {}).items())
+
+
+def is_like(value: object, parameter: torch.nn.Parameter) -> bool:
+    """Whether a piece of optimizer state is a tensor of its parameter's shape or a single number."""
+    return isinstance(value, torch.Tensor) and value.shape in ((), parameter.shape)
+
+
+def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
+    """Whether no floating-point tensor holds NaN or Inf; a healthy model costs one read of its device."""
+    floats = [tensor.detach() for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
+    # A finite sum proves that every term is finite, and is several times faster to get than the largest of them.
+    sums: dict[torch.device, list[torch.Tensor]] = {}
+    for tensor in floats:
+        sums.setdefault(tensor.device, []).append(tensor.sum().float())
+    if all(math.isfinite(torch.stack(each).sum().item()) for each in sums.values()):
+        return True
+    # One that is not may have overflowed, so then each tensor is asked.
+    return all(bool(torch.isfinite(tensor).all()) for tensor in floats)
+
+
+def _tensors_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    # Tied weights come once; `state_dict` would leave out buffers that are not persistent.
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+def _options(group: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in group.items() if key != "params"}
+
+
+def _settle_group(group: dict[str, Any], options: dict[str, Any]) -> None:
+    for key, value in options.items():
+        if isinstance(group.get(key), torch.Tensor):
+            group[key].copy_(value)
+        else:
+            group[key] = value
+
+
+def _device(field: str, parameter: torch.nn.Parameter, group: dict[str, Any]) -> torch.device:
+    # Optimizers count their steps on the CPU, unless the whole step is meant to stay on the device.
+    on_device = field != "step" or group.get("fused") or group.get("capturable")
+    return parameter.device if on_device else torch.device("cpu")

@@ -1,0 +1,44 @@
+"""Notices a backward pass through a graph that was built before a rollback.
+
+Autograd notices most of it by itself, but not all: the first layer of a network saves its inputs only, and would get
+gradients of weights that are gone without a word.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from tolaria.errors import GraphOutdated
+
+
+class OutdatedGraphs:
+    """A forward hook of the watched model. It holds a number and nothing else, so that the model can still be copied and saved."""
+
+    def __init__(self) -> None:
+        self.restores = 0
+
+    def __call__(self, module: torch.nn.Module, inputs: Any, outputs: Any) -> None:
+        """Mark what leaves the model with the number of restores there had been."""
+        if not torch.is_grad_enabled():
+            return
+        built = self.restores
+
+        def refuse(_gradient: torch.Tensor) -> None:
+            if self.restores != built:
+                raise GraphOutdated("backward of a loss from before a rollback; run the forward pass again, after `after_step`")
+
+        for tensor in _tensors(outputs):
+            if tensor.requires_grad:
+                tensor.register_hook(refuse)
+
+
+def _tensors(outputs: Any) -> Iterator[torch.Tensor]:
+    if isinstance(outputs, torch.Tensor):
+        yield outputs
+    elif isinstance(outputs, Mapping):
+        for value in outputs.values():
+            yield from _tensors(value)
+    elif isinstance(outputs, (list, tuple)):
+        for value in outputs:
+            yield from _tensors(value)

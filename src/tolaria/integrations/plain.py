@@ -1,0 +1,196 @@
+"""The governor around any PyTorch loop.
+
+    guard = watch(model, optimizer, chance_loss=math.log(10))
+    for inputs, targets in loader:
+        ...                          # forward, backward, optimizer.step(), scheduler.step(), scaler.update()
+        guard.after_step(loss)       # judges, takes a snapshot when it is due, rolls back when it must
+
+What happens to a model that keeps collapsing: the newest trusted snapshot; soon after a rollback the next older one;
+from the third rollback within the budget's window half the learning rate; when the budget is spent, `BudgetSpent`. The
+data stream is never rewound, so every rollback also skips the batches that led to it.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from tolaria.errors import BudgetSpent
+from tolaria.governor.config import GovernorConfig
+from tolaria.governor.governor import Governor
+from tolaria.governor.verdict import Standing, Verdict
+from tolaria.integrations.loop_state import Ema, LoopParts, LoopState
+from tolaria.integrations.outdated_graphs import OutdatedGraphs
+from tolaria.integrations.readings import AtOnce, OneStepLate, Reading
+from tolaria.seams import NO_TAPS
+from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import RolledBack
+from tolaria.vitals import Vitals
+
+# Where a loop says nothing of its task, a loss counts as exploded only above this multiple of the chance loss.
+EXPLOSION_FACTOR = 1.5
+# The rollback within the budget's window from which on every one also cuts the learning rate, and by how much.
+CUT_FROM = 3
+RATE_CUT = 0.5
+
+
+class Outcome(StrEnum):
+    """What became of a step. UNREAD: its loss is still on the device, and the next call will tell."""
+
+    UNREAD = "unread"
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    ROLLED_BACK = "rolled_back"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What `after_step` came to. `snapshot_step` is the step that the model was rolled back to.
+
+    `rate_scale` is what cuts have left of the learning rate. `penalty` is what a controller would owe: None, for here is none.
+    """
+
+    outcome: Outcome
+    step: int
+    cause: str | None = None
+    snapshot_step: int | None = None
+    rate_scale: float = 1.0
+    penalty: float | None = None
+
+
+def watch(
+    model: torch.nn.Module,
+    optimizer: Optimizer | Sequence[Optimizer],
+    config: GovernorConfig | None = None,
+    *,
+    chance_loss: float,
+    scheduler: LRScheduler | Sequence[LRScheduler] = (),
+    scaler: torch.amp.GradScaler | None = None,
+    ema: Ema | None = None,
+    emit: Callable[[Event], None] | None = None,
+) -> "Guard":
+    """Take the first snapshot and return the guard of this loop; every number of `config` counts optimizer steps.
+
+    `chance_loss` is the loss of a model that knows nothing: ln C for C classes, the variance of the targets for squared
+    errors. `emit` is told every event. Raises `ConfigError` for what cannot be watched, `NotFinite` for a model that is
+    lost already.
+    """
+    parts = LoopParts(
+        model,
+        [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer),
+        [scheduler] if isinstance(scheduler, LRScheduler) else list(scheduler),
+        scaler,
+        ema,
+    )
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    reading = OneStepLate(device) if device.type == "cuda" else AtOnce()
+    return Guard(parts, config or GovernorConfig(), chance_loss, reading, emit)
+
+
+class Guard:
+    """Stands beside one loop. Made by `watch`; has a good snapshot from its first moment on."""
+
+    def __init__(
+        self,
+        parts: LoopParts,
+        config: GovernorConfig,
+        chance_loss: float,
+        reading: Reading,
+        emit: Callable[[Event], None] | None = None,
+    ) -> None:
+        # A loss that comes late says as many steps later that the weights of a snapshot were good.
+        self._config = replace(config, probation=config.probation + reading.lag)
+        self._reading = reading
+        self._tell = emit
+        self._calls = 0
+        self._rollbacks: deque[RolledBack] = deque()
+        self._spent: str | None = None
+        graphs = OutdatedGraphs()
+        self._state = LoopState(parts, graphs)
+        self._governor = Governor(self._config, chance_loss, EXPLOSION_FACTOR * chance_loss, NO_TAPS, self._emit)
+        self._governor.begin(self._state, Point(0))
+        self._hook = parts.model.register_forward_hook(graphs)
+
+    @property
+    def steps(self) -> int:
+        """The optimizer steps that the present weights have behind them; calls since the beginning less what was rolled back."""
+        return self._state.steps
+
+    @property
+    def governor(self) -> Governor:
+        """Whoever judges, with its snapshots."""
+        return self._governor
+
+    def after_step(self, loss: torch.Tensor | float) -> Answer:
+        """Judge a step whose optimizer has stepped. Of a loss with several elements, such as of micro-batches, the mean counts.
+
+        Raises `BudgetSpent` after a rollback too many, with the model restored, and `RollbackFailed` where nothing could be
+        restored. On CUDA the loss is read one step late, so that nothing waits for the device.
+        """
+        if self._spent:
+            raise BudgetSpent(self._spent)
+        self._calls += 1
+        self._state.steps += 1
+        value = self._reading.read(loss)
+        return Answer(Outcome.UNREAD, self._calls) if value is None else self._judged(value)
+
+    def finish(self) -> Answer | None:
+        """At the end of the loop: judge the step that was not read yet, and leave the model as a model that nobody watches."""
+        self._hook.remove()
+        value = self._reading.rest()
+        return None if value is None or self._spent else self._judged(value)
+
+    def _judged(self, loss: float) -> Answer:
+        at = Point(self._calls)
+        # The loss of the batch stands for validation; accuracy is not known, and constant it moves no detector.
+        vitals = Vitals(at.step, loss, loss, 0.0, None, self._places(loss))
+        verdict = self._governor.judge(vitals)
+        told = len(self._rollbacks)
+        try:
+            response = self._governor.enforce(verdict, vitals, self._state, at, fossilized=False)
+        finally:
+            # Also where a listener failed after the rollback.
+            if len(self._rollbacks) != told:
+                self._reading.forget()
+        if verdict.standing is not Standing.COLLAPSED:
+            return self._answer(verdict)
+        self._escalate(at.step, response.retired, verdict)
+        return self._answer(verdict)
+
+    def _places(self, loss: float) -> tuple[str, ...]:
+        published = self._governor.snapshots.published
+        due = bool(published) and self._calls - published[0].step >= self._config.snapshot_every
+        # Weights that are lost show in the next loss, except those that are rarely used; they are found before a snapshot is due.
+        return self._state.nonfinite_places() if due or not math.isfinite(loss) else ()
+
+    def _escalate(self, step: int, retired: bool, verdict: Verdict) -> None:
+        while self._rollbacks and step - self._rollbacks[0].at.step >= self._config.budget_window:
+            self._rollbacks.popleft()
+        if len(self._rollbacks) >= CUT_FROM:
+            self._state.cut_rates(RATE_CUT)
+        if retired:
+            assert verdict.alarm is not None
+            held = self._rollbacks[-1].snapshot_step
+            self._spent = (
+                f"step {step}: {len(self._rollbacks)} rollbacks within {self._config.budget_window} steps, "
+                f"the last for {verdict.alarm.cause}; the model holds the snapshot of step {held}"
+            )
+            raise BudgetSpent(self._spent)
+
+    def _answer(self, verdict: Verdict) -> Answer:
+        cause = verdict.alarm.cause if verdict.alarm else None
+        if verdict.standing is Standing.COLLAPSED:
+            return Answer(Outcome.ROLLED_BACK, self._calls, cause, self._rollbacks[-1].snapshot_step, self._state.rate_scale)
+        outcome = Outcome.HEALTHY if verdict.standing is Standing.HEALTHY else Outcome.SUSPECT
+        return Answer(outcome, self._calls, cause, rate_scale=self._state.rate_scale)
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, RolledBack):
+            self._rollbacks.append(event)
+        if self._tell:
+            self._tell(event)
