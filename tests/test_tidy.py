@@ -80,7 +80,7 @@ def project_files() -> Iterator[Path]:
     """Every text file that belongs to the project."""
     for folder, folders, names in os.walk(ROOT):
         folders[:] = sorted(name for name in folders if name not in NOT_OURS and not name.endswith(("_cache", ".egg-info")))
-        yield from (Path(folder) / name for name in sorted(names) if Path(name).suffix in TEXT_SUFFIXES)
+        yield from (Path(folder) / name for name in sorted(set(names) - NOT_OURS) if Path(name).suffix in TEXT_SUFFIXES)
 
 
 def within_package(path: Path) -> str:
