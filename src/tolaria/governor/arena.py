@@ -12,13 +12,15 @@ import json
 import math
 import mmap
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from operator import attrgetter, is_
 from typing import Any
 
+import numpy as np
 import torch
 import xxhash
+from torch.autograd.graph import increment_version
 
 from tolaria.errors import TolariaError
 from tolaria.governor.governed import Spec
@@ -30,6 +32,7 @@ HUGE_PAGE = 2 << 20
 HUGE_FROM = 4 << 20
 
 Layout = dict[str, Spec]
+Raw = np.ndarray[Any, np.dtype[np.uint8]]
 # Called before a tensor is copied, with its number.
 BeforeCopy = Callable[[int], object]
 
@@ -42,11 +45,10 @@ class LayoutChanged(TolariaError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bound:
-    """The live tensors of one state as they were last seen. `columns` are detached views of them, by dtype and then by name.
+    """The live tensors of one state as they were last seen: `raws` are the bytes of those that lie flat in host memory.
 
-    Detached views share storage and version counter with the live tensors, so a restore through them is noticed by autograd.
-    They keep replaced storage alive until the next scan, and so its address cannot be given to another tensor meanwhile:
-    an equal address means the same storage.
+    `others` are detached views of the rest, with their names, by dtype. Views keep replaced storage alive until the next
+    scan, and so its address cannot be given to another tensor meanwhile: an equal address means the same storage.
     """
 
     names: tuple[str, ...]
@@ -54,7 +56,8 @@ class Bound:
     pointers: list[int]
     shapes: list[torch.Size]
     layout: Layout
-    columns: dict[torch.dtype, list[torch.Tensor]]
+    raws: dict[str, Raw]
+    others: dict[torch.dtype, dict[str, torch.Tensor]]
     device: torch.device
     cuda_devices: frozenset[torch.device]
 
@@ -62,18 +65,23 @@ class Bound:
     def to(tensors: Mapping[str, torch.Tensor]) -> "Bound":
         """Look at every live tensor once."""
         live = tuple(tensors.values())
-        layout = layout_of(tensors)
-        columns: dict[torch.dtype, list[torch.Tensor]] = {}
-        for name, (_, dtype) in layout.items():
-            columns.setdefault(dtype, []).append(tensors[name].detach())
+        device = live[0].device if live else torch.device("cpu")
+        raws: dict[str, Raw] = {}
+        others: dict[torch.dtype, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if device.type == tensor.device.type == "cpu" and tensor.is_contiguous():
+                raws[name] = _raw(tensor)
+            else:
+                others.setdefault(tensor.dtype, {})[name] = tensor.detach()
         return Bound(
             tuple(tensors),
             live,
             [tensor.data_ptr() for tensor in live],
             [tensor.shape for tensor in live],
-            layout,
-            columns,
-            live[0].device if live else torch.device("cpu"),
+            layout_of(tensors),
+            raws,
+            others,
+            device,
             frozenset(tensor.device for tensor in live if tensor.is_cuda),
         )
 
@@ -100,7 +108,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arena:
-    """Flat storage for one layout, with a view for every tensor; `columns` are the views by dtype and then by name.
+    """Flat storage for one layout, with a view for every tensor, and its bytes where they lie in host memory.
 
     `layout_text` is the layout as the digest reads it.
     """
@@ -109,7 +117,7 @@ class Arena:
     layout_text: bytes
     flats: dict[torch.dtype, torch.Tensor]
     views: dict[str, torch.Tensor]
-    columns: dict[torch.dtype, list[torch.Tensor]]
+    raws: dict[str, Raw]
 
     @staticmethod
     def allocate(layout: Layout, device: torch.device) -> "Arena":
@@ -121,12 +129,11 @@ class Arena:
             step = max(1, ALIGNMENT // dtype.itemsize)
             sizes[dtype] = offsets[name] + (math.prod(shape) + step - 1) // step * step
         flats = {dtype: prefaulted(size, dtype, device) for dtype, size in sizes.items()}
-        views: dict[str, torch.Tensor] = {}
-        columns: dict[torch.dtype, list[torch.Tensor]] = {}
-        for name, (shape, dtype) in layout.items():
-            views[name] = flats[dtype][offsets[name] : offsets[name] + math.prod(shape)].view(shape)
-            columns.setdefault(dtype, []).append(views[name])
-        return Arena(layout, repr(layout).encode(), flats, views, columns)
+        views = {
+            name: flats[dtype][offsets[name] : offsets[name] + math.prod(shape)].view(shape) for name, (shape, dtype) in layout.items()
+        }
+        raws = {name: _raw(view) for name, view in views.items()} if device.type == "cpu" else {}
+        return Arena(layout, repr(layout).encode(), flats, views, raws)
 
     def fits(self, bound: Bound) -> bool:
         """Whether the tensors that are bound can be copied here without allocating anything."""
@@ -134,32 +141,36 @@ class Arena:
         return same and all(flat.device == bound.device for flat in self.flats.values())
 
     def copy_in(self, bound: Bound, before_copy: BeforeCopy | None) -> None:
-        """From the live tensors. One fused copy a dtype; tensor by tensor where somebody wants to be asked before each."""
+        """From the live tensors: all at once, or tensor by tensor where somebody wants to be asked before each."""
         if before_copy is None:
-            for dtype, sources in bound.columns.items():
-                torch._foreach_copy_(self.columns[dtype], sources)
+            targets = self.raws
+            for name, raw in bound.raws.items():
+                targets[name][...] = raw
+            for sources in bound.others.values():
+                torch._foreach_copy_([self.views[name] for name in sources], list(sources.values()))
             return
         with torch.no_grad():
             for index, (name, tensor) in enumerate(zip(bound.names, bound.live, strict=True)):
                 before_copy(index)
                 self.views[name].copy_(tensor)
 
-    def copy_out(self, names: Iterable[str], live: Mapping[str, torch.Tensor], before_copy: BeforeCopy | None) -> None:
-        """Back into live tensors, which have the layout of the arena; the version counter of each goes up."""
+    def copy_out(self, names: Collection[str], bound: Bound, before_copy: BeforeCopy | None) -> None:
+        """Back into the live tensors of these names. Their version counters go up, so that a pending backward pass notices."""
         with torch.no_grad():
-            if before_copy is None:
-                targets: dict[torch.dtype, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}
-                for name in names:
-                    view = self.views[name]
-                    into, out_of = targets.setdefault(view.dtype, ([], []))
-                    into.append(live[name])
-                    out_of.append(view)
-                for into, out_of in targets.values():
-                    torch._foreach_copy_(into, out_of)
+            if before_copy is not None:
+                live = dict(zip(bound.names, bound.live, strict=True))
+                for index, name in enumerate(names):
+                    before_copy(index)
+                    live[name].copy_(self.views[name])
                 return
-            for index, name in enumerate(names):
-                before_copy(index)
-                live[name].copy_(self.views[name])
+            for name, raw in bound.raws.items():
+                if name in names:
+                    raw[...] = self.raws[name]
+            for targets in bound.others.values():
+                chosen = [name for name in targets if name in names]
+                torch._foreach_copy_([targets[name] for name in chosen], [self.views[name] for name in chosen])
+        # NumPy writes behind the back of autograd.
+        increment_version(bound.live)
 
     def digest(self, facts: dict[str, Any]) -> str:
         """xxh3-128 over the raw bytes of every flat tensor, the layout and the facts."""
@@ -200,6 +211,12 @@ def _in_huge_pages(size: int) -> torch.Tensor:
     whole = torch.frombuffer(mapping, dtype=torch.uint8)
     start = -whole.data_ptr() % HUGE_PAGE
     return whole[start : start + size].zero_()
+
+
+def _raw(tensor: torch.Tensor) -> Raw:
+    # By way of a flat view, because what has no dimension cannot be seen as bytes. Bytes, because NumPy knows no bfloat16.
+    raw: Raw = tensor.detach().view(-1).view(torch.uint8).numpy()
+    return raw
 
 
 def _spec(tensor: torch.Tensor) -> Spec:

@@ -108,11 +108,11 @@ class SnapshotRing:
 
         `before_copy` is asked before each tensor; None copies all of them at once.
         """
-        self._bound = self._bound.renewed(tensors)
-        arena = self._arena_for(self._bound)
+        bound = self.bind(tensors)
+        arena = self._arena_for(bound)
         try:
-            _synchronize(self._bound.cuda_devices)
-            arena.copy_in(self._bound, before_copy)
+            _synchronize(bound.cuda_devices)
+            arena.copy_in(bound, before_copy)
             before_verify(0)
             spoiled = arena.nonfinite()
             if spoiled:
@@ -126,6 +126,11 @@ class SnapshotRing:
         self._taken += 1
         self._publish(snapshot)
         return snapshot
+
+    def bind(self, tensors: Mapping[str, torch.Tensor]) -> Bound:
+        """The live tensors with the lists and views that were made of them; raises `LayoutChanged`."""
+        self._bound = self._bound.renewed(tensors)
+        return self._bound
 
     def age(self) -> tuple[int, ...]:
         """One more healthy step; returns the numbers of the snapshots that became trusted by it."""
