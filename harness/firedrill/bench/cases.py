@@ -16,7 +16,7 @@ from firedrill.bench.peers import LOAD, loading, snapshot_peers
 from tolaria.governor.arena import Arena, Bound
 from tolaria.governor.snapshots import SnapshotRing
 
-TAKE, VALIDATED, SEALED, RESTORE = "take", "validated take", "sealed take", "restore"
+TAKE, VALIDATED, PUBLISHED, SEALED, RESTORE = "take", "validated take", "published take", "sealed take", "restore"
 ROLL_BACK, VERIFIED_ROLL_BACK = "roll back 4 of 16", "verified roll back 4 of 16"
 # The limit is the faster of a memmove in one piece and one a tensor; which it is depends on the size and the machine.
 OUT, BACK = ("memmove out, one piece", "memmove out, tensors"), ("memmove back, one piece", "memmove back, tensors")
@@ -72,10 +72,16 @@ class Pair:
         self._back.copy_in(self._bound, None)
         self._back, self._front = self._front, self._back
 
+    def validated_take(self) -> None:
+        """Scan, copy, check, commit."""
+        self._bound = self._bound.renewed(self._live)
+        self._back.copy_in(self._bound, None)
+        assert not self._back.nonfinite()
+        self._back, self._front = self._front, self._back
+
     def restore(self) -> None:
         """From the committed copy, which stays as it is."""
-        self._bound = self._bound.renewed(self._live)
-        self._front.copy_out(self._live, self._bound, None)
+        self._front.copy_out(self._live, self._live, None)
 
 
 class Limit:
@@ -147,7 +153,8 @@ def _subjects(live: dict[str, torch.nn.Parameter]) -> Calls:
         ring.take(live, {}, 0, "begin", None, bool)
     return {
         TAKE: pair.take,
-        VALIDATED: lambda: unsealed.take(live, {}, 1, "cadence", None, bool),
+        VALIDATED: pair.validated_take,
+        PUBLISHED: lambda: unsealed.take(live, {}, 1, "cadence", None, bool),
         SEALED: lambda: sealed.take(live, {}, 1, "cadence", None, bool),
         RESTORE: pair.restore,
     }
@@ -157,20 +164,19 @@ def _selective(size: Size, mode: str) -> dict[str, Contestant]:
     """Sixteen environments, of which four are rolled back."""
     models = [model_of(size) for _ in range(ENVIRONMENTS)]
     lives = [dict(model.named_parameters()) for model in models]
-    rings = [SnapshotRing(2, 1) for _ in models]
-    snapshots = [ring.take(live, {}, 0, "begin", None, bool) for ring, live in zip(rings, lives, strict=True)]
+    snapshots = [SnapshotRing(2, 1).take(live, {}, 0, "begin", None, bool) for live in lives]
     loads = [loading(model) for model in models]
     struck = range(0, ENVIRONMENTS, ENVIRONMENTS // STRUCK)
     limit = Limit([sum(parameter.nbytes for parameter in lives[0].values())] * STRUCK)
 
     def roll_back() -> None:
         for env in struck:
-            snapshots[env].arena.copy_out(lives[env], rings[env].bind(lives[env]), None)
+            snapshots[env].arena.copy_out(lives[env], lives[env], None)
 
     def verified_roll_back() -> None:
         for env in struck:
             assert snapshots[env].is_intact()
-            snapshots[env].arena.copy_out(lives[env], rings[env].bind(lives[env]), None)
+            snapshots[env].arena.copy_out(lives[env], lives[env], None)
 
     def load() -> None:
         for env in struck:

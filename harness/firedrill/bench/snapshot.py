@@ -14,6 +14,7 @@ from firedrill.bench.cases import (
     LOAD_4,
     OUT,
     OUT_4,
+    PUBLISHED,
     RESTORE,
     ROLL_BACK,
     SEALED,
@@ -35,6 +36,7 @@ AGAINST: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = (
     {
         TAKE: (OUT, PEERS),
         VALIDATED: (OUT, PEERS),
+        PUBLISHED: (OUT, PEERS),
         SEALED: (OUT, PEERS),
         RESTORE: (BACK, (LOAD,)),
         ROLL_BACK: (OUT_4, (LOAD_4,)),

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 import xxhash
-from torch.autograd.graph import increment_version
 
 from tolaria.errors import TolariaError
 from tolaria.governor.governed import Spec
@@ -110,13 +109,15 @@ class Bound:
 class Arena:
     """Flat storage for one layout, with a view for every tensor, and its bytes where they lie in host memory.
 
-    `layout_text` is the layout as the digest reads it.
+    `columns` are the views by dtype, because mixed dtypes fall off the fast path of a fused copy; `layout_text` is the layout
+    as the digest reads it.
     """
 
     layout: Layout
     layout_text: bytes
     flats: dict[torch.dtype, torch.Tensor]
     views: dict[str, torch.Tensor]
+    columns: dict[torch.dtype, dict[str, torch.Tensor]]
     raws: dict[str, Raw]
 
     @staticmethod
@@ -132,8 +133,9 @@ class Arena:
         views = {
             name: flats[dtype][offsets[name] : offsets[name] + math.prod(shape)].view(shape) for name, (shape, dtype) in layout.items()
         }
+        columns = {dtype: {name: view for name, view in views.items() if view.dtype is dtype} for dtype in flats}
         raws = {name: _raw(view) for name, view in views.items()} if device.type == "cpu" else {}
-        return Arena(layout, repr(layout).encode(), flats, views, raws)
+        return Arena(layout, repr(layout).encode(), flats, views, columns, raws)
 
     def fits(self, bound: Bound) -> bool:
         """Whether the tensors that are bound can be copied here without allocating anything."""
@@ -154,23 +156,17 @@ class Arena:
                 before_copy(index)
                 self.views[name].copy_(tensor)
 
-    def copy_out(self, names: Collection[str], bound: Bound, before_copy: BeforeCopy | None) -> None:
-        """Back into the live tensors of these names. Their version counters go up, so that a pending backward pass notices."""
+    def copy_out(self, names: Collection[str], live: Mapping[str, torch.Tensor], before_copy: BeforeCopy | None) -> None:
+        """Back into the live tensors of these names, by torch: their version counters go up, and a pending backward pass notices."""
         with torch.no_grad():
             if before_copy is not None:
-                live = dict(zip(bound.names, bound.live, strict=True))
                 for index, name in enumerate(names):
                     before_copy(index)
                     live[name].copy_(self.views[name])
                 return
-            for name, raw in bound.raws.items():
-                if name in names:
-                    raw[...] = self.raws[name]
-            for targets in bound.others.values():
-                chosen = [name for name in targets if name in names]
-                torch._foreach_copy_([targets[name] for name in chosen], [self.views[name] for name in chosen])
-        # NumPy writes behind the back of autograd.
-        increment_version(bound.live)
+            for column in self.columns.values():
+                chosen = column if len(names) == len(self.views) else {name: view for name, view in column.items() if name in names}
+                torch._foreach_copy_([live[name] for name in chosen], list(chosen.values()))
 
     def digest(self, facts: dict[str, Any]) -> str:
         """xxh3-128 over the raw bytes of every flat tensor, the layout and the facts."""

@@ -64,7 +64,7 @@ def roll_back(ring: SnapshotRing, governed: Governed[PlanT], at: Point, relapsed
     for snapshot in _candidates(ring, relapsed):
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                penalty = _restore(snapshot, governed, at, config, taps, changed, ring)
+                penalty = _restore(snapshot, governed, at, config, taps, changed)
             except Exception as error:  # noqa: BLE001 - a rollback must outlive whatever struck it; see the module's theory
                 failures.append(f"snapshot {snapshot.number}, attempt {attempt}: {type(error).__name__}: {error}")
                 continue
@@ -97,9 +97,7 @@ def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
     return (*trusted[1:], *trusted[:1]) if relapsed else trusted
 
 
-def _restore(
-    snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed, ring: SnapshotRing
-) -> float:
+def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed) -> float:
     if not snapshot.is_intact():
         raise LayoutMismatch("its bytes are not those that were published")
     saved = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith(OPTIMIZER)}
@@ -112,7 +110,7 @@ def _restore(
     changed.leaned = changed.leaned or plan.leaned
     changed.moves.extend(governed.commit(plan, at))
     changed.pruned.update(dict.fromkeys(plan.pruned))
-    live = ring.bind(governed.stable_tensors())
+    live = governed.stable_tensors()
 
     def before_copy(index: int) -> object:
         return taps.pass_through(ROLLBACK_COPYING, at, index)

@@ -108,7 +108,7 @@ class SnapshotRing:
 
         `before_copy` is asked before each tensor; None copies all of them at once.
         """
-        bound = self.bind(tensors)
+        self._bound = bound = self._bound.renewed(tensors)
         arena = self._arena_for(bound)
         try:
             _synchronize(bound.cuda_devices)
@@ -126,11 +126,6 @@ class SnapshotRing:
         self._taken += 1
         self._publish(snapshot)
         return snapshot
-
-    def bind(self, tensors: Mapping[str, torch.Tensor]) -> Bound:
-        """The live tensors with the lists and views that were made of them; raises `LayoutChanged`."""
-        self._bound = self._bound.renewed(tensors)
-        return self._bound
 
     def age(self) -> tuple[int, ...]:
         """One more healthy step; returns the numbers of the snapshots that became trusted by it."""

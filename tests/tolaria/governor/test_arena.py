@@ -66,7 +66,7 @@ def test_whoever_asks_is_asked_once_before_every_copy_in_and_out() -> None:
     tensors = zoo()
     asked: list[int] = []
     arena = taken(tensors, asked.append)
-    arena.copy_out(tensors, Bound.to(tensors), asked.append)
+    arena.copy_out(tensors, tensors, asked.append)
     assert asked == [*range(14), *range(14)]
 
 
@@ -79,7 +79,7 @@ def test_everything_comes_back_byte_for_byte_also_twice(before_copy: Callable[[i
         with torch.no_grad():
             for tensor in tensors.values():
                 tensor.fill_(0)
-        arena.copy_out(arena.views, Bound.to(tensors), before_copy)
+        arena.copy_out(arena.views, tensors, before_copy)
         assert raw(tensors) == wanted
     assert tensors["channels_last"].is_contiguous(memory_format=torch.channels_last)
 
@@ -89,7 +89,7 @@ def test_only_what_is_named_is_written_back() -> None:
     arena = taken(tensors)
     for tensor in tensors.values():
         tensor.fill_(5.0)
-    arena.copy_out(["b"], Bound.to(tensors), None)
+    arena.copy_out(["b"], tensors, None)
     assert (tensors["a"].tolist(), tensors["b"].tolist()) == ([5.0] * 3, [1.0] * 3)
 
 
@@ -98,7 +98,7 @@ def test_a_restore_between_forward_and_backward_raises(before_copy: Callable[[in
     weight = torch.nn.Parameter(torch.ones(3))
     arena = taken({"weight": weight})
     loss = (weight * weight).sum()
-    arena.copy_out(["weight"], Bound.to({"weight": weight}), before_copy)
+    arena.copy_out(["weight"], {"weight": weight}, before_copy)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
 
@@ -107,7 +107,7 @@ def test_identities_and_hooks_survive_a_restore() -> None:
     weight = torch.nn.Parameter(torch.ones(3))
     fired: list[int] = []
     weight.register_hook(lambda _: fired.append(1))
-    taken({"weight": weight}).copy_out(["weight"], Bound.to({"weight": weight}), None)
+    taken({"weight": weight}).copy_out(["weight"], {"weight": weight}, None)
     (weight * 2.0).sum().backward()
     assert fired == [1]
 
