@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from firedrill.scenario.cell import Cell
     from firedrill.scenario.scenario import Scenario
 
-PASSED, BAD_INPUT, NOTHING_RAN, INTERRUPTED = 0, 2, 4, 130
+PASSED, GATE_MISSED, BAD_INPUT, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 4, 130
 
 Paths = Annotated[tuple[Path, ...], tyro.conf.Positional]
 
@@ -181,6 +181,48 @@ def report(path: Annotated[Path, tyro.conf.Positional], *, html: Path | None = N
     return exit_code(kept.cells)
 
 
+def bench(
+    subject: Annotated[Literal["snapshot"], tyro.conf.Positional] = "snapshot",  # noqa: ARG001 - there is one so far
+    *,
+    json: Path | None = None,
+    sizes: str = "0.1M,1M,10M,100M",
+    mode: str = "hot,train",
+) -> int:
+    """Measure the snapshot engine against memmove and against what others use, in one run; takes minutes and gigabytes.
+
+    Example: firedrill bench snapshot --sizes 0.1M,1M --json bench.json
+
+    Exit codes: 0 every gate holds, 1 a gate is missed, 2 bad input.
+
+    Args:
+        subject: What is measured.
+        json: Write the numbers to this file.
+        sizes: Models by their parameters, some of 0.1M, 1M, 10M and 100M.
+        mode: Of hot caches, as training leaves them, or both: hot, train.
+    """
+    from rich.console import Console
+
+    from firedrill.bench import cases, gates, record
+    from firedrill.bench.snapshot import measure, rounds_of
+    from firedrill.report import benchmark
+
+    chosen_sizes, chosen_modes = sizes.split(","), mode.split(",")
+    for option, chosen, known in (("--sizes", chosen_sizes, cases.SIZES), ("--mode", chosen_modes, cases.MODES)):
+        if unknown := [name for name in chosen if name not in known]:
+            return _complain(f"{option}: {', '.join(unknown)}: not one of {', '.join(known)}")
+    models = [cases.SIZES[name] for name in chosen_sizes]
+    with benchmark.Sampling(rounds_of(models, chosen_modes)) as sampling:
+        found = measure(models, chosen_modes, sampling.advance)
+    if json is not None:
+        record.write_json(json, found)
+    judged = gates.judge(found.cases)
+    screen = Console()
+    screen.print(benchmark.cases_table(found.cases))
+    screen.print(benchmark.gates_table(judged))
+    _say(benchmark.verdict(judged))
+    return PASSED if all(one.holds for one in judged) else GATE_MISSED
+
+
 def _run(chosen: "Sequence[Cell]", jobs: int, json: Path | None, html: Path | None) -> int:
     from firedrill.report import console
     from firedrill.report import html as page
@@ -250,6 +292,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "schema": schema,
     "run": run,
     "report": report,
+    "bench": bench,
 }
 
 

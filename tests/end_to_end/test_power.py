@@ -18,12 +18,13 @@ from tolaria.env import capsule
 from tolaria.env.capsule import CapsuleHost
 from tolaria.governor import governor as governing
 from tolaria.governor import rollback
+from tolaria.governor.arena import Arena
 from tolaria.governor.detectors.lobotomy import Lobotomy
 from tolaria.governor.detectors.loss_explosion import LossExplosion
 from tolaria.governor.detectors.non_finite import NonFinite
 from tolaria.governor.governor import Governor, Response
 from tolaria.governor.rollback import Done
-from tolaria.governor.snapshots import Arena, Snapshot, SnapshotRing
+from tolaria.governor.snapshots import Snapshot, SnapshotRing
 from tolaria.governor.verdict import Standing
 from tolaria.governor.verdict import Verdict as GovernorVerdict
 from tolaria.lifecycle import seed

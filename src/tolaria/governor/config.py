@@ -7,6 +7,7 @@ from tolaria.errors import ConfigError
 
 DETECTOR_NAMES = ("non_finite", "lobotomy", "loss_explosion")
 OPTIMIZER_POLICIES = ("reset", "reset_all", "restore")
+DIGEST_MOMENTS = ("always", "offload")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class GovernorConfig:
 
     `penalty` is the death penalty. `optimizer` is what a rollback does to optimizer state: "reset" zeroes momentum and
     first moments and restores second moments and step counters, "reset_all" forgets everything, "restore" restores everything.
+    `digest` is when a snapshot is sealed: "always" at the take, "offload" when it becomes trusted or leaves memory.
     The rollback that reaches `budget` within `budget_window` steps retires the environment.
     """
 
@@ -31,6 +33,7 @@ class GovernorConfig:
     snapshot_every: int = 5
     snapshots_kept: int = 3
     probation: int = 3
+    digest: str = "always"
     optimizer: str = "reset"
     budget: int = 4
     budget_window: int = 40
@@ -46,6 +49,8 @@ class GovernorConfig:
             raise ConfigError("governor.detectors", list(self.detectors), "non_finite among them")
         if self.optimizer not in OPTIMIZER_POLICIES:
             raise ConfigError("governor.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZER_POLICIES)}")
+        if self.digest not in DIGEST_MOMENTS:
+            raise ConfigError("governor.digest", self.digest, f"one of {', '.join(DIGEST_MOMENTS)}")
         # Below ten samples every statistic would be silently switched off.
         if self.samples_min < 10 or self.window < self.samples_min:
             raise ConfigError("governor.window", (self.window, self.samples_min), "window >= samples_min >= 10")

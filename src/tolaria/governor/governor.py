@@ -26,7 +26,7 @@ from tolaria.governor.rollback import roll_back
 from tolaria.governor.snapshots import SnapshotRing
 from tolaria.governor.verdict import Alarm, Standing, Verdict
 from tolaria.governor.window import LossWindow
-from tolaria.seams import ROLLED_BACK, SNAPSHOT_COPYING, SNAPSHOT_TAKEN, SNAPSHOT_VERIFYING, Observed, Taps
+from tolaria.seams import NO_TAPS, ROLLED_BACK, SNAPSHOT_COPYING, SNAPSHOT_TAKEN, SNAPSHOT_VERIFYING, Observed, Taps
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import (
     Collapsed,
@@ -64,7 +64,7 @@ class Governor:
         self._emit = emit
         self._detectors = {name: DETECTORS[name](limits) for name in config.detectors}
         self._window = LossWindow(config.window)
-        self._snapshots = SnapshotRing(config.snapshots_kept, config.probation)
+        self._snapshots = SnapshotRing(config.snapshots_kept, config.probation, config.digest)
         self._streak = 0
         self._grace = 0
         self._rollback_steps: deque[int] = deque()
@@ -186,8 +186,10 @@ class Governor:
         def before_verify(index: int) -> object:
             return self._taps.pass_through(SNAPSHOT_VERIFYING, at, index)
 
+        # Where nobody listens all tensors are copied at once.
+        asked = None if self._taps is NO_TAPS else before_copy
         try:
-            snapshot = self._snapshots.take(governed.stable_tensors(), governed.facts(), at.step, reason, before_copy, before_verify)
+            snapshot = self._snapshots.take(governed.stable_tensors(), governed.facts(), at.step, reason, asked, before_verify)
         except Exception as error:
             # Whatever went wrong, the snapshots before it stand and the run goes on.
             if not self._snapshots.published:

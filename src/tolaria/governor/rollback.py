@@ -16,13 +16,11 @@ older snapshot. When none is left: `RollbackFailed`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import torch
-
 from tolaria.errors import RollbackFailed, TolariaError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, PlanT, Spec
 from tolaria.governor.snapshots import Snapshot, SnapshotRing, wait_for_device
-from tolaria.seams import PENALTY_OWED, ROLLBACK_COPYING, Taps
+from tolaria.seams import NO_TAPS, PENALTY_OWED, ROLLBACK_COPYING, Taps
 from tolaria.telemetry.event import Event, Point
 
 # The same snapshot is tried so often before an older one is taken.
@@ -113,10 +111,12 @@ def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: G
     changed.moves.extend(governed.commit(plan, at))
     changed.pruned.update(dict.fromkeys(plan.pruned))
     live = governed.stable_tensors()
-    with torch.no_grad():
-        for index, (name, tensor) in enumerate(saved.items()):
-            taps.pass_through(ROLLBACK_COPYING, at, index)
-            live[name].copy_(tensor)
+
+    def before_copy(index: int) -> object:
+        return taps.pass_through(ROLLBACK_COPYING, at, index)
+
+    # Where nobody listens all tensors are copied at once.
+    snapshot.arena.copy_out(saved, live, None if taps is NO_TAPS else before_copy)
     governed.restore_optimizers(optimizer, config.optimizer)
     governed.settle(snapshot.facts)
     return taps.pass_through(PENALTY_OWED, at, config.penalty)

@@ -1,25 +1,21 @@
 """Snapshots: complete, verified, published by one assignment, and never touched again until they are dropped.
 
-Each snapshot owns an arena: one flat tensor a dtype, with a view for every tensor of the state. A new snapshot is
-copied into an arena that no published snapshot owns, is checked there (finite, digest over the raw bytes), and only
+Each snapshot owns an arena. A new one is copied into an arena that no published snapshot owns, is checked there, and only
 then enters the ring. Whatever fails before that, at any copy, leaves every published snapshot as it was.
+
+Checked means finite, and sealed with a digest over the raw bytes: at once, or at the latest when the snapshot becomes
+trusted or leaves memory. A rollback uses trusted snapshots only and verifies the digest first.
 """
 
-import cmath
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-import xxhash
 
 from tolaria.errors import TolariaError
-from tolaria.governor.governed import Spec
-
-# Every tensor of an arena begins on a cache line.
-ALIGNMENT = 64
+from tolaria.governor.arena import Arena, BeforeCopy, Bound, layout_of
 
 
 class NotFinite(TolariaError):
@@ -27,53 +23,11 @@ class NotFinite(TolariaError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Arena:
-    """Flat storage for one layout, and a view into it for every tensor. `layout_text` is the layout as the digest reads it."""
-
-    layout: dict[str, Spec]
-    layout_text: bytes
-    flats: dict[torch.dtype, torch.Tensor]
-    views: dict[str, torch.Tensor]
-
-    @staticmethod
-    def allocate(layout: dict[str, Spec], device: torch.device) -> "Arena":
-        """Zeroed storage, so that its pages exist before the first snapshot is timed."""
-        # By name, because the digest must not depend on the order in which tensors come back from a checkpoint.
-        layout = dict(sorted(layout.items()))
-        offsets: dict[str, int] = {}
-        sizes: dict[torch.dtype, int] = {}
-        for name, (shape, dtype) in layout.items():
-            offsets[name] = sizes.get(dtype, 0)
-            step = max(1, ALIGNMENT // dtype.itemsize)
-            sizes[dtype] = offsets[name] + (math.prod(shape) + step - 1) // step * step
-        flats = {dtype: torch.zeros(size, dtype=dtype, device=device) for dtype, size in sizes.items()}
-        views = {
-            name: flats[dtype][offsets[name] : offsets[name] + math.prod(shape)].view(shape) for name, (shape, dtype) in layout.items()
-        }
-        return Arena(layout, repr(layout).encode(), flats, views)
-
-    def digest(self, facts: dict[str, Any]) -> str:
-        """xxh3-128 over the raw bytes of every flat tensor, the layout and the facts."""
-        hasher = xxhash.xxh3_128()
-        for dtype, flat in self.flats.items():
-            hasher.update(str(dtype).encode())
-            hasher.update(flat.cpu().view(torch.uint8).numpy().data)
-        hasher.update(self.layout_text)
-        hasher.update(json.dumps(facts, sort_keys=True).encode())
-        return hasher.hexdigest()
-
-    def nonfinite(self) -> tuple[str, ...]:
-        """Names of the tensors that hold NaN or Inf."""
-        floats = [flat for flat in self.flats.values() if _may_be_nonfinite(flat)]
-        # A finite sum proves that every term is finite. One that is not may have overflowed, so then each tensor is asked.
-        if all(cmath.isfinite(flat.sum().item()) for flat in floats):
-            return ()
-        return tuple(name for name, view in self.views.items() if _may_be_nonfinite(view) and not bool(torch.isfinite(view).all()))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """A published state. `healthy_steps` counts the healthy steps since; `step` is when it was taken."""
+    """A published state. `healthy_steps` counts the healthy steps since; `step` is when it was taken.
+
+    `digest` is empty while it is not sealed.
+    """
 
     number: int
     step: int
@@ -98,31 +52,32 @@ class Snapshot:
         return self.reason == "begin" or self.healthy_steps >= probation
 
     def is_intact(self) -> bool:
-        """Whether its bytes are still those that were published."""
+        """Whether its bytes are still those that were sealed."""
         return self.arena.digest(self.facts) == self.digest
 
-
-def layout_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, Spec]:
-    """Shapes and dtypes of live tensors."""
-    return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+    def sealed(self) -> "Snapshot":
+        """With a digest; itself where it has one already."""
+        return self if self.digest else replace(self, digest=self.arena.digest(self.facts))
 
 
 def wait_for_device(tensors: Mapping[str, torch.Tensor]) -> None:
     """Until kernels of other streams, too, have written what they write: a copy would be torn, a restored weight overwritten."""
-    for device in {tensor.device for tensor in tensors.values() if tensor.is_cuda}:
+    _synchronize(frozenset(tensor.device for tensor in tensors.values() if tensor.is_cuda))
+
+
+def _synchronize(devices: frozenset[torch.device]) -> None:
+    for device in devices:
         torch.cuda.synchronize(device)
 
 
-def _may_be_nonfinite(tensor: torch.Tensor) -> bool:
-    return tensor.is_floating_point() or tensor.is_complex()
-
-
 class SnapshotRing:
-    """The published snapshots of one host, newest first."""
+    """The published snapshots of one host, newest first. `digest`: "always" seals at the take, "offload" as late as may be."""
 
-    def __init__(self, kept: int, probation: int) -> None:
+    def __init__(self, kept: int, probation: int, digest: str = "always") -> None:
         self._kept = kept
         self._probation = probation
+        self._seals_at_once = digest == "always"
+        self._bound = Bound.to({})
         self._published: tuple[Snapshot, ...] = ()
         self._spare: list[Arena] = []
         self._taken = 0
@@ -146,23 +101,25 @@ class SnapshotRing:
         facts: dict[str, Any],
         step: int,
         reason: str,
-        before_copy: Callable[[int], object],
+        before_copy: BeforeCopy | None,
         before_verify: Callable[[int], object],
     ) -> Snapshot:
-        """Copy, verify, publish. Raises `NotFinite`, or whatever a copy raised; the published snapshots are untouched then."""
-        arena = self._arena_for(layout_of(tensors), tensors)
+        """Copy, verify, publish. Raises `NotFinite`, `LayoutChanged`, or whatever a copy raised; published snapshots are untouched then.
+
+        `before_copy` is asked before each tensor; None copies all of them at once.
+        """
+        self._bound = bound = self._bound.renewed(tensors)
+        arena = self._arena_for(bound)
         try:
-            wait_for_device(tensors)
-            with torch.no_grad():
-                for index, (name, tensor) in enumerate(tensors.items()):
-                    before_copy(index)
-                    arena.views[name].copy_(tensor)
+            _synchronize(bound.cuda_devices)
+            arena.copy_in(bound, before_copy)
             before_verify(0)
             spoiled = arena.nonfinite()
             if spoiled:
                 raise NotFinite(f"not finite: {', '.join(spoiled[:5])}")
-            frozen = json.loads(json.dumps(facts))
-            snapshot = Snapshot(self._taken, step, reason, arena.digest(frozen), frozen, arena)
+            snapshot = Snapshot(self._taken, step, reason, "", json.loads(json.dumps(facts)), arena)
+            if self._seals_at_once or snapshot.is_trusted(self._probation):
+                snapshot = snapshot.sealed()
         except BaseException:
             self._release(arena)
             raise
@@ -172,7 +129,8 @@ class SnapshotRing:
 
     def age(self) -> tuple[int, ...]:
         """One more healthy step; returns the numbers of the snapshots that became trusted by it."""
-        aged = tuple(replace(snapshot, healthy_steps=snapshot.healthy_steps + 1) for snapshot in self._published)
+        older = (replace(snapshot, healthy_steps=snapshot.healthy_steps + 1) for snapshot in self._published)
+        aged = tuple(snapshot.sealed() if snapshot.is_trusted(self._probation) else snapshot for snapshot in older)
         promoted = tuple(
             after.number
             for before, after in zip(self._published, aged, strict=True)
@@ -190,10 +148,12 @@ class SnapshotRing:
 
     def clear(self) -> None:
         """Forget everything: a new host begins."""
+        self._bound = Bound.to({})
         self.drop(frozenset(snapshot.number for snapshot in self._published))
 
     def capsule(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """Everything, for a checkpoint: tensors by "<number>/<name>", and JSON."""
+        """Everything, for a checkpoint: tensors by "<number>/<name>", and JSON. What leaves memory is sealed."""
+        self._published = tuple(snapshot.sealed() for snapshot in self._published)
         tensors = {f"{snapshot.number}/{name}": view for snapshot in self._published for name, view in snapshot.tensors.items()}
         heads = [
             {"number": s.number, "step": s.step, "reason": s.reason, "digest": s.digest, "facts": s.facts, "healthy_steps": s.healthy_steps}
@@ -233,9 +193,8 @@ class SnapshotRing:
         # One is enough in a steady state; the second bridges a topology that changes back.
         self._spare = [*self._spare, *arenas][-2:]
 
-    def _arena_for(self, layout: dict[str, Spec], tensors: Mapping[str, torch.Tensor]) -> Arena:
-        device = next(iter(tensors.values())).device if tensors else torch.device("cpu")
+    def _arena_for(self, bound: Bound) -> Arena:
         for index, arena in enumerate(self._spare):
-            if arena.layout == layout and all(flat.device == device for flat in arena.flats.values()):
+            if arena.fits(bound):
                 return self._spare.pop(index)
-        return Arena.allocate(layout, device)
+        return Arena.allocate(bound.layout, bound.device)

@@ -7,7 +7,10 @@ from tolaria.telemetry.event import Event
 
 @dataclass(frozen=True, slots=True)
 class SnapshotTaken(Event):
-    """A complete and verified snapshot was published. `reason` is "begin", "cadence" or "fossilized"."""
+    """A complete and verified snapshot was published. `reason` is "begin", "cadence" or "fossilized".
+
+    `digest` is empty where it is computed later, before the snapshot is trusted.
+    """
 
     snapshot: int
     digest: str

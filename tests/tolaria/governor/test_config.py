@@ -25,6 +25,7 @@ def test_a_window_of_ten_is_accepted() -> None:
         ("detectors", ("non_finite", "drift")),
         ("detectors", ("lobotomy", "loss_explosion")),
         ("optimizer", "rewarm"),
+        ("digest", "never"),
         ("strikes", 0),
         ("snapshot_every", 0),
         ("snapshots_kept", 1),

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
-from tolaria.governor.snapshots import ALIGNMENT, NotFinite, Snapshot, SnapshotRing
+from tolaria.governor.arena import ALIGNMENT
+from tolaria.governor.snapshots import NotFinite, Snapshot, SnapshotRing
 from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Point
 

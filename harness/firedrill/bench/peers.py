@@ -1,0 +1,58 @@
+"""What one would write without this project. Each holds its last result while it makes the next, as two arenas do."""
+
+import copy
+import io
+from collections.abc import Callable
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch.distributed.checkpoint._state_dict_stager import StateDictStager
+
+CLONE, DEEPCOPY, SAVE, STAGER = "clone and isfinite", "deepcopy of state_dict", "torch.save", "StateDictStager"
+SAFETENSORS, LOAD = "safetensors save", "load_state_dict"
+
+
+class Held:
+    """Runs a call and keeps what it gave until the next one has been made."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self._kept: object = None
+
+    def __call__(self) -> None:
+        """Run once."""
+        self._kept = self._call()
+
+
+def snapshot_peers(model: torch.nn.Module) -> dict[str, Callable[[], object]]:
+    """Ways to copy the state of a model, by name."""
+    state: dict[str, Any] = model.state_dict()
+    stager = StateDictStager()
+    return {
+        CLONE: Held(lambda: cloned(state)),
+        DEEPCOPY: Held(lambda: copy.deepcopy(model.state_dict())),
+        SAVE: Held(lambda: saved(state)),
+        STAGER: Held(lambda: stager.stage(state)),
+        SAFETENSORS: Held(lambda: safetensors.torch.save(state)),
+    }
+
+
+def cloned(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The snapshot that everybody writes first, with the check that belongs to it."""
+    kept = {name: tensor.clone() for name, tensor in state.items()}
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in kept.values())
+    return kept
+
+
+def saved(state: dict[str, torch.Tensor]) -> io.BytesIO:
+    """Serialised into memory."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer
+
+
+def loading(model: torch.nn.Module) -> Callable[[], object]:
+    """The restore that everybody writes first, from a copy of its own in ordinary memory."""
+    kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    return lambda: model.load_state_dict(kept)

@@ -1,0 +1,103 @@
+"""The benchmark of the snapshot engine: the limit, the subject and every peer in one run, on one thread."""
+
+import os
+import platform
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+
+import torch
+
+from firedrill.bench.cases import (
+    BACK,
+    LOAD_4,
+    OUT,
+    OUT_4,
+    PUBLISHED,
+    RESTORE,
+    ROLL_BACK,
+    SEALED,
+    TAKE,
+    VALIDATED,
+    VERIFIED_ROLL_BACK,
+    Size,
+    contestants,
+)
+from firedrill.bench.clock import Spread, spread
+from firedrill.bench.interleave import interleave
+from firedrill.bench.peers import CLONE, DEEPCOPY, LOAD, SAFETENSORS, SAVE, STAGER
+from firedrill.bench.record import Case, Record
+
+WARMUPS = 2
+PEERS = (CLONE, DEEPCOPY, SAVE, STAGER, SAFETENSORS)
+# Which limit and which peers each operation is held against.
+AGAINST: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = (
+    {
+        TAKE: (OUT, PEERS),
+        VALIDATED: (OUT, PEERS),
+        PUBLISHED: (OUT, PEERS),
+        SEALED: (OUT, PEERS),
+        RESTORE: (BACK, (LOAD,)),
+        ROLL_BACK: (OUT_4, (LOAD_4,)),
+        VERIFIED_ROLL_BACK: (OUT_4, (LOAD_4,)),
+    }
+    | dict.fromkeys(PEERS, (OUT, ()))
+    | {LOAD: (BACK, ()), LOAD_4: (OUT_4, ())}
+)
+
+
+def rounds_of(sizes: Iterable[Size], modes: Sequence[str]) -> int:
+    """How often `after_round` of `measure` will be called."""
+    return sum((size.rounds + WARMUPS) * len(modes) for size in sizes)
+
+
+def measure(sizes: Sequence[Size], modes: Sequence[str], after_round: Callable[[], object]) -> Record:
+    """Sample every size in every mode; torch works on one thread meanwhile."""
+    cases: list[Case] = []
+    with _one_thread():
+        for size in sizes:
+            for mode in modes:
+                cases.extend(_cases(size, mode, after_round))
+    machine = {"system": f"{platform.system()} {platform.machine()}", "cores": str(os.cpu_count()), "threads": "1"}
+    versions = {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy", "safetensors", "xxhash")}
+    return Record(machine, versions, tuple(cases))
+
+
+def _cases(size: Size, mode: str, after_round: Callable[[], object]) -> list[Case]:
+    shuffler = random.Random(0)  # noqa: S311 - an order of sampling is no secret
+    samples = interleave(contestants(size, mode), size.rounds, WARMUPS, shuffler, after_round)
+    spreads = {name: spread(taken) for name, taken in samples.items()}
+    return [_case(op, size, mode, spreads) for op in AGAINST if op in spreads]
+
+
+def _case(op: str, size: Size, mode: str, spreads: dict[str, Spread]) -> Case:
+    limits, peers = AGAINST[op]
+    mine = spreads[op]
+    limit = min(spreads[name].median for name in limits)
+    # Under the same name for one model and for four, so that a gate need not know.
+    speedups = {peer.removeprefix("4 x "): spreads[peer].median / mine.median for peer in peers}
+    return Case(
+        op,
+        size.params,
+        size.tensors,
+        mode,
+        mine.median / limit,
+        speedups,
+        mine.p10,
+        mine.median,
+        mine.p99,
+        mine.wall_median,
+        mine.samples,
+        mine.contended,
+    )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,80 @@
+import pytest
+import torch
+
+from firedrill.bench.cases import MODES, SIZES, Limit, Pair, Size, _prepared, contestants, model_of
+from firedrill.bench.snapshot import AGAINST
+
+TINY = Size(2_000, 6, 2)
+
+
+@pytest.mark.parametrize("name", ["0.1M", "1M"])
+def test_a_model_has_the_tensors_and_about_the_parameters_of_its_size(name: str) -> None:
+    parameters = list(model_of(SIZES[name]).parameters())
+    assert len(parameters) == SIZES[name].tensors
+    assert sum(parameter.numel() for parameter in parameters) == pytest.approx(SIZES[name].params, rel=0.01)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_contestant_can_be_prepared_and_run(mode: str) -> None:
+    found = contestants(TINY, mode)
+    assert set(AGAINST) <= set(found)
+    for contestant in found.values():
+        contestant.prepare()
+        contestant.run()
+
+
+@pytest.mark.parametrize(("mode", "called", "touched"), [("hot", 1, 0), ("train", 0, 1)])
+def test_hot_calls_once_more_and_train_touches_parameters(mode: str, called: int, touched: int) -> None:
+    calls: list[str] = []
+    found = _prepared({"take": lambda: calls.append("call")}, lambda: calls.append("touch"), mode, TINY)
+    found["take"].prepare()
+    assert (calls.count("call"), calls.count("touch")) == (called, touched)
+
+
+def test_the_engine_alternates_between_two_copies_and_restores_the_committed_one() -> None:
+    live = {"w": torch.nn.Parameter(torch.ones(4))}
+    pair = Pair(live)
+    pair.take()
+    with torch.no_grad():
+        live["w"].fill_(2.0)
+    pair.validated_take()
+    with torch.no_grad():
+        live["w"].fill_(3.0)
+    pair.restore()
+    assert live["w"].tolist() == [2.0] * 4
+
+
+def test_the_engine_does_not_commit_what_is_not_finite() -> None:
+    live = {"w": torch.nn.Parameter(torch.ones(4))}
+    pair = Pair(live)
+    pair.take()
+    with torch.no_grad():
+        live["w"].fill_(float("nan"))
+    with pytest.raises(AssertionError):
+        pair.validated_take()
+    pair.restore()
+    assert live["w"].tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize(("out", "back"), [("out", "back"), ("out_in_tensors", "back_in_tensors")])
+def test_the_limit_moves_every_byte_out_and_back(out: str, back: str) -> None:
+    limit = Limit([3, 64, 1])
+    wanted = torch.arange(68, dtype=torch.uint8)
+    limit.source.copy_(wanted)
+    getattr(limit, out)()
+    limit.source.zero_()
+    getattr(limit, back)()
+    assert limit.source.tolist() == wanted.tolist()
+
+
+def test_the_limit_has_as_many_targets_as_the_engine_has_arenas() -> None:
+    limit = Limit([4])
+    for value in (1, 2):
+        limit.source.fill_(value)
+        limit.out()
+    limit.back()
+    assert limit.source.tolist() == [2] * 4
+    limit.out()
+    limit.source.zero_()
+    limit.back()
+    assert limit.source.tolist() == [2] * 4

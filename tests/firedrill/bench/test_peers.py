@@ -1,0 +1,64 @@
+import io
+
+import pytest
+import torch
+
+from firedrill.bench.peers import CLONE, DEEPCOPY, SAFETENSORS, SAVE, STAGER, Held, cloned, loading, saved, snapshot_peers
+
+
+@pytest.fixture
+def model() -> torch.nn.Module:
+    return torch.nn.Linear(3, 2)
+
+
+def test_every_peer_runs_also_twice(model: torch.nn.Module) -> None:
+    peers = snapshot_peers(model)
+    assert set(peers) == {CLONE, DEEPCOPY, SAVE, STAGER, SAFETENSORS}
+    for peer in peers.values():
+        peer()
+        peer()
+
+
+def test_the_clone_checks_what_it_copied(model: torch.nn.Module) -> None:
+    with torch.no_grad():
+        model.bias.fill_(float("inf"))
+    with pytest.raises(AssertionError):
+        cloned(model.state_dict())
+
+
+def test_what_was_saved_can_be_read(model: torch.nn.Module) -> None:
+    buffer = saved(model.state_dict())
+    read = torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)
+    assert torch.equal(read["weight"], model.weight)
+
+
+def test_loading_brings_back_what_the_model_was(model: torch.nn.Module) -> None:
+    load = loading(model)
+    wanted = model.weight.tolist()
+    with torch.no_grad():
+        model.weight.zero_()
+    load()
+    assert model.weight.tolist() == wanted
+
+
+def test_a_result_is_held_until_the_next_one_exists() -> None:
+    alive: list[int] = []
+
+    class Result:
+        def __init__(self) -> None:
+            alive.append(1)
+
+        def __del__(self) -> None:
+            alive.pop()
+
+    seen: list[int] = []
+
+    def call() -> object:
+        result = Result()
+        seen.append(len(alive))
+        return result
+
+    held = Held(call)
+    for _ in range(3):
+        held()
+    assert (seen, len(alive)) == ([1, 2, 2], 1)

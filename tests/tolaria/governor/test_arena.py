@@ -1,0 +1,293 @@
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from tolaria.errors import RollbackFailed
+from tolaria.governor.arena import ALIGNMENT, HUGE_FROM, HUGE_PAGE, Arena, Bound, LayoutChanged, layout_of, prefaulted
+from tolaria.governor.rollback import roll_back
+from tolaria.governor.snapshots import SnapshotRing
+from tolaria.seams import NO_TAPS
+
+CPU = torch.device("cpu")
+TIED = torch.linspace(-1.0, 1.0, 6).view(2, 3)
+Tensors = dict[str, torch.Tensor]
+
+
+def zoo() -> Tensors:
+    """One of every kind of tensor; names are not in order, and dtypes are mixed on purpose."""
+    return {
+        "weight": torch.nn.Parameter(torch.randn(5, 7)),
+        "counter": torch.tensor(7, dtype=torch.int64),
+        "half": torch.tensor([1.5, -0.0, 3e-39], dtype=torch.bfloat16),
+        "short": torch.tensor([6e4, -6e4], dtype=torch.float16),
+        "empty": torch.zeros(0, 3),
+        "mask": torch.tensor([True, False, True]),
+        "bias": torch.nn.Parameter(torch.tensor([-0.0, 1e-45])),
+        "channels_last": torch.arange(48.0).view(2, 3, 4, 2).contiguous(memory_format=torch.channels_last),
+        "single": torch.tensor(2.5),
+        "transposed": torch.arange(6.0).view(2, 3).T,
+        "double": torch.tensor([1.0 / 3.0], dtype=torch.float64),
+        "complex": torch.tensor([1.0 + 2.0j]),
+        "tied_in": TIED,
+        "tied_out": TIED,
+    }
+
+
+def taken(tensors: Tensors, before_copy: Callable[[int], object] | None = None) -> Arena:
+    bound = Bound.to(tensors)
+    arena = Arena.allocate(bound.layout, bound.device)
+    arena.copy_in(bound, before_copy)
+    return arena
+
+
+def flat_bytes(arena: Arena) -> dict[torch.dtype, bytes]:
+    return {dtype: flat.view(torch.uint8).numpy().tobytes() for dtype, flat in arena.flats.items()}
+
+
+def raw(tensors: Tensors) -> dict[str, bytes]:
+    return {
+        name: t.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() if t.numel() else b"" for name, t in tensors.items()
+    }
+
+
+# Copies.
+
+
+def test_all_at_once_and_one_by_one_write_the_same_bytes() -> None:
+    tensors = zoo()
+    assert flat_bytes(taken(tensors)) == flat_bytes(taken(tensors, bool))
+    assert raw(taken(tensors).views) == raw(tensors)
+
+
+def test_whoever_asks_is_asked_once_before_every_copy_in_and_out() -> None:
+    tensors = zoo()
+    asked: list[int] = []
+    arena = taken(tensors, asked.append)
+    arena.copy_out(tensors, tensors, asked.append)
+    assert asked == [*range(14), *range(14)]
+
+
+@pytest.mark.parametrize("before_copy", [None, bool])
+def test_everything_comes_back_byte_for_byte_also_twice(before_copy: Callable[[int], object] | None) -> None:
+    tensors = zoo()
+    wanted = raw(tensors)
+    arena = taken(tensors)
+    for _ in range(2):
+        with torch.no_grad():
+            for tensor in tensors.values():
+                tensor.fill_(0)
+        arena.copy_out(arena.views, tensors, before_copy)
+        assert raw(tensors) == wanted
+    assert tensors["channels_last"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_only_what_is_named_is_written_back() -> None:
+    tensors = {"a": torch.ones(3), "b": torch.ones(3)}
+    arena = taken(tensors)
+    for tensor in tensors.values():
+        tensor.fill_(5.0)
+    arena.copy_out(["b"], tensors, None)
+    assert (tensors["a"].tolist(), tensors["b"].tolist()) == ([5.0] * 3, [1.0] * 3)
+
+
+@pytest.mark.parametrize("before_copy", [None, bool])
+def test_a_restore_between_forward_and_backward_raises(before_copy: Callable[[int], object] | None) -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    arena = taken({"weight": weight})
+    loss = (weight * weight).sum()
+    arena.copy_out(["weight"], {"weight": weight}, before_copy)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_identities_and_hooks_survive_a_restore() -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    fired: list[int] = []
+    weight.register_hook(lambda _: fired.append(1))
+    taken({"weight": weight}).copy_out(["weight"], {"weight": weight}, None)
+    (weight * 2.0).sum().backward()
+    assert fired == [1]
+
+
+def test_an_arena_shares_no_storage_with_live_tensors() -> None:
+    tensors = zoo()
+    arena = taken(tensors)
+    live = {tensor.untyped_storage().data_ptr() for tensor in tensors.values()} - {0}
+    assert not live & {flat.untyped_storage().data_ptr() for flat in arena.flats.values()}
+
+
+def test_a_module_that_was_deleted_is_noticed_although_no_hook_fires() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    bound = Bound.to(dict(module.named_parameters()))
+    del module[1]
+    assert set(bound.renewed(dict(module.named_parameters())).layout) == {"0.weight", "0.bias"}
+
+
+# Freshness.
+
+
+def test_while_nothing_changes_the_lists_are_kept() -> None:
+    tensors = zoo()
+    bound = Bound.to(tensors)
+    with torch.no_grad():
+        tensors["weight"].add_(1.0)
+    assert bound.renewed(dict(tensors)) is bound
+
+
+def test_storage_that_was_replaced_is_bound_again_and_its_values_are_taken() -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    bound = Bound.to({"weight": weight})
+    weight.data = weight.data + 1.0
+    again = bound.renewed({"weight": weight})
+    assert again is not bound
+    arena = Arena.allocate(again.layout, CPU)
+    arena.copy_in(again, None)
+    assert arena.views["weight"].tolist() == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize("change", [lambda d: d.double(), lambda d: d[:1], lambda d: d.view(3, 2), lambda d: d.T.contiguous()])
+def test_another_shape_or_dtype_in_the_same_parameter_raises(change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    weight = torch.nn.Parameter(torch.ones(2, 3))
+    bound = Bound.to({"weight": weight})
+    weight.data = change(weight.data)
+    with pytest.raises(LayoutChanged, match="weight"):
+        bound.renewed({"weight": weight})
+
+
+def test_another_tensor_of_the_same_name_is_growth_and_no_mistake() -> None:
+    bound = Bound.to({"weight": torch.ones(2)})
+    assert bound.renewed({"weight": torch.ones(3)}).layout == {"weight": ((3,), torch.float32)}
+
+
+def test_a_ring_refuses_a_changed_layout_and_keeps_its_snapshots_until_it_is_cleared() -> None:
+    weight = torch.nn.Parameter(torch.ones(4))
+    ring = SnapshotRing(3, 3)
+    first = ring.take({"weight": weight}, {}, 0, "begin", None, bool)
+    weight.data = weight.data[:2]
+    with pytest.raises(LayoutChanged):
+        ring.take({"weight": weight}, {}, 1, "cadence", None, bool)
+    assert ring.published == (first,)
+    ring.clear()
+    assert ring.take({"weight": weight}, {}, 2, "begin", None, bool).tensors["weight"].shape == (2,)
+
+
+# Storage.
+
+
+def test_large_flats_lie_in_huge_pages_and_stay_where_the_mapping_is_forgotten() -> None:
+    flat = prefaulted(HUGE_FROM // 4, torch.float32, CPU)
+    assert flat.data_ptr() % (HUGE_PAGE if sys.platform == "linux" else ALIGNMENT) == 0
+    assert flat.numel() == HUGE_FROM // 4
+    assert not flat.any()
+    flat.fill_(3.0)
+    assert flat[-16:].clone().tolist() == [3.0] * 16
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.bfloat16, torch.complex64, torch.int64])
+def test_every_dtype_may_be_large(dtype: torch.dtype) -> None:
+    flat = prefaulted(HUGE_FROM // dtype.itemsize, dtype, CPU)
+    assert (flat.dtype, flat.numel()) == (dtype, HUGE_FROM // dtype.itemsize)
+    assert not flat.any()
+
+
+def test_flats_begin_on_cache_lines() -> None:
+    assert {flat.data_ptr() % ALIGNMENT for flat in taken(zoo()).flats.values()} == {0}
+
+
+def test_views_of_one_dtype_do_not_overlap() -> None:
+    arena = Arena.allocate(layout_of({"a": torch.ones(3), "b": torch.ones(17), "c": torch.ones(1)}), CPU)
+    for number, view in enumerate(arena.views.values(), start=1):
+        view.fill_(float(number))
+    assert [sorted(set(view.tolist())) for view in arena.views.values()] == [[1.0], [2.0], [3.0]]
+
+
+# Validation.
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64])
+def test_what_is_not_finite_is_named_in_every_dtype(dtype: torch.dtype, value: float) -> None:
+    tensors = {"good": torch.ones(3, dtype=dtype), "bad": torch.tensor([1.0, value], dtype=dtype)}
+    assert taken(tensors).nonfinite() == ("bad",)
+
+
+def test_infinities_that_would_cancel_are_found() -> None:
+    assert taken({"bad": torch.tensor([float("inf"), -float("inf")])}).nonfinite() == ("bad",)
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(torch.float16, 6e4), (torch.float32, 3e38), (torch.bfloat16, 3e38)])
+def test_finite_values_whose_sum_overflows_are_finite(dtype: torch.dtype, value: float) -> None:
+    assert taken({"large": torch.full((4,), value, dtype=dtype)}).nonfinite() == ()
+
+
+# When a snapshot is sealed.
+
+
+def test_in_offload_mode_a_candidate_is_sealed_when_it_becomes_trusted() -> None:
+    ring = SnapshotRing(3, 2, "offload")
+    live = {"w": torch.ones(4)}
+    assert ring.take(live, {}, 0, "begin", None, bool).is_intact()
+    assert ring.take(live, {}, 1, "cadence", None, bool).digest == ""
+    ring.age()
+    assert [bool(snapshot.digest) for snapshot in ring.published] == [False, True]
+    ring.age()
+    assert [snapshot.is_intact() for snapshot in ring.published] == [True, True]
+
+
+def test_in_offload_mode_what_leaves_memory_is_sealed() -> None:
+    ring = SnapshotRing(3, 2, "offload")
+    for step, reason in enumerate(("begin", "cadence")):
+        ring.take({"w": torch.ones(4)}, {}, step, reason, None, bool)
+    assert all(head["digest"] for head in ring.capsule()[1]["published"])
+
+
+def test_both_modes_come_to_the_same_digest() -> None:
+    live = {"w": torch.ones(4)}
+    late = SnapshotRing(3, 2, "offload").take(live, {}, 1, "cadence", None, bool)
+    assert late.sealed().digest == SnapshotRing(3, 2).take(live, {}, 1, "cadence", None, bool).digest
+
+
+def test_an_unsealed_snapshot_does_not_pass_for_intact() -> None:
+    assert not SnapshotRing(3, 2, "offload").take({"w": torch.ones(4)}, {}, 1, "cadence", None, bool).is_intact()
+
+
+# In the governor, where nobody listens.
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_rollback_without_taps_gives_the_bytes_of_one_with_taps(new_world: Callable[..., Any], optimizer: str) -> None:
+    results = []
+    for taps in (None, NO_TAPS):
+        world = new_world(optimizer)
+        world.taps = taps or world.taps
+        world.governor._taps = world.taps
+        for _ in range(9):
+            world.live()
+        wanted = raw({name: t for name, t in world.governor.snapshots.trusted()[0].tensors.items() if name.startswith("host/")})
+        roll_back(world.governor.snapshots, world.host, world.at, False, world.config, world.taps)
+        assert {name: data for name, data in world.bytes().items() if name.startswith("host/")} == wanted
+        results.append((world.bytes(), [s.digest for s in world.governor.snapshots.published], world.events))
+    assert results[0] == results[1]
+
+
+def test_a_rollback_verifies_the_digest_before_anything_is_written(new_world: Callable[..., Any]) -> None:
+    world = new_world("sgd", digest="offload")
+    world.governor.snapshots.published[0].tensors["host/head.bias"].add_(1.0)
+    before = world.bytes()
+    with pytest.raises(RollbackFailed, match="its bytes are not those"):
+        roll_back(world.governor.snapshots, world.host, world.at, False, world.config, NO_TAPS)
+    assert world.bytes() == before
+
+
+def test_a_second_snapshot_leaves_the_first_as_it_was_when_all_is_copied_at_once() -> None:
+    ring = SnapshotRing(2, 3)
+    live = {"w": torch.ones(4)}
+    first = ring.take(live, {}, 0, "begin", None, bool)
+    for step in range(1, 5):
+        live["w"].fill_(float(step + 1))
+        ring.take(live, {}, step, "cadence", None, bool)
+        assert first.tensors["w"].tolist() == [1.0] * 4
+        assert first.is_intact()
