@@ -53,19 +53,28 @@ class Response:
 
 
 class Governor:
-    """Watches one host. `chance_loss` and `explosion_loss` are the task's, in nats; there is no default for them."""
+    """Watches one host. `chance_loss` and `explosion_loss` are the task's, in nats; there is no default for them.
+
+    `prior_loss` is that of a predictor which knows the frequencies of the classes; None where they are all alike.
+    """
 
     def __init__(
-        self, config: GovernorConfig, chance_loss: float, explosion_loss: float, taps: Taps, emit: Callable[[Event], None]
+        self,
+        config: GovernorConfig,
+        chance_loss: float,
+        explosion_loss: float,
+        taps: Taps,
+        emit: Callable[[Event], None],
+        prior_loss: float | None = None,
     ) -> None:
-        limits = Limits(config, chance_loss, explosion_loss)
+        limits = Limits(config, chance_loss, explosion_loss, chance_loss if prior_loss is None else prior_loss)
         self._config = config
         self._taps = taps
         self._emit = emit
-        self._detectors = {name: DETECTORS[name](limits) for name in config.detectors}
+        self._detectors = {name: DETECTORS[name](limits) for name in config.detector_names}
         self._window = LossWindow(config.window)
         self._snapshots = SnapshotRing(config.snapshots_kept, config.probation)
-        self._streak = 0
+        self._streaks: dict[str, int] = {}
         self._grace = 0
         self._rollback_steps: deque[int] = deque()
         self._life = 0
@@ -84,7 +93,7 @@ class Governor:
         """A new host: forget the old one, and have a good snapshot before the first step."""
         self._snapshots.clear()
         self._window = LossWindow(self._config.window)
-        self._streak = 0
+        self._streaks = {}
         self._grace = 0
         if self._config.enabled:
             self._take(governed, at, "begin")
@@ -97,18 +106,18 @@ class Governor:
         """What is to be said of one step. Reads only: judging twice gives the same verdict."""
         if not self._config.enabled:
             return Verdict.healthy()
-        alarm = self._first_alarm(vitals)
-        if alarm is None:
-            return Verdict.healthy()
+        alarms = self._alarms(vitals)
         # After a rollback that took away a blended seed the host is worse for a while, which is no collapse but nothing
-        # to be remembered as good either.
-        if self._grace and alarm.cause not in INCURABLE:
-            return Verdict(Standing.SUSPECT, alarm, self._streak)
-        if alarm.immediate:
-            return Verdict(Standing.COLLAPSED, alarm, self._streak)
-        streak = self._streak + 1
-        standing = Standing.COLLAPSED if streak >= self._config.strikes else Standing.SUSPECT
-        return Verdict(standing, alarm, streak)
+        # to be remembered as good either; what was counted before it is not counted on.
+        counts = {cause: self._streaks.get(cause, 0) + (not self._grace) for cause in dict.fromkeys(alarm.cause for alarm in alarms)}
+        for alarm in alarms:
+            curable = self._grace and alarm.cause not in INCURABLE
+            if not curable and alarm.collapse_at is not None and (alarm.immediate or counts[alarm.cause] >= alarm.collapse_at):
+                return Verdict(Standing.COLLAPSED, alarm, counts[alarm.cause], counts)
+        for alarm in alarms:
+            if self._grace or counts[alarm.cause] >= alarm.suspect_at:
+                return Verdict(Standing.SUSPECT, alarm, counts[alarm.cause], counts)
+        return Verdict(Standing.HEALTHY, streaks=counts)
 
     def enforce(self, verdict: Verdict, vitals: Vitals, governed: Governed[PlanT], at: Point, fossilized: bool) -> Response:
         """Act on a verdict. `fossilized`: a seed was committed in this step, which is a reason for a snapshot of its own.
@@ -118,14 +127,17 @@ class Governor:
         if not self._config.enabled:
             return Response()
         self._grace = max(0, self._grace - 1)
+        self._streaks = dict(verdict.streaks)
         if verdict.standing is Standing.HEALTHY:
             self._go_on(vitals, governed, at, fossilized)
             return Response()
         assert verdict.alarm is not None
-        self._window.add(vitals.val_loss, healthy=False)
+        self._window.add(vitals, healthy=False)
         alarm = verdict.alarm
         if verdict.standing is Standing.SUSPECT:
-            self._streak = verdict.streak
+            # A warning that no better losses ever answer is no anomaly any more; it would freeze snapshots for good.
+            if alarm.collapse_at is None and verdict.streak >= self._config.window:
+                self._window.accept()
             self._emit(Suspected(at, alarm.cause, _number(alarm.loss), alarm.threshold, verdict.streak))
             return Response()
         try:
@@ -141,7 +153,7 @@ class Governor:
         facts = {
             "snapshots": snapshots,
             "window": self._window.facts(),
-            "streak": self._streak,
+            "streaks": self._streaks,
             "grace": self._grace,
             "rollback_steps": list(self._rollback_steps),
             "life": self._life,
@@ -152,25 +164,25 @@ class Governor:
         """Back to what a checkpoint recorded."""
         self._snapshots.restore(tensors, facts["snapshots"])
         self._window.restore(facts["window"])
-        self._streak = facts["streak"]
+        self._streaks = dict(facts["streaks"])
         self._grace = facts["grace"]
         self._rollback_steps = deque(facts["rollback_steps"])
         self._life = facts["life"]
 
-    def _first_alarm(self, vitals: Vitals) -> Alarm | None:
+    def _alarms(self, vitals: Vitals) -> list[Alarm]:
+        alarms = []
         for name, detector in self._detectors.items():
             try:
                 alarm = detector.alarm(vitals, self._window)
             except Exception as error:  # noqa: BLE001 - a detector that fails must never be taken for a healthy host
-                return Alarm("detector_failed", True, None, None, f"{name}: {type(error).__name__}: {error}")
+                alarm = Alarm("detector_failed", 1, None, None, f"{name}: {type(error).__name__}: {error}")
             if alarm is not None:
-                return alarm
-        return None
+                alarms.append(alarm)
+        return alarms
 
     def _go_on(self, vitals: Vitals, governed: Governed[PlanT], at: Point, fossilized: bool) -> None:
-        self._streak = 0
         # Without a detector for it a host may pass for healthy with a loss that is no number.
-        self._window.add(vitals.val_loss, healthy=math.isfinite(vitals.val_loss))
+        self._window.add(vitals, healthy=math.isfinite(vitals.val_loss))
         for number in self._snapshots.age():
             self._emit(SnapshotTrusted(at, number))
         newest = self._snapshots.published[0]
@@ -203,7 +215,7 @@ class Governor:
         decision = self._decision(verdict)
         done = roll_back(self._snapshots, governed, at, relapsed, self._config, self._taps)
         self._rollback_steps = deque([*recent, at.step])
-        self._streak = 0
+        self._streaks = {}
         self._life += 1
         self._grace = 0
         if done.leaned:

@@ -100,7 +100,7 @@ def test_a_governor_that_is_switched_off_does_nothing(new_world: NewWorld) -> No
 
 
 def test_three_strikes_in_a_row_are_a_collapse(new_world: NewWorld) -> None:
-    world = new_world()
+    world = new_world(detectors="classic")
     standings(world, *[0.3] * 10)
     assert standings(world, 9.0, 9.0, 0.3, 9.0, 9.0, 9.0) == [SUSPECT, SUSPECT, HEALTHY, SUSPECT, SUSPECT, COLLAPSED]
     assert [suspected.streak for suspected in world.told(Suspected)] == [1, 2, 1, 2]
@@ -108,7 +108,7 @@ def test_three_strikes_in_a_row_are_a_collapse(new_world: NewWorld) -> None:
 
 
 def test_after_a_rollback_it_takes_all_strikes_again(new_world: NewWorld) -> None:
-    world = new_world()
+    world = new_world(detectors="classic")
     standings(world, *[0.3] * 10)
     assert standings(world, *[9.0] * 6) == [SUSPECT, SUSPECT, COLLAPSED] * 2
 
@@ -117,7 +117,7 @@ def test_nan_reports_the_true_streak_and_no_loss(new_world: NewWorld) -> None:
     world = new_world()
     standings(world, *[0.3] * 3, math.nan)
     decision = world.told(RolledBack)[0].decision
-    assert (decision.cause, decision.loss, decision.threshold, decision.streak) == ("non_finite", None, None, 0)
+    assert (decision.cause, decision.loss, decision.threshold, decision.streak) == ("non_finite", None, None, 1)
     assert decision.recent == (0.3, 0.3, 0.3, None)
 
 
@@ -133,7 +133,7 @@ def test_anomalies_never_enter_the_statistics_and_a_recovery_counts_once(new_wor
 
 
 def test_after_a_recovery_at_a_new_loss_level_the_detector_is_neither_stale_nor_poisoned(new_world: NewWorld) -> None:
-    world = new_world()
+    world = new_world(detectors="classic")
     standings(world, *[0.3] * 20, 9.0, 9.0)
     assert standings(world, *[0.9] * 20) == [HEALTHY] * 20
     known = world.governor._window.statistics()
@@ -144,7 +144,7 @@ def test_after_a_recovery_at_a_new_loss_level_the_detector_is_neither_stale_nor_
 
 
 def test_threshold_is_computed_in_one_place_and_reported_as_judged(new_world: NewWorld) -> None:
-    world = new_world()
+    world = new_world(detectors="classic")
     standings(world, *[0.9] * 10, 9.0, 9.0, 9.0)
     told = [*world.told(Suspected), *world.told(Collapsed), world.told(RolledBack)[0].decision]
     assert [event.threshold for event in told] == [pytest.approx(2.7)] * 4
@@ -273,7 +273,7 @@ def test_every_rollback_owes_exactly_one_penalty_and_nothing_else_does(new_world
 
 
 def test_one_typed_event_tells_of_a_rollback_with_all_that_was_known(new_world: NewWorld) -> None:
-    world = new_world()
+    world = new_world(detectors="classic")
     standings(world, *[0.3, 0.5] * 5, 9.0, 9.0, 9.0)
     (rolled_back,) = world.told(RolledBack)
     decision = rolled_back.decision
@@ -357,7 +357,7 @@ def test_nan_stays_immediate_while_a_host_recovers(new_world: NewWorld) -> None:
 
 def test_a_failing_detector_stays_immediate_while_a_host_recovers(new_world: NewWorld) -> None:
     world = leaning(new_world)
-    world.governor._detectors["lobotomy"] = Broken(Limits(GovernorConfig(), 1.0, 1.0))
+    world.governor._detectors["lobotomy"] = Broken(Limits(GovernorConfig(), 1.0, 1.0, 1.0))
     assert standings(world, 0.3) == [COLLAPSED]
 
 
@@ -391,4 +391,4 @@ def test_a_new_host_begins_with_nothing_of_the_old_one(new_world: NewWorld) -> N
     world.governor.begin(world.host, world.at)
     _, facts = world.governor.capsule()
     assert [head["step"] for head in facts["snapshots"]["published"]] == [11]
-    assert (facts["window"], facts["streak"], facts["grace"], facts["life"]) == ({"clean": [], "recent": []}, 0, 0, 1)
+    assert (facts["window"], facts["streaks"], facts["grace"], facts["life"]) == ({"clean": [], "recent": [], "best": None}, {}, 0, 1)
