@@ -29,7 +29,8 @@ OPTIMIZER_POLICIES = ("reset", "reset_all", "restore")
 class GovernorConfig:
     """When a host counts as collapsed, when a snapshot is taken and trusted, and what a rollback does.
 
-    `detectors` is a suite, "classic" or "default", or names of detectors. `penalty` is the death penalty. `optimizer` is what a rollback does to optimizer state: "reset" zeroes momentum and
+    `detectors` is a suite, "classic" or "default", or names of detectors. `penalty` is the death penalty.
+    `optimizer` is what a rollback does to optimizer state: "reset" zeroes momentum and
     first moments and restores second moments and step counters, "reset_all" forgets everything, "restore" restores everything.
     The rollback that reaches `budget` within `budget_window` steps retires the environment.
     """

@@ -19,13 +19,12 @@ from typing import Any
 import torch
 
 from tolaria.governor.config import GovernorConfig
-from tolaria.governor.detectors import DETECTORS
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.governed import Governed, PlanT
+from tolaria.governor.jury import Jury
 from tolaria.governor.rollback import roll_back
 from tolaria.governor.snapshots import SnapshotRing
-from tolaria.governor.verdict import Alarm, Standing, Verdict
-from tolaria.governor.window import LossWindow
+from tolaria.governor.verdict import Standing, Verdict
 from tolaria.seams import ROLLED_BACK, SNAPSHOT_COPYING, SNAPSHOT_TAKEN, SNAPSHOT_VERIFYING, Observed, Taps
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import (
@@ -39,9 +38,6 @@ from tolaria.telemetry.governor_events import (
     Suspected,
 )
 from tolaria.vitals import Vitals
-
-# What never heals by itself: a collapse also while a host recovers from a rollback.
-INCURABLE = frozenset({"non_finite", "detector_failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +67,8 @@ class Governor:
         self._config = config
         self._taps = taps
         self._emit = emit
-        self._detectors = {name: DETECTORS[name](limits) for name in config.detector_names}
-        self._window = LossWindow(config.window)
+        self._jury = Jury(config, limits)
         self._snapshots = SnapshotRing(config.snapshots_kept, config.probation)
-        self._streaks: dict[str, int] = {}
         self._grace = 0
         self._rollback_steps: deque[int] = deque()
         self._life = 0
@@ -92,8 +86,7 @@ class Governor:
     def begin(self, governed: Governed[PlanT], at: Point) -> None:
         """A new host: forget the old one, and have a good snapshot before the first step."""
         self._snapshots.clear()
-        self._window = LossWindow(self._config.window)
-        self._streaks = {}
+        self._jury.begin()
         self._grace = 0
         if self._config.enabled:
             self._take(governed, at, "begin")
@@ -106,18 +99,7 @@ class Governor:
         """What is to be said of one step. Reads only: judging twice gives the same verdict."""
         if not self._config.enabled:
             return Verdict.healthy()
-        alarms = self._alarms(vitals)
-        # After a rollback that took away a blended seed the host is worse for a while, which is no collapse but nothing
-        # to be remembered as good either; what was counted before it is not counted on.
-        counts = {cause: self._streaks.get(cause, 0) + (not self._grace) for cause in dict.fromkeys(alarm.cause for alarm in alarms)}
-        for alarm in alarms:
-            curable = self._grace and alarm.cause not in INCURABLE
-            if not curable and alarm.collapse_at is not None and (alarm.immediate or counts[alarm.cause] >= alarm.collapse_at):
-                return Verdict(Standing.COLLAPSED, alarm, counts[alarm.cause], counts)
-        for alarm in alarms:
-            if self._grace or counts[alarm.cause] >= alarm.suspect_at:
-                return Verdict(Standing.SUSPECT, alarm, counts[alarm.cause], counts)
-        return Verdict(Standing.HEALTHY, streaks=counts)
+        return self._jury.judge(vitals, recovering=self._grace > 0)
 
     def enforce(self, verdict: Verdict, vitals: Vitals, governed: Governed[PlanT], at: Point, fossilized: bool) -> Response:
         """Act on a verdict. `fossilized`: a seed was committed in this step, which is a reason for a snapshot of its own.
@@ -127,17 +109,13 @@ class Governor:
         if not self._config.enabled:
             return Response()
         self._grace = max(0, self._grace - 1)
-        self._streaks = dict(verdict.streaks)
+        self._jury.remember(verdict, vitals)
         if verdict.standing is Standing.HEALTHY:
-            self._go_on(vitals, governed, at, fossilized)
+            self._go_on(governed, at, fossilized)
             return Response()
         assert verdict.alarm is not None
-        self._window.add(vitals, healthy=False)
         alarm = verdict.alarm
         if verdict.standing is Standing.SUSPECT:
-            # A warning that no better losses ever answer is no anomaly any more; it would freeze snapshots for good.
-            if alarm.collapse_at is None and verdict.streak >= self._config.window:
-                self._window.accept()
             self._emit(Suspected(at, alarm.cause, _number(alarm.loss), alarm.threshold, verdict.streak))
             return Response()
         try:
@@ -152,8 +130,7 @@ class Governor:
         tensors, snapshots = self._snapshots.capsule()
         facts = {
             "snapshots": snapshots,
-            "window": self._window.facts(),
-            "streaks": self._streaks,
+            "jury": self._jury.facts(),
             "grace": self._grace,
             "rollback_steps": list(self._rollback_steps),
             "life": self._life,
@@ -163,26 +140,12 @@ class Governor:
     def restore(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
         """Back to what a checkpoint recorded."""
         self._snapshots.restore(tensors, facts["snapshots"])
-        self._window.restore(facts["window"])
-        self._streaks = dict(facts["streaks"])
+        self._jury.restore(facts["jury"])
         self._grace = facts["grace"]
         self._rollback_steps = deque(facts["rollback_steps"])
         self._life = facts["life"]
 
-    def _alarms(self, vitals: Vitals) -> list[Alarm]:
-        alarms = []
-        for name, detector in self._detectors.items():
-            try:
-                alarm = detector.alarm(vitals, self._window)
-            except Exception as error:  # noqa: BLE001 - a detector that fails must never be taken for a healthy host
-                alarm = Alarm("detector_failed", 1, None, None, f"{name}: {type(error).__name__}: {error}")
-            if alarm is not None:
-                alarms.append(alarm)
-        return alarms
-
-    def _go_on(self, vitals: Vitals, governed: Governed[PlanT], at: Point, fossilized: bool) -> None:
-        # Without a detector for it a host may pass for healthy with a loss that is no number.
-        self._window.add(vitals, healthy=math.isfinite(vitals.val_loss))
+    def _go_on(self, governed: Governed[PlanT], at: Point, fossilized: bool) -> None:
         for number in self._snapshots.age():
             self._emit(SnapshotTrusted(at, number))
         newest = self._snapshots.published[0]
@@ -215,13 +178,9 @@ class Governor:
         decision = self._decision(verdict)
         done = roll_back(self._snapshots, governed, at, relapsed, self._config, self._taps)
         self._rollback_steps = deque([*recent, at.step])
-        self._streaks = {}
         self._life += 1
-        self._grace = 0
-        if done.leaned:
-            # What the host could do with the seed says nothing of what it can do without.
-            self._grace = self._config.grace_steps
-            self._window.begin_anew()
+        self._grace = self._config.grace_steps if done.leaned else 0
+        self._jury.rolled_back(done.leaned)
         for move in done.moves:
             self._emit(move)
         self._taps.pass_through(ROLLED_BACK, at, Observed(done.snapshot.number, governed))
@@ -246,7 +205,7 @@ class Governor:
 
     def _decision(self, verdict: Verdict) -> Decision:
         assert verdict.alarm is not None
-        known = self._window.statistics()
+        known = self._jury.window.statistics()
         return Decision(
             verdict.alarm.cause,
             _number(verdict.alarm.loss),
@@ -254,7 +213,7 @@ class Governor:
             known.mean if known else None,
             known.spread if known else None,
             verdict.streak,
-            self._window.recent,
+            self._jury.window.recent,
         )
 
 

@@ -40,7 +40,7 @@ def test_no_loss_below_chance_is_ever_suspicious_to_the_classic_suite(losses: li
     for loss in losses:
         vitals = Vitals(0, loss, loss, 0.5, 1.0)
         assert governor.judge(vitals) == Verdict.healthy()
-        governor._window.add(vitals, healthy=True)
+        governor._jury.window.add(vitals, healthy=True)
 
 
 def test_votes_of_different_causes_are_counted_each_for_itself(new_world: Callable[..., Any]) -> None:

@@ -124,19 +124,19 @@ def test_nan_reports_the_true_streak_and_no_loss(new_world: NewWorld) -> None:
 def test_anomalies_never_enter_the_statistics_and_a_recovery_counts_once(new_world: NewWorld) -> None:
     world = new_world()
     standings(world, *[0.3] * 10)
-    known = world.governor._window.statistics()
+    known = world.governor._jury.window.statistics()
     standings(world, 9.0, 8.0)
-    assert world.governor._window.statistics() == known
+    assert world.governor._jury.window.statistics() == known
     standings(world, 0.3)
-    assert world.governor._window.statistics().samples == 11
-    assert world.governor._window.recent[-3:] == (9.0, 8.0, 0.3)
+    assert world.governor._jury.window.statistics().samples == 11
+    assert world.governor._jury.window.recent[-3:] == (9.0, 8.0, 0.3)
 
 
 def test_after_a_recovery_at_a_new_loss_level_the_detector_is_neither_stale_nor_poisoned(new_world: NewWorld) -> None:
     world = new_world(detectors="classic")
     standings(world, *[0.3] * 20, 9.0, 9.0)
     assert standings(world, *[0.9] * 20) == [HEALTHY] * 20
-    known = world.governor._window.statistics()
+    known = world.governor._jury.window.statistics()
     assert (known.mean, known.spread) == (pytest.approx(0.9), pytest.approx(0.0, abs=1e-9))
     # Three times the mean is the highest gate now; with the old level it would have been 1.65.
     assert standings(world, 2.8) == [SUSPECT]
@@ -357,7 +357,7 @@ def test_nan_stays_immediate_while_a_host_recovers(new_world: NewWorld) -> None:
 
 def test_a_failing_detector_stays_immediate_while_a_host_recovers(new_world: NewWorld) -> None:
     world = leaning(new_world)
-    world.governor._detectors["lobotomy"] = Broken(Limits(GovernorConfig(), 1.0, 1.0, 1.0))
+    world.governor._jury.detectors["lobotomy"] = Broken(Limits(GovernorConfig(), 1.0, 1.0, 1.0))
     assert standings(world, 0.3) == [COLLAPSED]
 
 
@@ -391,4 +391,4 @@ def test_a_new_host_begins_with_nothing_of_the_old_one(new_world: NewWorld) -> N
     world.governor.begin(world.host, world.at)
     _, facts = world.governor.capsule()
     assert [head["step"] for head in facts["snapshots"]["published"]] == [11]
-    assert (facts["window"], facts["streaks"], facts["grace"], facts["life"]) == ({"clean": [], "recent": [], "best": None}, {}, 0, 1)
+    assert (facts["jury"]["window"], facts["jury"]["streaks"], facts["grace"], facts["life"]) == ({"clean": [], "recent": [], "best": None}, {}, 0, 1)
