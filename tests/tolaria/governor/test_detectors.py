@@ -51,8 +51,8 @@ def test_votes_of_different_causes_are_counted_each_for_itself(new_world: Callab
     def step(loss: float, accuracy: float) -> Standing:
         return world.judged(replace(world.vitals(loss), val_accuracy=accuracy))[0].standing
 
-    assert [step(9.0, 0.5), step(0.3, 0.1), step(9.0, 0.5), step(0.3, 0.1)] == [Standing.SUSPECT] * 4
-    assert [step(9.0, 0.1), step(0.3, 0.1)] == [Standing.COLLAPSED, Standing.SUSPECT]
+    assert [step(9.0, 0.5), step(0.3, 0.1), step(9.0, 0.5), step(0.3, 0.1)] == [Standing.SUSPECT, Standing.HEALTHY] * 2
+    assert [step(9.0, 0.1), step(0.3, 0.1)] == [Standing.COLLAPSED, Standing.HEALTHY]
 
 
 def test_a_warning_is_never_a_collapse_and_a_level_that_lasts_is_accepted(new_world: Callable[..., Any]) -> None:

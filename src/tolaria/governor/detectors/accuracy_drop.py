@@ -13,7 +13,7 @@ IN_A_ROW = 2
 
 
 class AccuracyDrop:
-    """Counted, two in a row: the accuracy is 30 points below the mean of the last ten clean steps."""
+    """Counted, two in a row, and one says nothing: the accuracy is 30 points below the mean of the last ten clean steps."""
 
     def __init__(self, limits: Limits) -> None:
         self._samples_min = limits.config.samples_min
@@ -26,4 +26,5 @@ class AccuracyDrop:
         usual = fmean(before[-RECENT:])
         if not vitals.val_accuracy < usual - DROP:
             return None
-        return Alarm("accuracy_drop", IN_A_ROW, vitals.val_loss, None, f"accuracy {vitals.val_accuracy:.3f} after a mean of {usual:.3f}")
+        evidence = f"accuracy {vitals.val_accuracy:.3f} after a mean of {usual:.3f}"
+        return Alarm("accuracy_drop", IN_A_ROW, vitals.val_loss, None, evidence, suspect_at=IN_A_ROW)

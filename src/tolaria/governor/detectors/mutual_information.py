@@ -19,7 +19,7 @@ IN_A_ROW = 2
 
 
 class MutualInformation:
-    """Counted, two in a row: the mutual information is below a quarter of its median in the clean window."""
+    """Counted, two in a row, and one says nothing: the mutual information is below a quarter of its median in the clean window."""
 
     def __init__(self, limits: Limits) -> None:
         self._samples_min = limits.config.samples_min
@@ -34,4 +34,5 @@ class MutualInformation:
         now = vitals.outputs.mutual_information
         if usual <= self._floor or now >= LEFT * usual:
             return None
-        return Alarm("mutual_information", IN_A_ROW, vitals.val_loss, None, f"answers say {now:.4f} nats of inputs, usually {usual:.4f}")
+        evidence = f"answers say {now:.4f} nats of inputs, usually {usual:.4f}"
+        return Alarm("mutual_information", IN_A_ROW, vitals.val_loss, None, evidence, suspect_at=IN_A_ROW)

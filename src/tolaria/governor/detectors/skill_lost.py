@@ -14,7 +14,7 @@ IN_A_ROW = 2
 
 
 class SkillLost:
-    """Counted, two in a row: the loss is above 0.9 of the prior loss after a mean of ten below 0.6 of it.
+    """Counted, two in a row, and one says nothing: the loss is above 0.9 of the prior loss after a mean of ten below 0.6 of it.
 
     The prior loss is the cross-entropy of the predictor that answers every question with the frequencies of the classes.
     """
@@ -25,7 +25,7 @@ class SkillLost:
         self._skilled = SKILLED * limits.prior_loss
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
-        """Twice, because a seed that begins to blend may shake the host for one step."""
+        """Twice, because healthy training, and above all a seed that begins to blend, may shake a host for one step."""
         before = window.losses
         if len(before) < self._samples_min:
             return None
@@ -33,4 +33,4 @@ class SkillLost:
         if usual >= self._skilled or not vitals.val_loss > self._unskilled:
             return None
         evidence = f"loss {vitals.val_loss:.4g} above {self._unskilled:.4g} after a mean of {usual:.4g}"
-        return Alarm("skill_lost", IN_A_ROW, vitals.val_loss, self._unskilled, evidence)
+        return Alarm("skill_lost", IN_A_ROW, vitals.val_loss, self._unskilled, evidence, suspect_at=IN_A_ROW)
