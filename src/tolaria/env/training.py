@@ -17,7 +17,16 @@ from tolaria.env.config import TrainingConfig
 from tolaria.host.host import Host
 from tolaria.host.slot import Slot
 from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
-from tolaria.seams import BATCH_READY, GRADIENTS_READY, LOSS_READY, VITALS_MEASURED, WEIGHTS_UPDATED, Batch, Taps
+from tolaria.seams import (
+    BATCH_READY,
+    GRADIENTS_READY,
+    LOSS_READY,
+    VALIDATION_READY,
+    VITALS_MEASURED,
+    WEIGHTS_UPDATED,
+    Batch,
+    Taps,
+)
 from tolaria.seeding import derive_seed
 from tolaria.tasks.batches import BatchStream
 from tolaria.tasks.task import Split, Task
@@ -97,15 +106,15 @@ class HostTraining(ABC):
 
     def validate(self, split: str = "validation", without: tuple[str, ...] = ()) -> tuple[float, float]:
         """Mean loss in nats and accuracy in [0, 1] over a whole split, in evaluation mode; `without` these slots' seeds."""
-        loss, accuracy = self._measured(split, without, lambda _: ())
+        data = self._splits[split]
+        loss, accuracy = self._measured(Batch(data.inputs, data.targets), without, lambda _: ())
         return loss, accuracy
 
     def _measured(
-        self, split: str, without: tuple[str, ...], more: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
+        self, data: Batch, without: tuple[str, ...], more: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
     ) -> tuple[float, ...]:
         """Loss, accuracy and whatever `more` reads off the logits [N, C], in one pass and one read of the device."""
         self.host.eval()
-        data = self._splits[split]
         with torch.no_grad():
             logits = self.host(data.inputs, without)
             loss = self.task.loss(logits, data.targets)
@@ -114,7 +123,9 @@ class HostTraining(ABC):
 
     def vitals(self, at: Point, train_loss: float, gradient_norm: float | None, scan: bool) -> Vitals:
         """Validate, and look for NaN and Inf in everything that lasts."""
-        loss, accuracy, *seen = self._measured("validation", (), answer_shape)
+        split = self._splits["validation"]
+        data = self.taps.pass_through(VALIDATION_READY, at, Batch(split.inputs, split.targets))
+        loss, accuracy, *seen = self._measured(data, (), answer_shape)
         outputs = Outputs(*seen) if all(map(math.isfinite, seen)) else None
         places = self.nonfinite_places() if scan else ()
         return self.taps.pass_through(VITALS_MEASURED, at, Vitals(at.step, train_loss, loss, accuracy, gradient_norm, places, outputs))

@@ -86,9 +86,11 @@ def measure(config: GovernorConfig, streams: Sequence[Stream], seed: int, gate: 
 
 def false_alarms(config: GovernorConfig, streams: Iterable[Stream]) -> FalseAlarms:
     """Judge healthy streams as they are; after a collapse the rest of a stream is judged as a new one."""
-    count = steps = suspicions = 0
+    steps = suspicions = 0
     causes: Counter[str] = Counter()
-    for count, one in enumerate(streams, start=1):
+    judged = []
+    for one in streams:
+        judged.append(one.seed)
         limits = limits_of(one.task, config)
         jury = Jury(config, limits)
         for vitals in one.vitals:
@@ -100,7 +102,7 @@ def false_alarms(config: GovernorConfig, streams: Iterable[Stream]) -> FalseAlar
                 causes[verdict.alarm.cause] += 1
                 jury = Jury(config, limits)
         steps += len(one.vitals)
-    return FalseAlarms(count, steps, causes.total(), suspicions, tuple(sorted(causes.items())))
+    return FalseAlarms(len(judged), steps, causes.total(), suspicions, tuple(sorted(causes.items())))
 
 
 def more_streams(streams: Sequence[Stream], steps: int, seed: int) -> Iterable[Stream]:
@@ -113,9 +115,7 @@ def slower(suite: Iterable[Cell], reference: Iterable[Cell]) -> list[tuple[str, 
     """Cells in which a suite notices less often or later than the reference; none where it dominates."""
     by_key = {cell.key: cell for cell in reference}
     return [
-        cell.key
-        for cell in suite
-        if cell.noticed < by_key[cell.key].noticed or _endless(cell.delay) > _endless(by_key[cell.key].delay)
+        cell.key for cell in suite if cell.noticed < by_key[cell.key].noticed or _endless(cell.delay) > _endless(by_key[cell.key].delay)
     ]
 
 

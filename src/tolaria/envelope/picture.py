@@ -1,6 +1,6 @@
 """The envelope as a map: faults downwards, baselines across, a suite beside the other; colour is the delay."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ COLOURS = colormaps["YlGnBu_r"].with_extremes(over="#ffffd9")
 DELAY_MAX = 500.0
 
 
-def draw(suites: dict[str, Sequence[Cell]], path: Path) -> None:
+def draw(suites: Mapping[str, Sequence[Cell]], path: Path) -> None:
     """One panel a suite; a number is the median delay in steps, a dash is a fault that was missed in some trial."""
     rows = list(dict.fromkeys((cell.shape, cell.magnitude, cell.unit) for cells in suites.values() for cell in cells))
     columns = list(dict.fromkeys(cell.baseline for cells in suites.values() for cell in cells))

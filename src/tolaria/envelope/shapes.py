@@ -72,7 +72,7 @@ def _loss(vitals: Vitals, loss: float) -> Vitals:
 
 def step_to(level: float) -> Fault:
     """The loss jumps to a multiple of L0 and stays there; nothing is known of the answers but what they were."""
-    return lambda base, vitals, t: _loss(vitals, level * base.chance_loss * (vitals.val_loss / (base.level * base.chance_loss)) ** 0.2)
+    return lambda base, vitals, _: _loss(vitals, level * base.chance_loss * (vitals.val_loss / (base.level * base.chance_loss)) ** 0.2)
 
 
 def growth(rate: float) -> Fault:
@@ -88,12 +88,12 @@ def spikes(level: float) -> Fault:
 
 def not_a_number(value: float) -> Fault:
     """The loss is NaN or infinite."""
-    return lambda _, vitals, t: replace(vitals, val_loss=value)
+    return lambda _, vitals, __: replace(vitals, val_loss=value)
 
 
 def uniform(_: float) -> Fault:
     """Every answer is uniform: the loss is L0, and the first class wins every tie."""
-    return lambda base, vitals, t: replace(
+    return lambda base, vitals, __: replace(
         vitals,
         val_loss=base.chance_loss,
         val_accuracy=base.priors[0],
@@ -104,7 +104,7 @@ def uniform(_: float) -> Fault:
 def one_class(certainty: float) -> Fault:
     """Every answer is the most frequent class with this certainty."""
 
-    def fault(base: Baseline, vitals: Vitals, t: int) -> Vitals:
+    def fault(base: Baseline, vitals: Vitals, _: int) -> Vitals:
         rest = (1.0 - certainty) / (len(base.priors) - 1)
         loss = -base.priors[0] * math.log(certainty) - (1.0 - base.priors[0]) * math.log(rest)
         entropy = -certainty * math.log(certainty) - (1.0 - certainty) * math.log(rest)

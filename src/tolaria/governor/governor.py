@@ -125,6 +125,12 @@ class Governor:
             response = self._recover(verdict, governed, at)
         return response
 
+    def retire(self, at: Point, reason: str) -> Response:
+        """The environment cannot be stepped any more, whatever its host is like. Its last row owes the penalty like any other death."""
+        self._life += 1
+        self._emit(EnvironmentRetired(at, len(self._rollback_steps), reason))
+        return Response(penalty=self._config.penalty, retired=True)
+
     def capsule(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Its whole mutable state, for a checkpoint."""
         tensors, snapshots = self._snapshots.capsule()

@@ -391,4 +391,9 @@ def test_a_new_host_begins_with_nothing_of_the_old_one(new_world: NewWorld) -> N
     world.governor.begin(world.host, world.at)
     _, facts = world.governor.capsule()
     assert [head["step"] for head in facts["snapshots"]["published"]] == [11]
-    assert (facts["jury"]["window"], facts["jury"]["streaks"], facts["grace"], facts["life"]) == ({"clean": [], "recent": [], "best": None}, {}, 0, 1)
+    assert (facts["jury"]["window"], facts["jury"]["streaks"], facts["grace"], facts["life"]) == (
+        {"clean": [], "recent": [], "best": None},
+        {},
+        0,
+        1,
+    )
