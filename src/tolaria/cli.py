@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 from tyro.extras import subcommand_cli_from_dict
 
 from tolaria.catalogue import BLUEPRINT_ABOUT, BLUEPRINT_NAMES, TASK_ABOUT
+from tolaria.envelope.cli import Envelope
 from tolaria.errors import ConfigError, TolariaError
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ UNHEALTHY = 1
 # A learning controller needs several episodes, and so shorter ones and more steps.
 STEPS = {"ppo": 200, "heuristic": 60, "random": 60}
 PPO_EPISODE_STEPS = 20
-# Half of a recording is one host, and the noise of its first steps is not used.
-ENVELOPE_STEPS_MIN = 170
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,51 +236,6 @@ class Doctor:
         bad = [check.subject for check in checks if check.standing is Standing.BAD]
         say(console, f"verdict: not ready, see {', '.join(bad)}" if bad else "verdict: ready to train", "bold")
         return UNHEALTHY if bad else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Measure what a suite of detectors catches, how soon, and what it costs in false alarms.
-
-    Faults are laid over the noise of healthy runs, which are recorded first; the classic suite is measured beside it.
-
-    Example: tolaria envelope --detectors default --json envelope.json --picture envelope.png
-    """
-
-    detectors: str = "default"
-    """A suite, classic or default, or names of detectors with commas between them."""
-    seeds: int = 3
-    """Runs of spirals and of digits that are recorded, each with two hosts and with growth."""
-    steps: int = 200
-    """Decision steps of each of them."""
-    healthy_steps: int = 20_000
-    """Steps of resampled healthy streams that are judged beside the recorded ones."""
-    seed: int = 0
-    """The seed of the first run and of the resampling."""
-    json: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
-    """Also write every cell there."""
-    picture: Annotated[Path | None, arg(metavar="FILE.png", help_behavior_hint="(default: none)")] = None
-    """Also draw the map."""
-
-    def run(self) -> int:
-        """Returns the exit code: 1 where the suite is anywhere slower than the classic one."""
-        if self.picture is not None and self.picture.suffix != ".png":
-            raise ConfigError("picture", str(self.picture), "a name that ends in .png")
-        if self.seeds < 1 or self.steps < ENVELOPE_STEPS_MIN:
-            raise ConfigError("steps", (self.seeds, self.steps), f"at least 1 seed and {ENVELOPE_STEPS_MIN} steps")
-        from tolaria.envelope.report import draw_map, envelope_of, told
-        from tolaria.governor.config import SUITES, GovernorConfig
-
-        suite = self.detectors if self.detectors in SUITES else tuple(self.detectors.split(","))
-        found = envelope_of(GovernorConfig(detectors=suite), range(self.seed, self.seed + self.seeds), self.steps, self.healthy_steps)
-        console = stdout()
-        for line in told(found):
-            say(console, line)
-        if self.json is not None:
-            self.json.write_text(found.to_json(), encoding="utf-8")
-        if self.picture is not None:
-            draw_map(found, self.picture)
-        return UNHEALTHY if found.slower else 0
 
 
 class Command(Protocol):

@@ -40,7 +40,10 @@ LEARNING = BLENDED | {Stage.TRAINING}
 
 
 class HostTraining(ABC):
-    """Trains one host of a task; how its slots change is the subclass's business. `seed` names this very host: its weights, its batches, its seeds to come."""
+    """Trains one host of a task; how its slots change is the subclass's business.
+
+    `seed` names this very host: its weights, its batches, its seeds to come.
+    """
 
     def __init__(
         self, task: Task, config: TrainingConfig, seed: int, device: torch.device, taps: Taps, emit: Callable[[Event], None]

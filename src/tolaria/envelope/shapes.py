@@ -40,7 +40,7 @@ class Baseline:
         own = min(self.level * self.chance_loss, 0.98 * self.prior_loss)
         information = (self.prior_loss - own) * math.exp(-0.5 * max(0.0, noise))
         most = max(self.priors)
-        accuracy = most + (1.0 - most) * max(0.0, 1.0 - loss / self.prior_loss)
+        accuracy = most + (1.0 - most) * max(0.0, 1.0 - own * math.exp(0.25 * noise) / self.prior_loss)
         share = min(most + 0.1 * self.level, 0.94)
         return Vitals(step, loss, loss, accuracy, 1.0, outputs=Outputs(information, self.prior_loss, share))
 
