@@ -44,7 +44,7 @@ class Envelope:
             raise ConfigError("steps", (self.seeds, self.steps), f"at least 1 seed and {ENVELOPE_STEPS_MIN} steps")
         from rich.console import Console
 
-        from tolaria.envelope.report import draw_map, envelope_of, told
+        from tolaria.envelope.report import envelope_of, told
         from tolaria.governor.config import SUITES, GovernorConfig
 
         suite = self.detectors if self.detectors in SUITES else tuple(self.detectors.split(","))
@@ -56,5 +56,10 @@ class Envelope:
         if self.json is not None:
             self.json.write_text(found.to_json(), encoding="utf-8")
         if self.picture is not None:
-            draw_map(found, self.picture)
+            try:
+                from tolaria.envelope.picture import draw
+            except ModuleNotFoundError as error:
+                wanted = "an installation with pictures: pip install 'tolaria[reports]'"
+                raise ConfigError("picture", f"no module {error.name}", wanted) from None
+            draw(found.cells, self.picture)
         return int(bool(found.slower))

@@ -15,6 +15,8 @@ from tolaria.envelope.measure import Cell
 MISSED = "#d9d9d9"
 COLOURS = colormaps["YlGnBu_r"].with_extremes(over="#ffffd9")
 DELAY_MAX = 500.0
+# Below this part of the scale black on the colour is hard to read.
+DARK = 0.4
 
 
 def draw(suites: Mapping[str, Sequence[Cell]], path: Path) -> None:
@@ -40,8 +42,9 @@ def _panel(axes: Axes, name: str, cells: Sequence[Cell], rows: Sequence[tuple[st
         seen = cell.noticed == cell.trials and cell.delay is not None
         colour = COLOURS(norm(1.0 + (cell.delay or 0.0))) if seen else MISSED
         axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=colour))
+        ink = "white" if seen and norm(1.0 + (cell.delay or 0.0)) < DARK else "black"
         label = f"{cell.delay:g}" if seen else "-" if not cell.noticed else f"{cell.noticed}/{cell.trials}"
-        axes.text(x, y, label, ha="center", va="center", fontsize=8)
+        axes.text(x, y, label, ha="center", va="center", fontsize=8, color=ink)
     missed = sum(cell.noticed < cell.trials for cell in cells)
     axes.set_title(f"{name}: {len(cells) - missed} of {len(cells)} cells", fontsize=10)
     axes.set_xticks(range(len(columns)), columns, rotation=40, ha="right", fontsize=8)

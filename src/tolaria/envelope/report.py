@@ -4,11 +4,9 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from tolaria.envelope.measure import Cell, FalseAlarms, false_alarms, gained, measure, more_streams, slower
 from tolaria.envelope.streams import Stream, record
-from tolaria.errors import ConfigError
 from tolaria.governor.config import GovernorConfig
 
 TASKS_RECORDED = ("spirals", "digits")
@@ -85,16 +83,6 @@ def told(envelope: Envelope) -> Iterator[str]:
         first = row[0]
         columns = "".join(f"{_delay(cell):>27}" for cell in row)
         yield f"{first.shape:<12} {first.magnitude:>10.4g} {first.unit:<9} {first.baseline:<24}{columns}"
-
-
-def draw_map(envelope: Envelope, path: Path) -> None:
-    """Draw it; matplotlib is an extra."""
-    try:
-        # Lazy, because everything else of the measurement works without matplotlib.
-        from tolaria.envelope.picture import draw  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise ConfigError("picture", f"no module {error.name}", "an installation with pictures: pip install 'tolaria[reports]'") from None
-    draw(envelope.cells, path)
 
 
 def _delay(cell: Cell) -> str:
