@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 from tyro.extras import subcommand_cli_from_dict
 
 from tolaria.catalogue import BLUEPRINT_ABOUT, BLUEPRINT_NAMES, TASK_ABOUT
+from tolaria.envelope.cli import Envelope
 from tolaria.errors import ConfigError, TolariaError
 
 if TYPE_CHECKING:
@@ -252,6 +253,7 @@ COMMANDS: dict[str, Callable[..., Command]] = {
     "tasks": Tasks,
     "blueprints": Blueprints,
     "doctor": Doctor,
+    "envelope": Envelope,
 }
 
 

@@ -7,6 +7,7 @@
         LOSS_READY                    the loss, before backward
         GRADIENTS_READY               after backward, before clipping
         WEIGHTS_UPDATED               after every optimizer has stepped
+      VALIDATION_READY                the validation data, before the host sees it
       VITALS_MEASURED                 after validation
     VERDICT_READY                     the governor has judged
       SNAPSHOT_COPYING                before each tensor copy of a snapshot
@@ -69,7 +70,7 @@ class Trainee(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One training batch: inputs [B, ...] and targets [B]."""
+    """Data for one pass: inputs [B, ...] and targets [B]."""
 
     inputs: torch.Tensor
     targets: torch.Tensor
@@ -90,6 +91,7 @@ BATCH_READY: Seam[Batch] = Seam("batch_ready")
 LOSS_READY: Seam[torch.Tensor] = Seam("loss_ready")
 GRADIENTS_READY: Seam[Trainee] = Seam("gradients_ready")
 WEIGHTS_UPDATED: Seam[Trainee] = Seam("weights_updated")
+VALIDATION_READY: Seam[Batch] = Seam("validation_ready")
 VITALS_MEASURED: Seam[Vitals] = Seam("vitals_measured")
 # The verdict and the buffer are typed on higher floors, which this file may not know.
 VERDICT_READY: Seam[Any] = Seam("verdict_ready")

@@ -5,10 +5,30 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the predictions on the validation batch look like as a whole, without regard to the labels.
+
+    `mean_entropy` is the entropy of the mean prediction and `mutual_information` that less the mean entropy of single
+    predictions, in nats: zero where the answer does not depend on the input. `largest_share` is the part of the inputs
+    that the most popular class gets.
+    """
+
+    mutual_information: float
+    mean_entropy: float
+    largest_share: float
+
+    @property
+    def sample_entropy(self) -> float:
+        """The mean entropy of single predictions, in nats."""
+        return self.mean_entropy - self.mutual_information
+
+
+@dataclass(frozen=True, slots=True)
 class Vitals:
     """Losses are mean cross-entropy in nats, accuracy lies in [0, 1]; `gradient_norm` is None when nothing was trained.
 
     `nonfinite` names the places that hold NaN or Inf: "parameters", "buffers", "optimizer", "gradients".
+    `outputs` is None where nobody looked at the predictions.
     """
 
     step: int
@@ -17,6 +37,7 @@ class Vitals:
     val_accuracy: float
     gradient_norm: float | None
     nonfinite: tuple[str, ...] = ()
+    outputs: Outputs | None = None
 
     @property
     def finite(self) -> bool:

@@ -14,7 +14,7 @@ from firedrill.scenario.checks import PHASES
 from tolaria.governor.verdict import Alarm, Standing, Verdict
 from tolaria.host.mlp_host import MlpHost
 from tolaria.lifecycle.stage import Stage
-from tolaria.seams import Observed
+from tolaria.seams import Batch, Observed
 from tolaria.seeding import stream
 from tolaria.telemetry.event import Point
 from tolaria.vitals import Vitals
@@ -71,6 +71,8 @@ def example(kind: str, phase: str) -> Example:
         "tensor.scale": {"factor": 100.0},
         "loss.set": {"value": 1e6},
         "loss.scale": {"factor": 100.0},
+        "loss.drift": {"rate": 1.3, "since": 2},
+        "data.set": {"value": float("nan")},
         "output.lobotomize": {"mode": "single_class"},
         "governor.raise_in": {"operation": OPERATIONS.get(phase)},
     }
@@ -87,6 +89,8 @@ def passing(phase: str) -> object:
             return torch.tensor(2.0, requires_grad=True) * 1.0
         case "vitals_measured":
             return Vitals(3, 0.5, 0.6, 0.9, 1.0)
+        case "batch_ready" | "validation_ready":
+            return Batch(torch.ones(4, 2), torch.zeros(4, dtype=torch.int64))
         case "verdict_ready":
             return Verdict(Standing.COLLAPSED, Alarm("non_finite", True, None, None, "head"))
         case "snapshot_taken" | "rolled_back":
@@ -105,7 +109,7 @@ CASES = [(kind, phase) for kind, fault in FAULTS.items() for phase in fault.phas
 
 def strike(case: Example, witness: Witness, value: object, seed: int = 1) -> object:
     scene = Scene(AT, stream(seed, "fault", 0), case.target, witness)
-    if case.fault.kind == "governor.raise_in":
+    if case.fault.kind in {"governor.raise_in", "env.raise"}:
         with pytest.raises(RuntimeError, match="injected into"):
             case.fault.strike(value, scene)
         return value

@@ -166,7 +166,8 @@ def wrong_recovery(case: Case) -> str:
 
 def missed(case: Case) -> str:
     """A struck environment never collapsed although it is damaged, or a statement broke and nobody noticed anything at all."""
-    collapses = of(case.faulted, Collapsed)
+    # An environment that was retired without a collapse was noticed as well.
+    collapses = (*of(case.faulted, Collapsed), *of(case.faulted, EnvironmentRetired))
     strikes = first_strikes(case.faulted, case.evidence.claim)
     for env, faults in sorted(strikes.items()):
         if any(collapse.at.env == env and collapse.at.step >= min(faults.values()) for collapse in collapses):

@@ -7,7 +7,7 @@
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import gymnasium
@@ -32,7 +32,7 @@ from tolaria.seeding import derive_seed
 from tolaria.tasks.task import Task
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.run_events import StepFinished
-from tolaria.vitals import Vitals
+from tolaria.vitals import Outputs, Vitals
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -227,10 +227,11 @@ def action_from_dict(values: dict[str, Any]) -> Action:
 
 def vitals_to_list(vitals: Vitals) -> list[Any]:
     """Finite vitals as JSON."""
-    return [vitals.step, vitals.train_loss, vitals.val_loss, vitals.val_accuracy, vitals.gradient_norm]
+    numbers = [vitals.step, vitals.train_loss, vitals.val_loss, vitals.val_accuracy, vitals.gradient_norm]
+    return [*numbers, None if vitals.outputs is None else list(astuple(vitals.outputs))]
 
 
 def vitals_from_list(values: list[Any]) -> Vitals:
     """The inverse of `vitals_to_list`."""
-    step, train_loss, val_loss, val_accuracy, gradient_norm = values
-    return Vitals(step, train_loss, val_loss, val_accuracy, gradient_norm)
+    step, train_loss, val_loss, val_accuracy, gradient_norm, outputs = values
+    return Vitals(step, train_loss, val_loss, val_accuracy, gradient_norm, outputs=None if outputs is None else Outputs(*outputs))

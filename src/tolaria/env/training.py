@@ -5,6 +5,7 @@ learns from its shadow loss (the task's loss at alpha 1, through the host's tail
 host's own loss and touches nothing of the host, to the last bit.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -16,12 +17,21 @@ from tolaria.env.config import TrainingConfig
 from tolaria.host.host import Host
 from tolaria.host.slot import Slot
 from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
-from tolaria.seams import BATCH_READY, GRADIENTS_READY, LOSS_READY, VITALS_MEASURED, WEIGHTS_UPDATED, Batch, Taps
+from tolaria.seams import (
+    BATCH_READY,
+    GRADIENTS_READY,
+    LOSS_READY,
+    VALIDATION_READY,
+    VITALS_MEASURED,
+    WEIGHTS_UPDATED,
+    Batch,
+    Taps,
+)
 from tolaria.seeding import derive_seed
 from tolaria.tasks.batches import BatchStream
 from tolaria.tasks.task import Split, Task
 from tolaria.telemetry.event import Event, Point
-from tolaria.vitals import Vitals
+from tolaria.vitals import Outputs, Vitals
 
 # In these stages a seed is part of the host's own forward pass and learns from the host's own loss.
 BLENDED = frozenset({Stage.BLENDING, Stage.HOLDING})
@@ -99,20 +109,29 @@ class HostTraining(ABC):
 
     def validate(self, split: str = "validation", without: tuple[str, ...] = ()) -> tuple[float, float]:
         """Mean loss in nats and accuracy in [0, 1] over a whole split, in evaluation mode; `without` these slots' seeds."""
-        self.host.eval()
         data = self._splits[split]
+        loss, accuracy = self._measured(Batch(data.inputs, data.targets), without, lambda _: ())
+        return loss, accuracy
+
+    def _measured(
+        self, data: Batch, without: tuple[str, ...], more: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
+    ) -> tuple[float, ...]:
+        """Loss, accuracy and whatever `more` reads off the logits [N, C], in one pass and one read of the device."""
+        self.host.eval()
         with torch.no_grad():
             logits = self.host(data.inputs, without)
             loss = self.task.loss(logits, data.targets)
             hits = (logits.argmax(dim=1) == data.targets).float().mean()
-        value, accuracy = torch.stack([loss.float(), hits]).tolist()
-        return float(value), float(accuracy)
+            return tuple(torch.stack([loss.float(), hits, *more(logits.float())]).tolist())
 
     def vitals(self, at: Point, train_loss: float, gradient_norm: float | None, scan: bool) -> Vitals:
         """Validate, and look for NaN and Inf in everything that lasts."""
-        loss, accuracy = self.validate()
+        split = self._splits["validation"]
+        data = self.taps.pass_through(VALIDATION_READY, at, Batch(split.inputs, split.targets))
+        loss, accuracy, *seen = self._measured(data, (), answer_shape)
+        outputs = Outputs(*seen) if all(map(math.isfinite, seen)) else None
         places = self.nonfinite_places() if scan else ()
-        return self.taps.pass_through(VITALS_MEASURED, at, Vitals(at.step, train_loss, loss, accuracy, gradient_norm, places))
+        return self.taps.pass_through(VITALS_MEASURED, at, Vitals(at.step, train_loss, loss, accuracy, gradient_norm, places, outputs))
 
     def nonfinite_places(self) -> tuple[str, ...]:
         """Which of parameters, buffers and optimizer state hold NaN or Inf; isolated seeds are not the host's trouble."""
@@ -204,6 +223,18 @@ class HostTraining(ABC):
         if self.config.optimizer == "adam":
             return torch.optim.Adam(parameters, lr=rate, weight_decay=self.config.weight_decay)
         return torch.optim.SGD(parameters, lr=rate, momentum=self.config.momentum, weight_decay=self.config.weight_decay)
+
+
+def answer_shape(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Mutual information of input and answer, entropy of the mean answer (nats), share of the most popular class; of logits [N, C]."""
+    logs = torch.log_softmax(logits, dim=1)  # [N, C]
+    answers = logs.exp()
+    mean = answers.mean(dim=0)  # [C]
+    mean_entropy = -torch.xlogy(mean, mean).sum()
+    # A class without any probability has a log of -inf, and its term is zero.
+    sample_entropy = -torch.where(answers > 0.0, answers * logs, torch.zeros_like(logs)).sum(dim=1).mean()
+    share = torch.bincount(logits.argmax(dim=1), minlength=logits.shape[1]).max() / logits.shape[0]
+    return mean_entropy - sample_entropy, mean_entropy, share
 
 
 def optimizer_key(slot: Slot) -> str:

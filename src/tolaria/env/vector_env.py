@@ -5,6 +5,7 @@ environment's number; removing or striking one leaves the others untouched, to t
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -14,6 +15,13 @@ from tolaria.policy.view import View
 from tolaria.seams import NO_TAPS, Taps
 from tolaria.tasks.task import Task
 from tolaria.telemetry.event import Event, Point
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What came of a step that raised: the error in words. Its environment is in no state to go on."""
+
+    reason: str
 
 
 class VectorEnv:
@@ -41,7 +49,16 @@ class VectorEnv:
         """What a controller may know of each active environment."""
         return [env.view() for env in self.active]
 
-    def advance(self, views: Sequence[View], actions: Sequence[Action], step: int) -> Mapping[int, Outcome]:
+    def advance(self, views: Sequence[View], actions: Sequence[Action], step: int) -> Mapping[int, Outcome | Broken]:
         """One decision step of every environment that was viewed; outcomes by the environment's number."""
         decided = zip(views, actions, strict=True)
-        return {view.env: self.envs[view.env].advance(action, Point(step, view.env)) for view, action in decided}
+        return {view.env: self._advance(view.env, action, Point(step, view.env)) for view, action in decided}
+
+    def _advance(self, env: int, action: Action, at: Point) -> Outcome | Broken:
+        try:
+            return self.envs[env].advance(action, at)
+        except AssertionError:
+            # Our own mistake, and no trouble of this one environment.
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever happens in one environment must not end the others
+            return Broken(f"{type(error).__name__}: {error}")

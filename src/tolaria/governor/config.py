@@ -5,7 +5,23 @@ from dataclasses import dataclass
 
 from tolaria.errors import ConfigError
 
-DETECTOR_NAMES = ("non_finite", "lobotomy", "loss_explosion")
+# In the order in which they are asked; of several that are sure of a collapse, the first names the cause.
+DETECTOR_NAMES = (
+    "non_finite",
+    "lobotomy",
+    "uniform_output",
+    "loss_explosion",
+    "early_explosion",
+    "spike_train",
+    "mutual_information",
+    "accuracy_drop",
+    "skill_lost",
+    "slow_drift",
+    "loss_outlier",
+)
+# "classic" watches losses with the three gates that such governors have always had; "default" holds everything that is noticed
+# by it, as soon, and more (see `tolaria envelope`).
+SUITES: dict[str, tuple[str, ...]] = {"classic": ("non_finite", "lobotomy", "loss_explosion"), "default": DETECTOR_NAMES}
 OPTIMIZER_POLICIES = ("reset", "reset_all", "restore")
 DIGEST_MOMENTS = ("always", "offload")
 
@@ -14,14 +30,15 @@ DIGEST_MOMENTS = ("always", "offload")
 class GovernorConfig:
     """When a host counts as collapsed, when a snapshot is taken and trusted, and what a rollback does.
 
-    `penalty` is the death penalty. `optimizer` is what a rollback does to optimizer state: "reset" zeroes momentum and
+    `detectors` is a suite, "classic" or "default", or names of detectors. `penalty` is the death penalty.
+    `optimizer` is what a rollback does to optimizer state: "reset" zeroes momentum and
     first moments and restores second moments and step counters, "reset_all" forgets everything, "restore" restores everything.
     `digest` is when a snapshot is sealed: "always" at the take, "offload" when it becomes trusted or leaves memory.
     The rollback that reaches `budget` within `budget_window` steps retires the environment.
     """
 
     enabled: bool = True
-    detectors: tuple[str, ...] = DETECTOR_NAMES
+    detectors: str | tuple[str, ...] = "default"
     window: int = 20
     samples_min: int = 10
     sigma: float = 6.0
@@ -41,11 +58,13 @@ class GovernorConfig:
     grace_steps: int = 3
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.detectors if name not in DETECTOR_NAMES]
+        if isinstance(self.detectors, str) and self.detectors not in SUITES:
+            raise ConfigError("governor.detectors", self.detectors, f"a suite ({', '.join(SUITES)}) or a list of names")
+        unknown = [name for name in self.detector_names if name not in DETECTOR_NAMES]
         if unknown:
             raise ConfigError("governor.detectors", unknown, f"names out of {', '.join(DETECTOR_NAMES)}")
         # Every other detector compares numbers, and the statistics of losses need finite ones.
-        if "non_finite" not in self.detectors:
+        if "non_finite" not in self.detector_names:
             raise ConfigError("governor.detectors", list(self.detectors), "non_finite among them")
         if self.optimizer not in OPTIMIZER_POLICIES:
             raise ConfigError("governor.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZER_POLICIES)}")
@@ -67,3 +86,8 @@ class GovernorConfig:
                 raise ConfigError(f"governor.{name}", getattr(self, name), "0 or more")
         if not -math.inf < self.penalty < 0.0:
             raise ConfigError("governor.penalty", self.penalty, "a number below 0")
+
+    @property
+    def detector_names(self) -> tuple[str, ...]:
+        """The detectors themselves, in the order in which they are asked."""
+        return SUITES[self.detectors] if isinstance(self.detectors, str) else self.detectors

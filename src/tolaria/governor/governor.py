@@ -19,13 +19,12 @@ from typing import Any
 import torch
 
 from tolaria.governor.config import GovernorConfig
-from tolaria.governor.detectors import DETECTORS
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.governed import Governed, PlanT
+from tolaria.governor.jury import Jury
 from tolaria.governor.rollback import roll_back
 from tolaria.governor.snapshots import SnapshotRing
-from tolaria.governor.verdict import Alarm, Standing, Verdict
-from tolaria.governor.window import LossWindow
+from tolaria.governor.verdict import Standing, Verdict
 from tolaria.seams import NO_TAPS, ROLLED_BACK, SNAPSHOT_COPYING, SNAPSHOT_TAKEN, SNAPSHOT_VERIFYING, Observed, Taps
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import (
@@ -40,9 +39,6 @@ from tolaria.telemetry.governor_events import (
 )
 from tolaria.vitals import Vitals
 
-# What never heals by itself: a collapse also while a host recovers from a rollback.
-INCURABLE = frozenset({"non_finite", "detector_failed"})
-
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -53,19 +49,26 @@ class Response:
 
 
 class Governor:
-    """Watches one host. `chance_loss` and `explosion_loss` are the task's, in nats; there is no default for them."""
+    """Watches one host. `chance_loss` and `explosion_loss` are the task's, in nats; there is no default for them.
+
+    `prior_loss` is that of a predictor which knows the frequencies of the classes; None where they are all alike.
+    """
 
     def __init__(
-        self, config: GovernorConfig, chance_loss: float, explosion_loss: float, taps: Taps, emit: Callable[[Event], None]
+        self,
+        config: GovernorConfig,
+        chance_loss: float,
+        explosion_loss: float,
+        taps: Taps,
+        emit: Callable[[Event], None],
+        prior_loss: float | None = None,
     ) -> None:
-        limits = Limits(config, chance_loss, explosion_loss)
+        limits = Limits(config, chance_loss, explosion_loss, chance_loss if prior_loss is None else prior_loss)
         self._config = config
         self._taps = taps
         self._emit = emit
-        self._detectors = {name: DETECTORS[name](limits) for name in config.detectors}
-        self._window = LossWindow(config.window)
+        self._jury = Jury(config, limits)
         self._snapshots = SnapshotRing(config.snapshots_kept, config.probation, config.digest)
-        self._streak = 0
         self._grace = 0
         self._rollback_steps: deque[int] = deque()
         self._life = 0
@@ -83,8 +86,7 @@ class Governor:
     def begin(self, governed: Governed[PlanT], at: Point) -> None:
         """A new host: forget the old one, and have a good snapshot before the first step."""
         self._snapshots.clear()
-        self._window = LossWindow(self._config.window)
-        self._streak = 0
+        self._jury.begin()
         self._grace = 0
         if self._config.enabled:
             self._take(governed, at, "begin")
@@ -97,18 +99,7 @@ class Governor:
         """What is to be said of one step. Reads only: judging twice gives the same verdict."""
         if not self._config.enabled:
             return Verdict.healthy()
-        alarm = self._first_alarm(vitals)
-        if alarm is None:
-            return Verdict.healthy()
-        # After a rollback that took away a blended seed the host is worse for a while, which is no collapse but nothing
-        # to be remembered as good either.
-        if self._grace and alarm.cause not in INCURABLE:
-            return Verdict(Standing.SUSPECT, alarm, self._streak)
-        if alarm.immediate:
-            return Verdict(Standing.COLLAPSED, alarm, self._streak)
-        streak = self._streak + 1
-        standing = Standing.COLLAPSED if streak >= self._config.strikes else Standing.SUSPECT
-        return Verdict(standing, alarm, streak)
+        return self._jury.judge(vitals, recovering=self._grace > 0)
 
     def enforce(self, verdict: Verdict, vitals: Vitals, governed: Governed[PlanT], at: Point, fossilized: bool) -> Response:
         """Act on a verdict. `fossilized`: a seed was committed in this step, which is a reason for a snapshot of its own.
@@ -118,14 +109,13 @@ class Governor:
         if not self._config.enabled:
             return Response()
         self._grace = max(0, self._grace - 1)
+        self._jury.remember(verdict, vitals)
         if verdict.standing is Standing.HEALTHY:
-            self._go_on(vitals, governed, at, fossilized)
+            self._go_on(governed, at, fossilized)
             return Response()
         assert verdict.alarm is not None
-        self._window.add(vitals.val_loss, healthy=False)
         alarm = verdict.alarm
         if verdict.standing is Standing.SUSPECT:
-            self._streak = verdict.streak
             self._emit(Suspected(at, alarm.cause, _number(alarm.loss), alarm.threshold, verdict.streak))
             return Response()
         try:
@@ -135,13 +125,18 @@ class Governor:
             response = self._recover(verdict, governed, at)
         return response
 
+    def retire(self, at: Point, reason: str) -> Response:
+        """The environment cannot be stepped any more, whatever its host is like. Its last row owes the penalty like any other death."""
+        self._life += 1
+        self._emit(EnvironmentRetired(at, len(self._rollback_steps), reason))
+        return Response(penalty=self._config.penalty, retired=True)
+
     def capsule(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Its whole mutable state, for a checkpoint."""
         tensors, snapshots = self._snapshots.capsule()
         facts = {
             "snapshots": snapshots,
-            "window": self._window.facts(),
-            "streak": self._streak,
+            "jury": self._jury.facts(),
             "grace": self._grace,
             "rollback_steps": list(self._rollback_steps),
             "life": self._life,
@@ -151,26 +146,12 @@ class Governor:
     def restore(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
         """Back to what a checkpoint recorded."""
         self._snapshots.restore(tensors, facts["snapshots"])
-        self._window.restore(facts["window"])
-        self._streak = facts["streak"]
+        self._jury.restore(facts["jury"])
         self._grace = facts["grace"]
         self._rollback_steps = deque(facts["rollback_steps"])
         self._life = facts["life"]
 
-    def _first_alarm(self, vitals: Vitals) -> Alarm | None:
-        for name, detector in self._detectors.items():
-            try:
-                alarm = detector.alarm(vitals, self._window)
-            except Exception as error:  # noqa: BLE001 - a detector that fails must never be taken for a healthy host
-                return Alarm("detector_failed", True, None, None, f"{name}: {type(error).__name__}: {error}")
-            if alarm is not None:
-                return alarm
-        return None
-
-    def _go_on(self, vitals: Vitals, governed: Governed[PlanT], at: Point, fossilized: bool) -> None:
-        self._streak = 0
-        # Without a detector for it a host may pass for healthy with a loss that is no number.
-        self._window.add(vitals.val_loss, healthy=math.isfinite(vitals.val_loss))
+    def _go_on(self, governed: Governed[PlanT], at: Point, fossilized: bool) -> None:
         for number in self._snapshots.age():
             self._emit(SnapshotTrusted(at, number))
         newest = self._snapshots.published[0]
@@ -205,13 +186,9 @@ class Governor:
         decision = self._decision(verdict)
         done = roll_back(self._snapshots, governed, at, relapsed, self._config, self._taps)
         self._rollback_steps = deque([*recent, at.step])
-        self._streak = 0
         self._life += 1
-        self._grace = 0
-        if done.leaned:
-            # What the host could do with the seed says nothing of what it can do without.
-            self._grace = self._config.grace_steps
-            self._window.begin_anew()
+        self._grace = self._config.grace_steps if done.leaned else 0
+        self._jury.rolled_back(done.leaned)
         for move in done.moves:
             self._emit(move)
         self._taps.pass_through(ROLLED_BACK, at, Observed(done.snapshot.number, governed))
@@ -236,7 +213,7 @@ class Governor:
 
     def _decision(self, verdict: Verdict) -> Decision:
         assert verdict.alarm is not None
-        known = self._window.statistics()
+        known = self._jury.window.statistics()
         return Decision(
             verdict.alarm.cause,
             _number(verdict.alarm.loss),
@@ -244,7 +221,7 @@ class Governor:
             known.mean if known else None,
             known.spread if known else None,
             verdict.streak,
-            self._window.recent,
+            self._jury.window.recent,
         )
 
 

@@ -1,6 +1,7 @@
 """What the governor says of vitals. Reading them changes nothing."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -14,22 +15,36 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """What one detector objects to. An immediate alarm is a collapse at once; others must come `strikes` times in a row."""
+    """What one detector objects to.
+
+    Alarms of one cause that come in a row add up: from `suspect_at` on the host is suspect, from `collapse_at` on it is
+    lost. `collapse_at` 1 is a collapse at once; None never is one, however often it comes.
+    """
 
     cause: str
-    immediate: bool
+    collapse_at: int | None
     loss: float | None
     threshold: float | None
     evidence: str
+    suspect_at: int = 1
+
+    @property
+    def immediate(self) -> bool:
+        """Whether a single one is a collapse."""
+        return self.collapse_at == 1
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Standing, and where it is not HEALTHY the first alarm and how many came in a row up to now."""
+    """Standing, and where it is not HEALTHY the alarm that decided and how many of its cause came in a row before or with it.
+
+    `streaks` counts, for every cause that is alarmed now, how many came in a row; a healthy verdict may have some.
+    """
 
     standing: Standing
     alarm: Alarm | None = None
     streak: int = 0
+    streaks: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
     def healthy() -> "Verdict":

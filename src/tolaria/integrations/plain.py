@@ -37,6 +37,8 @@ EXPLOSION_FACTOR = 1.5
 # The rollback within the budget's window from which on every one also cuts the learning rate, and by how much.
 CUT_FROM = 3
 RATE_CUT = 0.5
+# The other detectors were measured on validation losses, which are far less noisy than those of single batches.
+BATCH_LOSS_DETECTORS = ("non_finite", "lobotomy", "loss_explosion", "early_explosion")
 
 
 class Outcome(StrEnum):
@@ -89,7 +91,7 @@ def watch(
     )
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     reading = OneStepLate(device) if device.type == "cuda" else AtOnce()
-    return Guard(parts, config or GovernorConfig(), chance_loss, reading, emit)
+    return Guard(parts, config or GovernorConfig(detectors=BATCH_LOSS_DETECTORS), chance_loss, reading, emit)
 
 
 class Guard:

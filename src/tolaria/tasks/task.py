@@ -44,6 +44,12 @@ class Task:
         return math.log(self.classes)
 
     @property
+    def prior_loss(self) -> float:
+        """The cross-entropy on the validation split of whoever knows how frequent each class is, and nothing else, in nats."""
+        counts = torch.bincount(self.train.targets, minlength=self.classes).double() + 1.0
+        return float(-torch.log(counts / counts.sum())[self.validation.targets].mean())
+
+    @property
     def explosion_loss(self) -> float:
         """A loss above which a host is worse than clueless, whatever came before."""
         return self.explosion_factor * self.chance_loss

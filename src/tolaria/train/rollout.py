@@ -5,6 +5,7 @@ death penalty always exists; a collapse in the very first step is no special cas
 """
 
 from tolaria.env.growth_env import GrowthEnv, Outcome
+from tolaria.env.vector_env import Broken
 from tolaria.governor.governor import Response
 from tolaria.policy.policy import Choice
 from tolaria.ppo.row import Row
@@ -30,6 +31,11 @@ def take_step(run: Run) -> None:
         env, outcome, governor = run.envs.envs[view.env], outcomes[view.env], run.governors[view.env]
         at = Point(run.step, view.env)
 
+        # An environment that raised is retired, and the others go on.
+        if isinstance(outcome, Broken):
+            remember_broken(run, env, choice, governor.retire(at, outcome.reason), governor.life - 1)
+            continue
+
         # Judge: reads only.
         verdict = run.taps.pass_through(VERDICT_READY, at, governor.judge(outcome.vitals))
 
@@ -48,10 +54,7 @@ def remember(run: Run, env: GrowthEnv, choice: Choice, outcome: Outcome, respons
     at = Point(run.step, env.env)
     tally = run.tallies[env.env]
     if response.penalty is not None:
-        run.buffer.remember(env.env, Row.death(run.step, life, choice.record, response.penalty, tally.fresh))
-        run.history.emit(PenaltyDelivered(at, response.penalty, len(run.buffer.rows(env.env)) - 1))
-        tally.count(response.penalty, died=True)
-        env.forget_action()
+        remember_death(run, env, choice, response.penalty, life)
     elif outcome.reward is None:
         # Nobody governs this host, and its loss is no number: the step ends its life without a reward, as in `GrowthEnv.step`.
         run.buffer.remember(env.env, Row(run.step, life, choice.record, 0.0, terminated=True, fresh=tally.fresh))
@@ -70,6 +73,23 @@ def remember(run: Run, env: GrowthEnv, choice: Choice, outcome: Outcome, respons
         begin_episode(run, env, at)
     if ended:
         run.policy.begin_life(env.env)
+
+
+def remember_death(run: Run, env: GrowthEnv, choice: Choice, penalty: float, life: int) -> None:
+    """The row that ends a life: the penalty is its reward."""
+    tally = run.tallies[env.env]
+    run.buffer.remember(env.env, Row.death(run.step, life, choice.record, penalty, tally.fresh))
+    run.history.emit(PenaltyDelivered(Point(run.step, env.env), penalty, len(run.buffer.rows(env.env)) - 1))
+    tally.count(penalty, died=True)
+    env.forget_action()
+
+
+def remember_broken(run: Run, env: GrowthEnv, choice: Choice, response: Response, life: int) -> None:
+    """The last row of an environment that raised in the middle of its step."""
+    assert response.penalty is not None, env.env
+    remember_death(run, env, choice, response.penalty, life)
+    run.envs.retired.add(env.env)
+    run.policy.begin_life(env.env)
 
 
 def begin_episode(run: Run, env: GrowthEnv, at: Point) -> None:

@@ -54,7 +54,10 @@ class Run:
         task = TASKS[config.task]()
         env_config = EnvConfig(config.episode_length, config.training, config.gates, config.reward, scan=config.governor.enabled)
         self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit)
-        self.governors = [Governor(config.governor, task.chance_loss, task.explosion_loss, taps, history.emit) for _ in range(config.envs)]
+        self.governors = [
+            Governor(config.governor, task.chance_loss, task.explosion_loss, taps, history.emit, task.prior_loss)
+            for _ in range(config.envs)
+        ]
         self.policy = build_policy(config, self.envs.envs[0].actions)
         self.learner = Learner(self.policy, config.ppo) if isinstance(self.policy, LearnedPolicy) else None
         self.buffer = RolloutBuffer(config.envs, config.rollout_steps, config.ppo)

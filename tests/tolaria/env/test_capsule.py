@@ -217,9 +217,10 @@ CAPTURED = {
     "Slot": {"state", "seed"},
     "BatchStream": {"_epoch", "_cursor"},
     "Adam": {"state"},
-    "Governor": {"_window", "_snapshots", "_streak", "_grace", "_rollback_steps", "_life"},
+    "Governor": {"_jury", "_snapshots", "_grace", "_rollback_steps", "_life"},
+    "Jury": {"window", "streaks"},
     "SnapshotRing": {"_published", "_taken"},
-    "LossWindow": {"_clean", "_recent"},
+    "LossWindow": {"_clean", "_recent", "_best"},
 }
 # What neither holds, and why not.
 EXEMPT = {
@@ -261,8 +262,8 @@ EXEMPT = {
         "_config": "a constant",
         "_taps": "handed in",
         "_emit": "handed in",
-        "_detectors": "pure functions with constant limits",
     },
+    "Jury": {"_config": "a constant", "detectors": "pure functions with constant limits"},
     "SnapshotRing": {
         "_kept": "a constant",
         "_probation": "a constant",
@@ -275,7 +276,15 @@ EXEMPT = {
     "NoTaps": {},
     "NonFinite": {},
     "Lobotomy": dict.fromkeys(("_samples_min", "_history_max", "_tolerance", "_chance_loss"), "a constant"),
-    "LossExplosion": dict.fromkeys(("_config", "_absolute", "_chance_loss"), "a constant"),
+    "LossExplosion": dict.fromkeys(("_config", "_absolute"), "a constant"),
+    "EarlyExplosion": dict.fromkeys(("_config", "_threshold"), "a constant"),
+    "SpikeTrain": dict.fromkeys(("_strikes", "_explosion"), "a constant"),
+    "UniformOutput": dict.fromkeys(("_samples_min", "_chance"), "a constant"),
+    "MutualInformation": dict.fromkeys(("_samples_min", "_floor"), "a constant"),
+    "AccuracyDrop": {"_samples_min": "a constant"},
+    "SkillLost": dict.fromkeys(("_samples_min", "_unskilled", "_skilled"), "a constant"),
+    "SlowDrift": dict.fromkeys(("_strikes", "_rise"), "a constant"),
+    "LossOutlier": {"_samples_min": "a constant"},
 }
 # Machinery of torch beside parameters, buffers and modules; `training` is set before every forward.
 TORCH = set(vars(torch.nn.Module())) | {"_parameters", "_buffers", "_modules"}

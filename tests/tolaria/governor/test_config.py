@@ -23,6 +23,7 @@ def test_a_window_of_ten_is_accepted() -> None:
     ("field", "value"),
     [
         ("detectors", ("non_finite", "drift")),
+        ("detectors", "modern"),
         ("detectors", ("lobotomy", "loss_explosion")),
         ("optimizer", "rewarm"),
         ("digest", "never"),
@@ -50,3 +51,9 @@ def test_the_impossible_is_refused_with_its_path(field: str, value: Any) -> None
 
 def test_every_detector_can_be_named() -> None:
     assert tuple(DETECTORS) == DETECTOR_NAMES
+
+
+def test_a_suite_is_named_by_a_word_and_the_classic_one_is_part_of_the_default_one() -> None:
+    assert GovernorConfig(detectors="classic").detector_names == ("non_finite", "lobotomy", "loss_explosion")
+    assert set(GovernorConfig(detectors="classic").detector_names) < set(GovernorConfig(detectors="default").detector_names)
+    assert GovernorConfig(detectors=("non_finite",)).detector_names == ("non_finite",)

@@ -100,7 +100,7 @@ def test_a_governor_that_is_switched_off_does_nothing(new_world: NewWorld) -> No
 
 
 def test_three_strikes_in_a_row_are_a_collapse(new_world: NewWorld) -> None:
-    world = new_world()
+    world = new_world(detectors="classic")
     standings(world, *[0.3] * 10)
     assert standings(world, 9.0, 9.0, 0.3, 9.0, 9.0, 9.0) == [SUSPECT, SUSPECT, HEALTHY, SUSPECT, SUSPECT, COLLAPSED]
     assert [suspected.streak for suspected in world.told(Suspected)] == [1, 2, 1, 2]
@@ -108,7 +108,7 @@ def test_three_strikes_in_a_row_are_a_collapse(new_world: NewWorld) -> None:
 
 
 def test_after_a_rollback_it_takes_all_strikes_again(new_world: NewWorld) -> None:
-    world = new_world()
+    world = new_world(detectors="classic")
     standings(world, *[0.3] * 10)
     assert standings(world, *[9.0] * 6) == [SUSPECT, SUSPECT, COLLAPSED] * 2
 
@@ -117,7 +117,7 @@ def test_nan_reports_the_true_streak_and_no_loss(new_world: NewWorld) -> None:
     world = new_world()
     standings(world, *[0.3] * 3, math.nan)
     decision = world.told(RolledBack)[0].decision
-    assert (decision.cause, decision.loss, decision.threshold, decision.streak) == ("non_finite", None, None, 0)
+    assert (decision.cause, decision.loss, decision.threshold, decision.streak) == ("non_finite", None, None, 1)
     assert decision.recent == (0.3, 0.3, 0.3, None)
 
 
@@ -133,19 +133,19 @@ def test_a_loss_that_a_detector_gives_as_nan_is_reported_as_none(new_world: NewW
 def test_anomalies_never_enter_the_statistics_and_a_recovery_counts_once(new_world: NewWorld) -> None:
     world = new_world()
     standings(world, *[0.3] * 10)
-    known = world.governor._window.statistics()
+    known = world.governor._jury.window.statistics()
     standings(world, 9.0, 8.0)
-    assert world.governor._window.statistics() == known
+    assert world.governor._jury.window.statistics() == known
     standings(world, 0.3)
-    assert world.governor._window.statistics().samples == 11
-    assert world.governor._window.recent[-3:] == (9.0, 8.0, 0.3)
+    assert world.governor._jury.window.statistics().samples == 11
+    assert world.governor._jury.window.recent[-3:] == (9.0, 8.0, 0.3)
 
 
 def test_after_a_recovery_at_a_new_loss_level_the_detector_is_neither_stale_nor_poisoned(new_world: NewWorld) -> None:
-    world = new_world()
+    world = new_world(detectors="classic")
     standings(world, *[0.3] * 20, 9.0, 9.0)
     assert standings(world, *[0.9] * 20) == [HEALTHY] * 20
-    known = world.governor._window.statistics()
+    known = world.governor._jury.window.statistics()
     assert (known.mean, known.spread) == (pytest.approx(0.9), pytest.approx(0.0, abs=1e-9))
     # Three times the mean is the highest gate now; with the old level it would have been 1.65.
     assert standings(world, 2.8) == [SUSPECT]
@@ -153,7 +153,7 @@ def test_after_a_recovery_at_a_new_loss_level_the_detector_is_neither_stale_nor_
 
 
 def test_threshold_is_computed_in_one_place_and_reported_as_judged(new_world: NewWorld) -> None:
-    world = new_world()
+    world = new_world(detectors="classic")
     standings(world, *[0.9] * 10, 9.0, 9.0, 9.0)
     told = [*world.told(Suspected), *world.told(Collapsed), world.told(RolledBack)[0].decision]
     assert [event.threshold for event in told] == [pytest.approx(2.7)] * 4
@@ -268,7 +268,7 @@ def test_every_rollback_owes_exactly_one_penalty_and_nothing_else_does(new_world
 
 
 def test_one_typed_event_tells_of_a_rollback_with_all_that_was_known(new_world: NewWorld) -> None:
-    world = new_world()
+    world = new_world(detectors="classic")
     standings(world, *[0.3, 0.5] * 5, 9.0, 9.0, 9.0)
     (rolled_back,) = world.told(RolledBack)
     decision = rolled_back.decision
@@ -352,7 +352,7 @@ def test_nan_stays_immediate_while_a_host_recovers(new_world: NewWorld) -> None:
 
 def test_a_failing_detector_stays_immediate_while_a_host_recovers(new_world: NewWorld) -> None:
     world = leaning(new_world)
-    world.governor._detectors["lobotomy"] = Broken(Limits(GovernorConfig(), 1.0, 1.0))
+    world.governor._jury.detectors["lobotomy"] = Broken(Limits(GovernorConfig(), 1.0, 1.0, 1.0))
     assert standings(world, 0.3) == [COLLAPSED]
 
 
@@ -386,4 +386,9 @@ def test_a_new_host_begins_with_nothing_of_the_old_one(new_world: NewWorld) -> N
     world.governor.begin(world.host, world.at)
     _, facts = world.governor.capsule()
     assert [head["step"] for head in facts["snapshots"]["published"]] == [11]
-    assert (facts["window"], facts["streak"], facts["grace"], facts["life"]) == ({"clean": [], "recent": []}, 0, 0, 1)
+    assert (facts["jury"]["window"], facts["jury"]["streaks"], facts["grace"], facts["life"]) == (
+        {"clean": [], "recent": [], "best": None},
+        {},
+        0,
+        1,
+    )

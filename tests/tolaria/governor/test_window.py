@@ -6,15 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tolaria.governor.window import LossWindow, Statistics
+from tolaria.vitals import Outputs, Vitals
 
 FINITE = st.floats(0.0, 100.0)
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 
 
+def vitals(loss: float) -> Vitals:
+    return Vitals(0, loss, loss, 0.5, 1.0, outputs=Outputs(0.3, 1.0, 0.4))
+
+
 def filled(*losses: float) -> LossWindow:
     window = LossWindow(20)
     for loss in losses:
-        window.add(loss, healthy=True)
+        window.add(vitals(loss), healthy=True)
     return window
 
 
@@ -29,7 +34,7 @@ def test_an_empty_window_has_no_statistics() -> None:
 def test_only_the_latest_losses_count() -> None:
     window = LossWindow(10)
     for loss in (100.0,) * 5 + (2.0,) * 10:
-        window.add(loss, healthy=True)
+        window.add(vitals(loss), healthy=True)
     assert window.statistics() == Statistics(2.0, 0.0, 10)
 
 
@@ -37,7 +42,7 @@ def test_only_the_latest_losses_count() -> None:
 def test_anomalies_leave_the_healthy_statistics_clean_and_are_kept_for_the_report(trace: list[tuple[float, bool]]) -> None:
     window = LossWindow(20)
     for loss, healthy in trace:
-        window.add(loss, healthy)
+        window.add(vitals(loss), healthy)
     assert window.statistics() == filled(*(loss for loss, healthy in trace if healthy)).statistics()
     assert window.recent == tuple(loss for loss, _ in trace)[-20:]
 
@@ -46,13 +51,13 @@ def test_anomalies_leave_the_healthy_statistics_clean_and_are_kept_for_the_repor
 def test_a_report_never_holds_nan(losses: list[float]) -> None:
     window = LossWindow(20)
     for loss in losses:
-        window.add(loss, healthy=False)
+        window.add(vitals(loss), healthy=False)
     assert all(loss is None or math.isfinite(loss) for loss in window.recent)
 
 
 def test_nan_cannot_be_a_healthy_loss() -> None:
     with pytest.raises(AssertionError):
-        LossWindow(20).add(math.nan, healthy=True)
+        LossWindow(20).add(vitals(math.nan), healthy=True)
 
 
 def test_a_fresh_baseline_keeps_what_is_reported() -> None:
@@ -66,9 +71,36 @@ def test_a_fresh_baseline_keeps_what_is_reported() -> None:
 def test_a_window_goes_on_from_its_facts_as_if_nothing_had_been(trace: list[tuple[float, bool]], more: list[float]) -> None:
     window, resumed = LossWindow(20), filled(7.0, 8.0)
     for loss, healthy in trace:
-        window.add(loss, healthy)
+        window.add(vitals(loss), healthy)
     resumed.restore(json.loads(json.dumps(window.facts())))
     for loss in more:
-        window.add(loss, healthy=True)
-        resumed.add(loss, healthy=True)
+        window.add(vitals(loss), healthy=True)
+        resumed.add(vitals(loss), healthy=True)
     assert (resumed.statistics(), resumed.facts()) == (window.statistics(), window.facts())
+
+
+def test_the_best_level_is_the_lowest_median_of_ten_in_a_row_and_survives_worse_ones() -> None:
+    window = filled(*[1.0] * 9)
+    assert window.best is None
+    for loss in [1.0] + [0.5] * 5:
+        window.add(vitals(loss), healthy=True)
+    assert window.best == 0.75
+    for _ in range(40):
+        window.add(vitals(3.0), healthy=True)
+    assert window.best == 0.75
+
+
+def test_an_accepted_level_keeps_the_best_one_and_a_fresh_baseline_does_not() -> None:
+    window = filled(*[0.5] * 12)
+    window.accept()
+    assert (window.statistics(), window.best) == (None, 0.5)
+    window.begin_anew()
+    assert window.best is None
+
+
+def test_accuracies_and_outputs_are_those_of_clean_steps() -> None:
+    window = filled(1.0)
+    window.add(Vitals(1, 9.0, 9.0, 0.1, 1.0, outputs=Outputs(0.0, 1.0, 1.0)), healthy=False)
+    window.add(Vitals(2, 1.0, 1.0, 0.6, 1.0), healthy=True)
+    assert window.accuracies == (0.5, 0.6)
+    assert window.outputs == (Outputs(0.3, 1.0, 0.4),)

@@ -215,3 +215,30 @@ def test_a_rollout_of_one_row_teaches(small_config: Configure, run_struck: Struc
     assert [len(rollout[0]) for rollout in witness.rollouts] == [1, 1, 1, 1]
     assert [update.skipped for update in of_kind(trainer, UpdateFinished)] == [""] * 4
     assert all(bool(weight.isfinite().all()) for weight in trainer.run.learner.policy.net.parameters())
+
+
+class RaisesAt:
+    """Taps under which one environment's step raises."""
+
+    def __init__(self, step: int, env: int, error: type[Exception] = RuntimeError) -> None:
+        self.when, self.error = (step, env), error
+
+    def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
+        if seam == STEP_BEGUN and (at.step, at.env) == self.when:
+            raise self.error("no data")
+        return value
+
+
+def test_an_environment_that_raises_is_retired_and_the_others_reach_the_end(small_config: Configure) -> None:
+    trainer = Trainer.tapped(small_config("ppo"), History(), RaisesAt(4, 1))
+    assert trainer.train()
+    (retired,) = of_kind(trainer, EnvironmentRetired)
+    assert (retired.at.step, retired.at.env, retired.reason) == (4, 1, "RuntimeError: no data")
+    assert [(event.at.step, event.at.env, event.amount) for event in of_kind(trainer, PenaltyDelivered)] == [(4, 1, -10.0)]
+    assert [len(of_kind(trainer, StepFinished, env)) for env in range(3)] == [12, 4, 12]
+    assert of_kind(trainer, RunFinished)[0].test_accuracies[1] is None
+
+
+def test_our_own_mistakes_are_not_the_trouble_of_one_environment(small_config: Configure) -> None:
+    with pytest.raises(AssertionError):
+        Trainer.tapped(small_config("ppo"), History(), RaisesAt(4, 1, AssertionError)).train()

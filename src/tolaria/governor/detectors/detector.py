@@ -13,20 +13,21 @@ from tolaria.vitals import Vitals
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What detectors are built from: the settings, and the two losses that only the task knows (nats)."""
+    """What detectors are built from: the settings, and the losses that only the task knows (nats)."""
 
     config: GovernorConfig
     chance_loss: float
     explosion_loss: float
+    prior_loss: float
 
     def __post_init__(self) -> None:
-        for name in ("chance_loss", "explosion_loss"):
+        for name in ("chance_loss", "explosion_loss", "prior_loss"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"governor.{name}", getattr(self, name), "a loss above 0, which only the task knows")
 
 
 class Detector(Protocol):
-    """Looks at one step of one host. To add one: a file, a line in this folder's table, a name in the config."""
+    """Looks at one step of one host. How to add one stands in this folder's table."""
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
         """What is wrong, or None; `window` does not hold this step yet."""

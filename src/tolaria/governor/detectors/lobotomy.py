@@ -24,4 +24,4 @@ class Lobotomy:
         if not distance < self._tolerance:
             return None
         evidence = f"loss within {distance:.4f} of chance {self._chance_loss:.4f} after a mean of {known.mean:.4f}"
-        return Alarm("lobotomy", True, vitals.val_loss, self._chance_loss - self._tolerance, evidence)
+        return Alarm("lobotomy", 1, vitals.val_loss, self._chance_loss - self._tolerance, evidence)

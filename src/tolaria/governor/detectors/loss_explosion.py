@@ -9,20 +9,18 @@ from tolaria.vitals import Vitals
 class LossExplosion:
     """Counted: the loss is above the absolute gate, above mean + 6 sigma and above 3 times the mean, all three.
 
-    Before the clean window holds enough samples the chance loss stands for the mean and there is no sigma gate, so that
-    an explosion in the first steps of a life is not invisible.
+    Silent until the clean window holds enough samples; `EarlyExplosion` is awake before.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._config = limits.config
         self._absolute = limits.explosion_loss
-        self._chance_loss = limits.chance_loss
 
-    def threshold(self, window: LossWindow) -> float:
-        """The one place where the threshold is computed, in nats: the highest of the gates."""
+    def threshold(self, window: LossWindow) -> float | None:
+        """The one place where the threshold is computed, in nats: the highest of the gates, or None without enough samples."""
         known = window.statistics()
         if known is None or known.samples < self._config.samples_min:
-            return max(self._absolute, self._config.multiplier * self._chance_loss)
+            return None
         sigma_gate = known.mean + self._config.sigma * known.spread
         return max(self._absolute, sigma_gate, self._config.multiplier * known.mean)
 
@@ -30,6 +28,7 @@ class LossExplosion:
         """The loss is above the threshold."""
         threshold = self.threshold(window)
         # A comparison that is written so that NaN is an alarm.
-        if vitals.val_loss <= threshold:
+        if threshold is None or vitals.val_loss <= threshold:
             return None
-        return Alarm("loss_explosion", False, vitals.val_loss, threshold, f"loss {vitals.val_loss:.4g} above {threshold:.4g}")
+        evidence = f"loss {vitals.val_loss:.4g} above {threshold:.4g}"
+        return Alarm("loss_explosion", self._config.strikes, vitals.val_loss, threshold, evidence)

@@ -25,4 +25,4 @@ class NonFinite:
         if not places:
             return None
         loss = vitals.val_loss if math.isfinite(vitals.val_loss) else None
-        return Alarm("non_finite", True, loss, None, f"not finite: {', '.join(places)}")
+        return Alarm("non_finite", 1, loss, None, f"not finite: {', '.join(places)}")

@@ -16,8 +16,8 @@ CLASSES = [2, 10, 100, 1000, 50257]
 def alarm(loss: float, chance: float, history: float = 0.3, samples: int = 10) -> Alarm | None:
     window = LossWindow(20)
     for _ in range(samples):
-        window.add(history * chance, healthy=True)
-    return Lobotomy(Limits(GovernorConfig(), chance, 1.5 * chance)).alarm(Vitals(samples, 0.1, loss, 0.5, 1.0), window)
+        window.add(Vitals(0, 0.1, history * chance, 0.5, 1.0), healthy=True)
+    return Lobotomy(Limits(GovernorConfig(), chance, 1.5 * chance, chance)).alarm(Vitals(samples, 0.1, loss, 0.5, 1.0), window)
 
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])

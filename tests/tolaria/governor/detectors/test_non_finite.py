@@ -10,7 +10,7 @@ from tolaria.governor.detectors.non_finite import NonFinite
 from tolaria.governor.window import LossWindow
 from tolaria.vitals import Vitals
 
-DETECTOR = NonFinite(Limits(GovernorConfig(), math.log(3), 1.5 * math.log(3)))
+DETECTOR = NonFinite(Limits(GovernorConfig(), math.log(3), 1.5 * math.log(3), math.log(3)))
 GOOD = Vitals(0, 0.5, 0.5, 0.8, 1.0)
 
 

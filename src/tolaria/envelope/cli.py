@@ -1,0 +1,65 @@
+"""The command `tolaria envelope`. Nothing heavy is imported before it runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from tolaria.errors import ConfigError
+
+# Half of a recording is one host, and the noise of its first steps is not used.
+ENVELOPE_STEPS_MIN = 170
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Measure what a suite of detectors catches, how soon, and what it costs in false alarms.
+
+    Faults are laid over the noise of healthy runs, which are recorded first; the classic suite is measured beside it.
+
+    Example: tolaria envelope --detectors default --json envelope.json --picture envelope.png
+    """
+
+    detectors: str = "default"
+    """A suite, classic or default, or names of detectors with commas between them."""
+    seeds: int = 3
+    """Runs of spirals and of digits that are recorded, each with two hosts and with growth."""
+    steps: int = 200
+    """Decision steps of each of them."""
+    healthy_steps: int = 20_000
+    """Steps of resampled healthy streams that are judged beside the recorded ones."""
+    seed: int = 0
+    """The seed of the first run and of the resampling."""
+    json: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
+    """Also write every cell there."""
+    picture: Annotated[Path | None, arg(metavar="FILE.png", help_behavior_hint="(default: none)")] = None
+    """Also draw the map."""
+
+    def run(self) -> int:
+        """Returns the exit code: 1 where the suite is anywhere slower than the classic one."""
+        if self.picture is not None and self.picture.suffix != ".png":
+            raise ConfigError("picture", str(self.picture), "a name that ends in .png")
+        if self.seeds < 1 or self.steps < ENVELOPE_STEPS_MIN:
+            raise ConfigError("steps", (self.seeds, self.steps), f"at least 1 seed and {ENVELOPE_STEPS_MIN} steps")
+        from rich.console import Console
+
+        from tolaria.envelope.report import envelope_of, told
+        from tolaria.governor.config import SUITES, GovernorConfig
+
+        suite = self.detectors if self.detectors in SUITES else tuple(self.detectors.split(","))
+        found = envelope_of(GovernorConfig(detectors=suite), range(self.seed, self.seed + self.seeds), self.steps, self.healthy_steps)
+        console = Console()
+        for line in told(found):
+            # As it is: not folded, not coloured by its content.
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if self.json is not None:
+            self.json.write_text(found.to_json(), encoding="utf-8")
+        if self.picture is not None:
+            try:
+                from tolaria.envelope.picture import draw
+            except ModuleNotFoundError as error:
+                wanted = "an installation with pictures: pip install 'tolaria[reports]'"
+                raise ConfigError("picture", f"no module {error.name}", wanted) from None
+            draw(found.cells, self.picture)
+        return int(bool(found.slower))

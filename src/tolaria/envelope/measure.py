@@ -1,0 +1,173 @@
+"""The detection envelope: how soon each fault on each baseline is a collapse, and how often a healthy stream is one."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from statistics import median
+
+from tolaria.envelope.shapes import BASELINES, SHAPES, Baseline, Shape
+from tolaria.envelope.streams import NoisePool, Stream, limits_of, resampled
+from tolaria.governor.config import GovernorConfig
+from tolaria.governor.detectors.detector import Limits
+from tolaria.governor.jury import Jury
+from tolaria.governor.verdict import Standing
+from tolaria.seeding import stream
+
+# So many healthy steps come before a fault, and so many times a cell is tried with other noise.
+HEALTHY, TRIALS = 40, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One fault on one baseline: how many trials were noticed, the median and the longest delay in steps, and the usual cause.
+
+    A delay of 0 is the very step of the onset. A trial that was not noticed counts as endless in the median; None is endless.
+    """
+
+    shape: str
+    magnitude: float
+    unit: str
+    baseline: str
+    noticed: int
+    trials: int
+    delay: float | None
+    delay_max: int | None
+    cause: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What two suites have in common."""
+        return self.shape, f"{self.magnitude:.4g}", self.baseline
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A fault of one magnitude on one baseline."""
+
+    name: str
+    shape: Shape
+    magnitude: float
+    baseline: Baseline
+
+
+@dataclass(frozen=True, slots=True)
+class FalseAlarms:
+    """Of healthy streams. `bound` is the upper end of the 95 percent interval of alarms a step; 3 / steps where there was none."""
+
+    streams: int
+    steps: int
+    collapses: int
+    suspicions: int
+    causes: tuple[tuple[str, int], ...]
+
+    @property
+    def bound(self) -> float:
+        """The exact Poisson bound is within two percent of this for few alarms."""
+        k = self.collapses
+        return (3.0 if not k else k + 1 + 1.92 + 1.96 * math.sqrt(k + 1.0)) / max(1, self.steps)
+
+
+def measure(config: GovernorConfig, streams: Sequence[Stream], seed: int, gate: float | None = None) -> list[Cell]:
+    """Every cell of the envelope for one suite; the same noise for every suite of the same seed.
+
+    `gate` is the absolute one of explosions in nats; None is one and a half times the chance loss, as tasks have it.
+    """
+    pool = NoisePool(streams, skip=HEALTHY)
+    return [
+        _cell(Case(name, shape, magnitude, baseline), config, pool, seed, gate)
+        for name, shape in SHAPES.items()
+        for magnitude in shape.magnitudes
+        for baseline in BASELINES
+        if _worse(name, magnitude, baseline)
+    ]
+
+
+def false_alarms(config: GovernorConfig, streams: Iterable[Stream]) -> FalseAlarms:
+    """Judge healthy streams as they are; after a collapse the rest of a stream is judged as a new one."""
+    steps = suspicions = 0
+    causes: Counter[str] = Counter()
+    judged = []
+    for one in streams:
+        judged.append(one.seed)
+        limits = limits_of(one.task, config)
+        jury = Jury(config, limits)
+        for vitals in one.vitals:
+            verdict = jury.judge(vitals)
+            jury.remember(verdict, vitals)
+            suspicions += verdict.standing is Standing.SUSPECT
+            if verdict.standing is Standing.COLLAPSED:
+                assert verdict.alarm is not None
+                causes[verdict.alarm.cause] += 1
+                jury = Jury(config, limits)
+        steps += len(one.vitals)
+    return FalseAlarms(len(judged), steps, causes.total(), suspicions, tuple(sorted(causes.items())))
+
+
+def more_streams(streams: Sequence[Stream], steps: int, seed: int) -> Iterable[Stream]:
+    """Resampled streams of about so many steps in all."""
+    mean = sum(len(one.vitals) for one in streams) / len(streams)
+    return islice(resampled(streams, stream(seed, "envelope", "resampled")), math.ceil(steps / mean))
+
+
+def slower(suite: Iterable[Cell], reference: Iterable[Cell]) -> list[tuple[str, str, str]]:
+    """Cells in which a suite notices less often or later than the reference; none where it dominates."""
+    by_key = {cell.key: cell for cell in reference}
+    return [
+        cell.key for cell in suite if cell.noticed < by_key[cell.key].noticed or _endless(cell.delay) > _endless(by_key[cell.key].delay)
+    ]
+
+
+def gained(suite: Iterable[Cell], reference: Iterable[Cell]) -> list[tuple[str, str, str]]:
+    """Cells that a suite notices in every trial and the reference does not."""
+    missed = {cell.key for cell in reference if cell.noticed < cell.trials}
+    return [cell.key for cell in suite if cell.noticed == cell.trials and cell.key in missed]
+
+
+def _worse(name: str, magnitude: float, baseline: Baseline) -> bool:
+    # A jump to where the host already is is none.
+    return name not in {"step", "spike train"} or magnitude > 1.3 * baseline.level
+
+
+def _endless(delay: float | None) -> float:
+    return math.inf if delay is None else delay
+
+
+def _cell(case: Case, config: GovernorConfig, pool: NoisePool, seed: int, gate: float | None) -> Cell:
+    delays: list[float] = []
+    causes: Counter[str] = Counter()
+    for trial in range(TRIALS):
+        rng = stream(seed, "envelope", case.baseline.name, trial)
+        delay, cause = _delay(case, config, pool.draw([case.baseline.level] * (HEALTHY + case.shape.patience), rng), gate)
+        delays.append(delay)
+        causes.update([cause] if cause else [])
+    noticed = [int(delay) for delay in delays if math.isfinite(delay)]
+    middle = median(delays)
+    return Cell(
+        shape=case.name,
+        magnitude=case.magnitude,
+        unit=case.shape.unit,
+        baseline=case.baseline.name,
+        noticed=len(noticed),
+        trials=TRIALS,
+        delay=middle if math.isfinite(middle) else None,
+        delay_max=max(noticed, default=None),
+        cause=causes.most_common(1)[0][0] if causes else "",
+    )
+
+
+def _delay(case: Case, config: GovernorConfig, noise: Sequence[float], gate: float | None) -> tuple[float, str]:
+    """Steps from the onset to the collapse, and its cause; endless where none came, or one came before there was a reason."""
+    base = case.baseline
+    jury = Jury(config, Limits(config, base.chance_loss, 1.5 * base.chance_loss if gate is None else gate, base.prior_loss))
+    fault = case.shape.build(case.magnitude)
+    for step, amount in enumerate(noise):
+        vitals = base.vitals(step, amount)
+        if step >= HEALTHY:
+            vitals = fault(base, vitals, step - HEALTHY)
+        verdict = jury.judge(vitals)
+        jury.remember(verdict, vitals)
+        if verdict.standing is Standing.COLLAPSED and verdict.alarm is not None:
+            return (float(step - HEALTHY), verdict.alarm.cause) if step >= HEALTHY else (math.inf, "")
+    return math.inf, ""

@@ -1,0 +1,40 @@
+"""A network whose answers no longer distinguish anything, judged by the answers and not by the loss.
+
+Where labels are imbalanced a dead network need not have the chance loss, nor a poor one be far below it; but the
+answers of one that is dead are all uniform, or all of one class.
+"""
+
+from statistics import median
+
+from tolaria.governor.detectors.detector import Limits
+from tolaria.governor.verdict import Alarm
+from tolaria.governor.window import LossWindow
+from tolaria.vitals import Vitals
+
+# So near to ln C an entropy is that of a uniform answer, and so far below it one that says something.
+UNIFORM, INFORMED = 0.98, 0.85
+# One class takes (almost) all inputs, and did not.
+ONE_CLASS, SEVERAL_CLASSES = 0.995, 0.95
+
+
+class UniformOutput:
+    """Immediate: every answer is uniform and so is their mean, or one class takes all, after it had been otherwise."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._samples_min = limits.config.samples_min
+        self._chance = limits.chance_loss
+
+    def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
+        """Nothing to say where nobody looked at the answers, or not often enough yet."""
+        now, before = vitals.outputs, window.outputs
+        if now is None or len(before) < self._samples_min:
+            return None
+        was = median(outputs.sample_entropy for outputs in before)
+        if now.sample_entropy > UNIFORM * self._chance and now.mean_entropy > UNIFORM * self._chance and was < INFORMED * self._chance:
+            evidence = f"answers of {now.sample_entropy:.4f} nats each, {self._chance:.4f} is uniform, {was:.4f} was usual"
+            return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
+        share = median(outputs.largest_share for outputs in before)
+        if now.largest_share >= ONE_CLASS and share <= SEVERAL_CLASSES:
+            evidence = f"one class takes {now.largest_share:.1%} of the inputs, {share:.1%} was usual"
+            return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
+        return None

@@ -1,0 +1,83 @@
+"""The detectors of one host together, with what they remember: the window, and how often each cause came in a row."""
+
+import math
+from typing import Any
+
+from tolaria.governor.config import GovernorConfig
+from tolaria.governor.detectors import DETECTORS
+from tolaria.governor.detectors.detector import Limits
+from tolaria.governor.verdict import Alarm, Standing, Verdict
+from tolaria.governor.window import LossWindow
+from tolaria.vitals import Vitals
+
+# What never heals by itself: a collapse also while a host recovers from a rollback.
+INCURABLE = frozenset({"non_finite", "detector_failed"})
+
+
+class Jury:
+    """Judges vitals, which changes nothing, and then remembers them with the verdict that was acted on."""
+
+    def __init__(self, config: GovernorConfig, limits: Limits) -> None:
+        self._config = config
+        self.detectors = {name: DETECTORS[name](limits) for name in config.detector_names}
+        self.window = LossWindow(config.window)
+        self.streaks: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """A new host: nothing is known of it."""
+        self.window = LossWindow(self._config.window)
+        self.streaks = {}
+
+    def judge(self, vitals: Vitals, recovering: bool = False) -> Verdict:
+        """What is to be said of one step. `recovering`: a blended seed was just taken away."""
+        alarms = self._alarms(vitals)
+        # A host that recovers is worse for a while, which is no collapse but nothing to be remembered as good either;
+        # nothing is counted on meanwhile.
+        counts = {cause: self.streaks.get(cause, 0) + (not recovering) for cause in dict.fromkeys(alarm.cause for alarm in alarms)}
+        for alarm in alarms:
+            curable = recovering and alarm.cause not in INCURABLE
+            if not curable and alarm.collapse_at is not None and (alarm.immediate or counts[alarm.cause] >= alarm.collapse_at):
+                return Verdict(Standing.COLLAPSED, alarm, counts[alarm.cause], counts)
+        for alarm in alarms:
+            if recovering or counts[alarm.cause] >= alarm.suspect_at:
+                return Verdict(Standing.SUSPECT, alarm, counts[alarm.cause], counts)
+        return Verdict(Standing.HEALTHY, streaks=counts)
+
+    def remember(self, verdict: Verdict, vitals: Vitals) -> None:
+        """The step is over, and this was said of it."""
+        self.streaks = dict(verdict.streaks)
+        if verdict.standing is Standing.HEALTHY:
+            # Without a detector for it a host may pass for healthy with a loss that is no number.
+            self.window.add(vitals, healthy=math.isfinite(vitals.val_loss))
+            return
+        assert verdict.alarm is not None
+        self.window.add(vitals, healthy=False)
+        # A warning that no better losses ever answer is no anomaly any more; it would freeze snapshots for good.
+        if verdict.alarm.collapse_at is None and verdict.streak >= self._config.window:
+            self.window.accept()
+
+    def rolled_back(self, leaned: bool) -> None:
+        """The count begins anew; where a blended seed is gone, so do the statistics: they say nothing of a host without it."""
+        self.streaks = {}
+        if leaned:
+            self.window.begin_anew()
+
+    def facts(self) -> dict[str, Any]:
+        """All of it, as JSON."""
+        return {"window": self.window.facts(), "streaks": self.streaks}
+
+    def restore(self, facts: dict[str, Any]) -> None:
+        """Back to what `facts` recorded."""
+        self.window.restore(facts["window"])
+        self.streaks = dict(facts["streaks"])
+
+    def _alarms(self, vitals: Vitals) -> list[Alarm]:
+        alarms = []
+        for name, detector in self.detectors.items():
+            try:
+                alarm = detector.alarm(vitals, self.window)
+            except Exception as error:  # noqa: BLE001 - a detector that fails must never be taken for a healthy host
+                alarm = Alarm("detector_failed", 1, None, None, f"{name}: {type(error).__name__}: {error}")
+            if alarm is not None:
+                alarms.append(alarm)
+        return alarms

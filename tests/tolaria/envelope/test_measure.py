@@ -1,0 +1,62 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tolaria.envelope.measure import Cell, FalseAlarms, false_alarms, gained, measure, slower
+from tolaria.envelope.streams import Stream
+from tolaria.governor.config import GovernorConfig
+from tolaria.vitals import Vitals
+
+CELL = Cell("step", 2.0, "x L0", "good", 8, 8, 1.0, 2, "skill_lost")
+
+
+@pytest.fixture(scope="module")
+def streams() -> list[Stream]:
+    rng = np.random.default_rng(0)
+    losses = [np.exp(-step / 40) * np.exp(0.05 * rng.standard_normal()) for step in range(160)]
+    return [Stream("spirals", 0, 0, tuple(Vitals(step, loss, loss, 0.5, 1.0) for step, loss in enumerate(losses)))]
+
+
+def test_the_default_suite_is_nowhere_slower_than_the_classic_one_and_catches_more(streams: list[Stream]) -> None:
+    default = measure(GovernorConfig(), streams, 0)
+    for gate in (None, 12.0):
+        classic = measure(GovernorConfig(detectors="classic"), streams, 0, gate)
+        assert slower(default, classic) == []
+        more = gained(default, classic)
+        assert ("drift", "1.02", "0.4 nats, 10 classes") in more
+        assert ("spike train", "5.168", "good, 10 classes") in more
+        assert ("uniform output", "1", "poor, 10 classes") in more
+        assert ("uniform output", "1", "0.65 of L0, imbalanced") in more
+    assert ("step", "5.168", "0.4 nats, 10 classes") in more
+
+
+def test_a_healthy_stream_alarms_neither_suite(streams: list[Stream]) -> None:
+    found = false_alarms(GovernorConfig(), streams)
+    assert (found.steps, found.collapses) == (160, 0)
+    assert found.bound == 3.0 / 160
+
+
+def test_an_alarm_on_a_stream_is_counted_by_its_cause(streams: list[Stream]) -> None:
+    bad = (*streams[0].vitals[:50], replace(streams[0].vitals[50], val_loss=math.nan), *streams[0].vitals[51:])
+    spoiled = Stream("spirals", 0, 0, streams[0].vitals)
+    object.__setattr__(spoiled, "vitals", bad)
+    assert false_alarms(GovernorConfig(), [spoiled]).causes == (("non_finite", 1),)
+
+
+def test_later_or_less_often_is_slower_and_endless_is_slower_than_anything() -> None:
+    assert slower([CELL], [CELL]) == []
+    assert slower([replace(CELL, delay=2.0)], [CELL]) == [CELL.key]
+    assert slower([replace(CELL, noticed=7)], [CELL]) == [CELL.key]
+    assert slower([replace(CELL, delay=None, noticed=0)], [replace(CELL, delay=None, noticed=0)]) == []
+
+
+def test_what_was_missed_in_a_trial_and_is_always_caught_now_is_gained() -> None:
+    assert gained([CELL], [replace(CELL, noticed=7)]) == [CELL.key]
+    assert gained([CELL], [CELL]) == []
+
+
+def test_the_bound_of_no_alarm_is_three_by_the_number_of_steps() -> None:
+    assert FalseAlarms(1, 1000, 0, 0, ()).bound == 0.003
+    assert FalseAlarms(1, 1000, 1, 0, ()).bound > 0.005

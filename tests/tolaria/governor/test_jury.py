@@ -1,0 +1,62 @@
+"""Judging reads, remembering writes; the counts of causes do not mix."""
+
+import json
+from dataclasses import replace
+
+from tolaria.governor.config import GovernorConfig
+from tolaria.governor.detectors.detector import Limits
+from tolaria.governor.jury import Jury
+from tolaria.governor.verdict import Standing
+from tolaria.vitals import Outputs, Vitals
+
+GOOD = Vitals(0, 0.3, 0.3, 0.9, 1.0, outputs=Outputs(0.9, 1.05, 0.36))
+
+
+def jury(*names: str) -> Jury:
+    found = Jury(GovernorConfig(detectors=("non_finite", *names)), Limits(GovernorConfig(), 1.1, 1.65, 1.0))
+    for _ in range(12):
+        found.remember(found.judge(GOOD), GOOD)
+    return found
+
+
+def standings(judging: Jury, *steps: Vitals) -> list[Standing]:
+    told = []
+    for vitals in steps:
+        verdict = judging.judge(vitals)
+        judging.remember(verdict, vitals)
+        told.append(verdict.standing)
+    return told
+
+
+def test_judging_twice_gives_the_same_verdict_and_counts_once() -> None:
+    judging = jury("loss_explosion")
+    bad = replace(GOOD, val_loss=9.0)
+    assert [judging.judge(bad).streak for _ in range(3)] == [1, 1, 1]
+    assert standings(judging, bad, bad, bad) == [Standing.SUSPECT, Standing.SUSPECT, Standing.COLLAPSED]
+
+
+def test_a_warning_waits_for_three_in_a_row_before_it_suspects() -> None:
+    judging = jury("loss_outlier")
+    odd = replace(GOOD, val_loss=0.9)
+    assert standings(judging, odd, odd, odd, GOOD) == [Standing.HEALTHY, Standing.HEALTHY, Standing.SUSPECT, Standing.HEALTHY]
+
+
+def test_a_shock_of_one_step_is_no_collapse() -> None:
+    judging = jury("mutual_information", "accuracy_drop", "skill_lost")
+    shock = replace(GOOD, val_loss=0.95, val_accuracy=0.2, outputs=Outputs(0.01, 1.0, 0.9))
+    assert standings(judging, shock, GOOD, shock, shock) == [Standing.HEALTHY] * 3 + [Standing.COLLAPSED]
+
+
+def test_while_a_host_recovers_nothing_is_counted_and_only_the_incurable_is_a_collapse() -> None:
+    judging = jury("loss_explosion")
+    assert judging.judge(replace(GOOD, val_loss=9.0), recovering=True).streaks == {"loss_explosion": 0}
+    assert judging.judge(replace(GOOD, val_loss=9.0), recovering=True).standing is Standing.SUSPECT
+    assert judging.judge(replace(GOOD, nonfinite=("buffers",)), recovering=True).standing is Standing.COLLAPSED
+
+
+def test_a_jury_goes_on_from_its_facts() -> None:
+    first, second = jury("loss_explosion"), jury("loss_explosion")
+    bad = replace(GOOD, val_loss=9.0)
+    standings(first, bad, bad)
+    second.restore(json.loads(json.dumps(first.facts())))
+    assert second.judge(bad).standing is Standing.COLLAPSED
