@@ -20,8 +20,13 @@ DETECTOR_NAMES = (
     "loss_outlier",
 )
 # "classic" watches losses with the three gates that such governors have always had; "default" holds everything that is noticed
-# by it, as soon, and more (see `tolaria envelope`).
-SUITES: dict[str, tuple[str, ...]] = {"classic": ("non_finite", "lobotomy", "loss_explosion"), "default": DETECTOR_NAMES}
+# by it, as soon, and more (see `tolaria envelope`); "batch" is for losses of single batches, which are far noisier than the
+# validation losses that the others were measured on.
+SUITES: dict[str, tuple[str, ...]] = {
+    "classic": ("non_finite", "lobotomy", "loss_explosion"),
+    "batch": ("non_finite", "lobotomy", "loss_explosion", "early_explosion"),
+    "default": DETECTOR_NAMES,
+}
 OPTIMIZER_POLICIES = ("reset", "reset_all", "restore")
 DIGEST_MOMENTS = ("always", "offload")
 
@@ -30,7 +35,7 @@ DIGEST_MOMENTS = ("always", "offload")
 class GovernorConfig:
     """When a host counts as collapsed, when a snapshot is taken and trusted, and what a rollback does.
 
-    `detectors` is a suite, "classic" or "default", or names of detectors. `penalty` is the death penalty.
+    `detectors` is a suite, "classic", "batch" or "default", or names of detectors. `penalty` is the death penalty.
     `optimizer` is what a rollback does to optimizer state: "reset" zeroes momentum and
     first moments and restores second moments and step counters, "reset_all" forgets everything, "restore" restores everything.
     `digest` is when a snapshot is sealed: "always" at the take, "offload" when it becomes trusted or leaves memory.

@@ -37,8 +37,6 @@ EXPLOSION_FACTOR = 1.5
 # The rollback within the budget's window from which on every one also cuts the learning rate, and by how much.
 CUT_FROM = 3
 RATE_CUT = 0.5
-# The other detectors were measured on validation losses, which are far less noisy than those of single batches.
-BATCH_LOSS_DETECTORS = ("non_finite", "lobotomy", "loss_explosion", "early_explosion")
 
 
 class Outcome(StrEnum):
@@ -78,6 +76,8 @@ def watch(
 ) -> "Guard":
     """Take the first snapshot and return the guard of this loop; every number of `config` counts optimizer steps.
 
+    Its suite of detectors is "batch" unless another is named.
+
     `chance_loss` is the loss of a model that knows nothing: ln C for C classes, the variance of the targets for squared
     errors. `emit` is told every event. Raises `ConfigError` for what cannot be watched, `NotFinite` for a model that is
     lost already.
@@ -91,7 +91,10 @@ def watch(
     )
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     reading = OneStepLate(device) if device.type == "cuda" else AtOnce()
-    return Guard(parts, config or GovernorConfig(detectors=BATCH_LOSS_DETECTORS), chance_loss, reading, emit)
+    config = config or GovernorConfig()
+    if config.detectors == "default":
+        config = replace(config, detectors="batch")
+    return Guard(parts, config, chance_loss, reading, emit)
 
 
 class Guard:
