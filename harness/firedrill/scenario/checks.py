@@ -6,18 +6,21 @@ file's mistakes are all told at once.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from firedrill.faults import FAULTS
 from firedrill.faults.fault import Fault
 from firedrill.scenario.problem import nearest, one_of
 from firedrill.scenario.schema import JSON
-from firedrill.scenario.subject import SLOTS, Subject, blueprints_of
+from firedrill.scenario.subject import BUFFERS, PARAMETERS, SLOTS, Subject, blueprints_of
 from tolaria import seams
 from tolaria.governor.config import DETECTOR_NAMES
 from tolaria.telemetry.kinds import EVENT_KINDS
 
 CELLS_MAX = 256
+# A part of a name that holds one of these may stand for any name.
+WILDCARDS = set("*?[")
 
 PHASES: tuple[str, ...] = (
     *(value.name for value in vars(seams).values() if isinstance(value, seams.Seam)),
@@ -149,12 +152,22 @@ def _target(path: tuple[str | int, ...], clause: JSON, setting: Setting) -> Iter
             (*path, "target", "slot"), "FD017", f"the host has no slot {target['slot']}", one_of(slots), nearest(target["slot"], slots)
         )
     for selector in ("params", "grads", "buffers"):
-        pattern = target.get(selector)
-        parts = pattern.split(".") if isinstance(pattern, str) else []
-        if len(parts) > 1 and parts[0] == "slots" and not set(parts[1]) & set("*?[") and parts[1] not in slots:
-            yield Complaint(
-                (*path, "target", selector), "FD017", f"the host has no slot {parts[1]}", one_of(slots), nearest(parts[1], slots)
-            )
+        if isinstance(target.get(selector), str):
+            yield from _pattern((*path, "target", selector), target[selector], BUFFERS if selector == "buffers" else PARAMETERS, setting)
+
+
+def _pattern(place: tuple[str | int, ...], pattern: str, names: dict[str, tuple[str, ...]], setting: Setting) -> Iterator[Complaint]:
+    """A pattern must fit the host itself or a seed; what seeds are called beyond their slot is known only when they grow."""
+    slots, own = SLOTS[setting.task], names[setting.task]
+    root, _, rest = pattern.partition(".")
+    slot = rest.partition(".")[0]
+    if root == "slots" and rest:
+        if not set(slot) & WILDCARDS and slot not in slots:
+            yield Complaint(place, "FD017", f"the host has no slot {slot}", one_of(slots), nearest(slot, slots))
+    elif not set(root) & WILDCARDS and not any(fnmatchcase(name, pattern) for name in own):
+        expected = one_of(own) if own else "a task whose host has such tensors"
+        patterns = {f"{name.rsplit('.', parts)[0]}.*" for name in own for parts in range(1, name.count(".") + 1)}
+        yield Complaint(place, "FD017", f"{pattern} matches nothing of the host", expected, nearest(pattern, [*own, *sorted(patterns)]))
 
 
 def _expectations(written: JSON) -> Iterator[Complaint]:

@@ -21,6 +21,17 @@ TaskName = Literal["digits", "digits_impaired", "spirals"]
 SLOTS: dict[str, tuple[str, ...]] = {"digits": ("s0", "s1"), "digits_impaired": ("s0", "s1"), "spirals": ("s0", "s1")}
 FAMILIES: dict[str, str] = {"digits": "conv", "digits_impaired": "conv", "spirals": "mlp"}
 
+# The floating-point parameters and buffers of each task's own host, without seeds; what a selector can match before anything grows.
+_CONV = tuple(f"blocks.{n}.{name}" for n in (0, 1) for name in ("conv.weight", "norm.weight", "norm.bias"))
+_STATISTICS = tuple(f"blocks.{n}.norm.{name}" for n in (0, 1) for name in ("running_mean", "running_var"))
+_DENSE = tuple(f"blocks.{n}.linear.{name}" for n in (0, 1) for name in ("weight", "bias"))
+PARAMETERS: dict[str, tuple[str, ...]] = {
+    "digits": (*_CONV, "head.linear.weight", "head.linear.bias"),
+    "digits_impaired": (*_CONV, "head.linear.weight", "head.linear.bias"),
+    "spirals": (*_DENSE, "head.weight", "head.bias"),
+}
+BUFFERS: dict[str, tuple[str, ...]] = {"digits": _STATISTICS, "digits_impaired": _STATISTICS, "spirals": ()}
+
 ENVS_MAX = 64
 STEPS_MAX = 10_000
 

@@ -131,6 +131,8 @@ BAD = [
     ("steps: 16", SCRIPT.replace("step: 1", "step: 16"), "FD016", 5, 72, "0 to 15"),
     ('params: "head.*"', "slot: s2", "FD017", 9, 20, "s0"),
     ("head.*", "slots.s9.*", "FD017", 9, 22, "s0"),
+    ("head.*", "haed.weight", "FD017", 9, 22, "head.weight"),
+    ("head.*", "blokcs.0.*", "FD017", 9, 22, "blocks.0.*"),
     ("- core", "- core\n  - core", "FD018", 14, 5, "once"),
     ("version: 1", "version: 1\nextends: ../../out.yaml", "FD019", 2, 10, "one file"),
     ("version: 1", "version: 1\nextends: nan-weight.yaml", "FD019", 2, 10, "one file"),
