@@ -29,18 +29,17 @@ def take_step(run: Run) -> None:
 
     for view, choice in zip(views, choices, strict=True):
         env, outcome, governor = run.envs.envs[view.env], outcomes[view.env], run.governors[view.env]
-        at = Point(run.step, view.env)
+        at, life = Point(run.step, view.env), governor.life
 
         # An environment that raised is retired, and the others go on.
         if isinstance(outcome, Broken):
-            remember_broken(run, env, choice, governor.retire(at, outcome.reason), governor.life - 1)
+            remember_broken(run, env, choice, governor.retire(at, outcome.reason), life)
             continue
 
         # Judge: reads only.
         verdict = run.taps.pass_through(VERDICT_READY, at, governor.judge(outcome.vitals))
 
         # Enforce: a snapshot when healthy and due, a rollback when collapsed; a penalty may be owed.
-        life = governor.life
         response = governor.enforce(verdict, outcome.vitals, env.training, at, outcome.fossilized)
 
         # Remember: the row of this very step, with the penalty in the place of its reward.
