@@ -75,6 +75,21 @@ def integrations(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """Whether the tests notice small changes of lifecycle, verdict and commit logic; `-- --only jury` looks at one module."""
+    install(session)
+    session.run(
+        str(BIN / "python"),
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        *nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "mutation"),
+    )
+    run(session, "python", "-m", "mutation", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session(default=False)
 def report(session: nox.Session) -> None:
     """Show the last run of `scenarios` again and write its page anew; words after `--` name another run and its options."""
     install(session)

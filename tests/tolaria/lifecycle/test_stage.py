@@ -63,3 +63,7 @@ def test_every_stage_is_empty_occupied_or_resting() -> None:
 
 def test_exactly_the_experimental_stages_can_be_pruned() -> None:
     assert {stage for stage in Stage if is_possible(stage, Move.PRUNE)} == EXPERIMENTAL
+
+
+def test_stages_and_moves_are_told_by_their_names() -> None:
+    assert all(word.value == word.name.lower() for words in (Stage, Move) for word in words)

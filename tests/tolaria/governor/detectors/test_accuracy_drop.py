@@ -1,0 +1,29 @@
+"""The border is 30 points below the mean of the last ten."""
+
+from typing import Any
+
+import pytest
+
+from tolaria.governor.verdict import Alarm
+
+
+@pytest.mark.parametrize(("accuracy", "noticed"), [(0.44, True), (0.45, False), (0.46, False)])
+def test_thirty_points_below_the_mean_is_the_border(alarm: Any, window_of: Any, vitals: Any, accuracy: float, noticed: bool) -> None:
+    window = window_of([vitals(accuracy=0.75)] * 10)
+    assert (alarm("accuracy_drop", vitals(accuracy=accuracy), window) is not None) == noticed
+
+
+def test_the_mean_is_that_of_the_last_ten_steps(alarm: Any, window_of: Any, vitals: Any) -> None:
+    window = window_of([vitals(accuracy=a) for a in [0.2] * 3 + [0.9] * 5 + [0.5] * 5])
+    assert alarm("accuracy_drop", vitals(accuracy=0.39), window) is not None
+    assert alarm("accuracy_drop", vitals(accuracy=0.41), window) is None
+
+
+def test_ten_steps_are_enough_and_nine_are_not(alarm: Any, window_of: Any, vitals: Any) -> None:
+    assert alarm("accuracy_drop", vitals(accuracy=0.1), window_of([vitals()] * 10)) is not None
+    assert alarm("accuracy_drop", vitals(accuracy=0.1), window_of([vitals()] * 9)) is None
+
+
+def test_two_in_a_row_are_a_collapse_and_one_says_nothing(alarm: Any, window_of: Any, vitals: Any) -> None:
+    found = alarm("accuracy_drop", vitals(accuracy=0.25), window_of([vitals(accuracy=0.75)] * 10))
+    assert found == Alarm("accuracy_drop", 2, 0.3, None, "accuracy 0.250 after a mean of 0.750", suspect_at=2)

@@ -1,0 +1,41 @@
+"""A quarter of what answers usually say of their inputs is the border."""
+
+from typing import Any
+
+import pytest
+
+from tolaria.governor.verdict import Alarm
+from tolaria.vitals import Outputs
+
+
+def answers(information: float) -> Outputs:
+    return Outputs(information, 1.0, 0.4)
+
+
+@pytest.mark.parametrize(("information", "noticed"), [(0.19, True), (0.2, False), (0.21, False)])
+def test_a_quarter_of_the_median_is_the_border(alarm: Any, window_of: Any, vitals: Any, information: float, noticed: bool) -> None:
+    window = window_of([vitals(outputs=answers(usual)) for usual in [0.1] * 4 + [0.8] * 7])
+    assert (alarm("mutual_information", vitals(outputs=answers(information)), window) is not None) == noticed
+
+
+@pytest.mark.parametrize(("usual", "noticed"), [(0.05, False), (0.051, True)])
+def test_who_never_said_a_twentieth_of_chance_has_nothing_to_lose(
+    alarm: Any, window_of: Any, vitals: Any, usual: float, noticed: bool
+) -> None:
+    window = window_of([vitals(outputs=answers(usual))] * 10)
+    assert (alarm("mutual_information", vitals(outputs=answers(0.0)), window) is not None) == noticed
+
+
+def test_ten_looks_at_the_answers_are_enough_and_nine_are_not(alarm: Any, window_of: Any, vitals: Any) -> None:
+    now = vitals(outputs=answers(0.0))
+    assert alarm("mutual_information", now, window_of([vitals()] * 10)) is not None
+    assert alarm("mutual_information", now, window_of([vitals()] * 9 + [vitals(outputs=None)] * 5)) is None
+
+
+def test_a_step_whose_answers_nobody_saw_is_no_alarm(alarm: Any, window_of: Any, vitals: Any) -> None:
+    assert alarm("mutual_information", vitals(outputs=None), window_of([vitals()] * 12)) is None
+
+
+def test_two_in_a_row_are_a_collapse_and_one_says_nothing(alarm: Any, window_of: Any, vitals: Any) -> None:
+    found = alarm("mutual_information", vitals(outputs=answers(0.1)), window_of([vitals()] * 10))
+    assert found == Alarm("mutual_information", 2, 0.3, None, "answers say 0.1000 nats of inputs, usually 0.8000", suspect_at=2)

@@ -1,0 +1,59 @@
+"""Answers that are all uniform, or all of one class, after they had not been."""
+
+from typing import Any
+
+import pytest
+
+from tolaria.governor.verdict import Alarm
+from tolaria.vitals import Outputs
+
+
+def uniform(entropy: float, information: float = 0.0) -> Outputs:
+    return Outputs(information, entropy, 0.4)
+
+
+def popular(share: float) -> Outputs:
+    return Outputs(0.5, 0.6, share)
+
+
+@pytest.mark.parametrize(
+    ("now", "noticed"),
+    [(uniform(0.97), False), (uniform(0.98), False), (uniform(0.99), True), (uniform(1.0, 0.01), True), (uniform(1.0, 1.0 - 0.98), False)],
+)
+def test_answers_within_two_percent_of_the_highest_entropy_are_uniform(
+    alarm: Any, window_of: Any, vitals: Any, now: Outputs, noticed: bool
+) -> None:
+    assert (alarm("uniform_output", vitals(outputs=now), window_of([vitals()] * 10)) is not None) == noticed
+
+
+@pytest.mark.parametrize(("usual", "noticed"), [(0.84, True), (0.85, False), (0.86, False)])
+def test_answers_that_never_said_much_have_nothing_to_lose(alarm: Any, window_of: Any, vitals: Any, usual: float, noticed: bool) -> None:
+    window = window_of([vitals(outputs=uniform(entropy)) for entropy in [0.1] * 5 + [usual] * 6])
+    assert (alarm("uniform_output", vitals(outputs=uniform(0.99)), window) is not None) == noticed
+
+
+@pytest.mark.parametrize(("share", "noticed"), [(0.994, False), (0.995, True), (1.0, True)])
+def test_one_class_takes_all_from_995_inputs_of_a_thousand_on(alarm: Any, window_of: Any, vitals: Any, share: float, noticed: bool) -> None:
+    assert (alarm("uniform_output", vitals(outputs=popular(share)), window_of([vitals()] * 10)) is not None) == noticed
+
+
+@pytest.mark.parametrize(("usual", "noticed"), [(0.94, True), (0.95, True), (0.96, False)])
+def test_one_class_may_take_all_where_it_always_has(alarm: Any, window_of: Any, vitals: Any, usual: float, noticed: bool) -> None:
+    window = window_of([vitals(outputs=popular(share)) for share in [0.1] * 5 + [usual] * 6])
+    assert (alarm("uniform_output", vitals(outputs=popular(1.0)), window) is not None) == noticed
+
+
+@pytest.mark.parametrize("dead", [uniform(1.0), popular(1.0)], ids=["uniform", "one class"])
+def test_ten_looks_at_the_answers_are_enough_and_nine_are_not(alarm: Any, window_of: Any, vitals: Any, dead: Outputs) -> None:
+    assert alarm("uniform_output", vitals(outputs=dead), window_of([vitals()] * 10)) is not None
+    assert alarm("uniform_output", vitals(outputs=dead), window_of([vitals()] * 9 + [vitals(outputs=None)] * 5)) is None
+
+
+def test_uniform_answers_are_a_collapse_at_once(alarm: Any, window_of: Any, vitals: Any) -> None:
+    found = alarm("uniform_output", vitals(outputs=uniform(0.99)), window_of([vitals()] * 10))
+    assert found == Alarm("uniform_output", 1, 0.3, None, "answers of 0.9900 nats each, 1.0000 is uniform, 0.2000 was usual")
+
+
+def test_one_class_for_everything_is_a_collapse_at_once(alarm: Any, window_of: Any, vitals: Any) -> None:
+    found = alarm("uniform_output", vitals(outputs=popular(1.0)), window_of([vitals()] * 10))
+    assert found == Alarm("uniform_output", 1, 0.3, None, "one class takes 100.0% of the inputs, 40.0% was usual")
