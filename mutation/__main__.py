@@ -47,11 +47,11 @@ def _options() -> argparse.Namespace:
 
 
 def _groups(module: str, places: list[str]) -> tuple[tuple[str, ...], ...]:
-    """The test files: those of the module itself first, because most changes are noticed there, and then the others."""
-    files = [file for place in places for file in ([ROOT / place] if place.endswith(".py") else sorted((ROOT / place).rglob("test_*.py")))]
-    own = tuple(str(file) for file in files if file.stem == f"test_{Path(module).stem}")
-    others = tuple(str(file) for file in files if str(file) not in own)
-    return tuple(group for group in (own, others) if group)
+    """The test files, group by group: those named like the module first, because most changes are noticed there."""
+    groups = [tuple(sorted(map(str, (ROOT / place).rglob("test_*.py")))) or (str(ROOT / place),) for place in places]
+    own = tuple(file for group in groups for file in group if Path(file).stem == f"test_{Path(module).stem}")
+    others = [tuple(file for file in group if file not in own) for group in groups]
+    return tuple(group for group in (own, *others) if group)
 
 
 def _score(module: str, tests: tuple[tuple[str, ...], ...], triage: Triage, jobs: int) -> Score:

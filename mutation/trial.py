@@ -24,6 +24,7 @@ import pytest
 
 # What decides whether tests are run at all; a mutant cannot have caused it.
 NO_TESTS = 5
+EXAMPLES = 50
 PLUGINS = ("pytest_timeout", "no:cacheprovider", "no:faulthandler", "no:unraisableexception")
 OPTIONS = ("-x", "-q", "--tb=no", *(word for name in PLUGINS for word in ("-p", name)))
 # hypothesis is imported before pytest could rewrite its asserts, of which nobody here wants to read more.
@@ -69,9 +70,9 @@ def _run(trial: Trial) -> None:
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     sys.meta_path.insert(0, _Finder(trial))
-    # The same examples for every mutant, none kept for later runs; the smallest failing one is of no interest.
+    # The same few examples for every mutant, none kept for later runs; the smallest failing one is of no interest.
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-    hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None, phases=phases)
+    hypothesis.settings.register_profile("mutation", max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, phases=phases)
     hypothesis.settings.load_profile("mutation")
     # Loading the plugins of whatever is installed takes longer than most of the tests.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
