@@ -11,6 +11,8 @@ import time
 import tomllib
 from pathlib import Path
 
+import grimp
+
 from mutation.mutants import mutants
 from mutation.report import Score, page
 from mutation.triage import Triage
@@ -31,7 +33,7 @@ def main() -> int:
         _score(module, _groups(module, suite["tests"]), triage, options.jobs)
         for suite in settings["suites"]
         for module in suite["modules"]
-        if not options.only or options.only in module
+        if not options.only or any(text in module for text in options.only.split(","))
     ]
     if options.write:
         options.write.write_text(page(scores, settings["score_min"]), encoding="utf-8")
@@ -58,12 +60,13 @@ def _score(module: str, tests: tuple[tuple[str, ...], ...], triage: Triage, jobs
     path = SOURCES / module
     source, name = path.read_text(encoding="utf-8"), ".".join(Path(module).with_suffix("").parts).removesuffix(".__init__")
     begun = time.monotonic()
-    healthy = [alive for _, alive in survivors([Trial(name, path, source, tests)], limit_s=600.0, jobs=1)]
+    knowing = frozenset(grimp.build_graph("tolaria").find_downstream_modules(name))
+    healthy = [alive for _, alive in survivors([Trial(name, path, source, tests, knowing)], limit_s=600.0, jobs=1)]
     if healthy != [True]:
         sys.exit(f"{module}: its tests fail without any change: {tests}")
     limit_s = 10.0 + 5.0 * (time.monotonic() - begun)
     found = {mutant.code: mutant for mutant in mutants(source)}
-    trials = [Trial(name, path, code, tests) for code in found]
+    trials = [Trial(name, path, code, tests, knowing) for code in found]
     alive = {trial.code for trial, survived in survivors(trials, limit_s, jobs) if survived}
     left = [mutant for code, mutant in found.items() if code in alive]
     score = Score(module, len(found), tuple((mutant, triage.of(module, mutant)) for mutant in left))

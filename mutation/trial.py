@@ -1,7 +1,7 @@
 """Whether the tests notice a mutant: a fork of this process runs them with the changed text in place of one module.
 
 Nothing is written: the text is given to the import system from memory. What takes long to import is imported once, before the
-fork, and nothing of what is tested is, so that every trial imports it anew.
+fork; after it whatever knows the changed module is forgotten, so that every trial imports just that anew.
 """
 
 import gc
@@ -33,12 +33,16 @@ UNWRITTEN = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A text to stand in for a module while tests run, one group of files after the other, until one of them fails."""
+    """A text to stand in for a module while tests run, one group of files after the other, until one of them fails.
+
+    `knowing` are the modules that import the changed one, however indirectly.
+    """
 
     module: str
     path: Path
     code: str
     tests: tuple[tuple[str, ...], ...]
+    knowing: frozenset[str]
 
 
 def survivors(trials: Sequence[Trial], limit_s: float, jobs: int) -> Iterator[tuple[Trial, bool]]:
@@ -69,6 +73,8 @@ def _run(trial: Trial) -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
+    for name in {trial.module, *trial.knowing} & sys.modules.keys():
+        del sys.modules[name]
     sys.meta_path.insert(0, _Finder(trial))
     # The same few examples for every mutant, none kept for later runs; the smallest failing one is of no interest.
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)

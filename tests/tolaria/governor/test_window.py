@@ -104,3 +104,21 @@ def test_accuracies_and_outputs_are_those_of_clean_steps() -> None:
     window.add(Vitals(2, 1.0, 1.0, 0.6, 1.0), healthy=True)
     assert window.accuracies == (0.5, 0.6)
     assert window.outputs == (Outputs(0.3, 1.0, 0.4),)
+
+
+def test_the_latest_twenty_losses_are_kept_for_the_report() -> None:
+    window = LossWindow(5)
+    for loss in range(25):
+        window.add(vitals(float(loss)), healthy=loss % 2 == 0)
+    assert window.recent == tuple(map(float, range(5, 25)))
+    window.restore(json.loads(json.dumps(window.facts())))
+    window.add(vitals(25.0), healthy=True)
+    assert window.recent == tuple(map(float, range(6, 26)))
+
+
+def test_what_is_known_of_predictions_goes_through_facts_where_there_is_any() -> None:
+    window, resumed = filled(1.0), LossWindow(20)
+    window.add(Vitals(1, 1.0, 1.0, 0.6, 1.0), healthy=True)
+    resumed.restore(json.loads(json.dumps(window.facts())))
+    assert resumed.outputs == (Outputs(0.3, 1.0, 0.4),)
+    assert resumed.accuracies == (0.5, 0.6)

@@ -114,7 +114,15 @@ def test_a_finished_ramp_ticks_no_further() -> None:
     assert ramp.ticked() == ramp
 
 
-@pytest.mark.parametrize("numbers", [(-0.1, 1.0, 1, 0), (0.0, 1.1, 1, 0), (math.nan, 1.0, 1, 0), (0.0, 1.0, 1, 2), (0.0, 1.0, 1, -1)])
+@pytest.mark.parametrize(
+    "numbers",
+    [(-0.1, 1.0, 1, 0), (1.1, 1.0, 1, 0), (0.0, 1.1, 1, 0), (0.0, -0.1, 1, 0), (math.nan, 1.0, 1, 0), (0.0, 1.0, 1, 2), (0.0, 1.0, 1, -1)],
+)
 def test_an_impossible_ramp_is_a_mistake(numbers: tuple[float, float, int, int]) -> None:
     with pytest.raises(AssertionError):
         Ramp(*numbers)
+
+
+def test_a_ramp_that_was_never_asked_for_stands_at_nought() -> None:
+    assert Ramp() == Ramp(start=0.0, target=0.0, steps_total=0, steps_done=0, curve=Curve.LINEAR)
+    assert (Ramp().alpha, Ramp().finished) == (0.0, True)

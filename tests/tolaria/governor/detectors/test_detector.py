@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from tolaria.errors import ConfigError
-from tolaria.governor.config import GovernorConfig
+from tolaria.governor.config import DETECTOR_NAMES, GovernorConfig
 from tolaria.governor.detectors import DETECTORS
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.window import LossWindow
@@ -70,3 +70,7 @@ def test_a_dead_host_with_a_history_alarms_every_detector_that_is_awake(name: st
     assert found.evidence
     assert found.collapse_at is None or found.collapse_at >= found.suspect_at >= 1
     assert found.cause in DETECTORS
+
+
+def test_the_table_and_the_default_suite_name_the_same_detectors_in_the_same_order() -> None:
+    assert tuple(DETECTORS) == DETECTOR_NAMES
