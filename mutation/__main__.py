@@ -12,7 +12,6 @@ import tomllib
 from pathlib import Path
 
 import grimp
-
 from mutation.mutants import mutants
 from mutation.report import Score, page
 from mutation.triage import Triage

@@ -54,9 +54,9 @@ def survivors(trials: Sequence[Trial], limit_s: float, jobs: int) -> Iterator[tu
     while waiting or running:
         while waiting and len(running) < jobs:
             trial = waiting.pop()
-            process = fork.Process(target=_run, args=(trial,))
-            process.start()
-            running[trial] = process, time.monotonic() + limit_s
+            begun = fork.Process(target=_run, args=(trial,))
+            begun.start()
+            running[trial] = begun, time.monotonic() + limit_s
         wait([process.sentinel for process, _ in running.values()], timeout=0.5)
         for trial, (process, deadline) in list(running.items()):
             if process.is_alive() and time.monotonic() < deadline:
