@@ -27,9 +27,15 @@ def window_of(clean: Iterable[Vitals], flagged: Iterable[Vitals] = ()) -> LossWi
 
 
 def alarm(
-    name: str, now: Vitals, window: LossWindow, explosion_loss: float = 1.5, prior_loss: float = 1.0, strikes: int = 3
+    name: str,
+    now: Vitals,
+    window: LossWindow,
+    explosion_loss: float = 1.5,
+    prior_loss: float = 1.0,
+    strikes: int = 3,
+    chance_loss: float = 1.0,
 ) -> Alarm | None:
-    return DETECTORS[name](Limits(GovernorConfig(strikes=strikes), 1.0, explosion_loss, prior_loss)).alarm(now, window)
+    return DETECTORS[name](Limits(GovernorConfig(strikes=strikes), chance_loss, explosion_loss, prior_loss)).alarm(now, window)
 
 
 @pytest.fixture(name="vitals")

@@ -26,3 +26,7 @@ def test_it_sleeps_from_the_tenth_clean_step_on(alarm: Any, window_of: Any, vita
 def test_it_is_an_explosion_whose_strikes_are_counted(alarm: Any, window_of: Any, vitals: Any) -> None:
     found = alarm("early_explosion", vitals(3.5), window_of([]), strikes=4)
     assert found == Alarm("loss_explosion", 4, 3.5, 3.0, "loss 3.5 above 3 in the first steps of a life")
+
+
+def test_the_gate_grows_with_chance(alarm: Any, window_of: Any, vitals: Any) -> None:
+    assert alarm("early_explosion", vitals(6.1), window_of([]), chance_loss=2.0).threshold == 6.0

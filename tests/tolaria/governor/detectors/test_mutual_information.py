@@ -39,3 +39,9 @@ def test_a_step_whose_answers_nobody_saw_is_no_alarm(alarm: Any, window_of: Any,
 def test_two_in_a_row_are_a_collapse_and_one_says_nothing(alarm: Any, window_of: Any, vitals: Any) -> None:
     found = alarm("mutual_information", vitals(outputs=answers(0.1)), window_of([vitals()] * 10))
     assert found == Alarm("mutual_information", 2, 0.3, None, "answers say 0.1000 nats of inputs, usually 0.8000", suspect_at=2)
+
+
+def test_what_counts_as_nothing_to_lose_grows_with_chance(alarm: Any, window_of: Any, vitals: Any) -> None:
+    now = vitals(outputs=answers(0.0))
+    assert alarm("mutual_information", now, window_of([vitals(outputs=answers(0.1))] * 10), chance_loss=2.0) is None
+    assert alarm("mutual_information", now, window_of([vitals(outputs=answers(0.11))] * 10), chance_loss=2.0) is not None

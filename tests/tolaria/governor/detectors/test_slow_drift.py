@@ -39,3 +39,8 @@ def test_a_life_of_less_than_ten_clean_steps_has_no_best_level(alarm: Any, windo
 def test_it_is_a_collapse_after_as_many_strikes_as_an_explosion(alarm: Any, window_of: Any, vitals: Any) -> None:
     found = alarm("slow_drift", vitals(1.5), window_of([vitals(0.5)] * 10, [vitals(1.25)] * 9), strikes=4)
     assert found == Alarm("slow_drift", 4, 1.5, 1.0, "level 1.25 above 1, the best of this life was 0.5")
+
+
+def test_the_rise_above_the_best_level_grows_with_chance(alarm: Any, window_of: Any, vitals: Any) -> None:
+    window = window_of([vitals(0.125)] * 10, [vitals(0.7)] * 9)
+    assert alarm("slow_drift", vitals(0.7), window, chance_loss=2.0).threshold == 0.625

@@ -57,3 +57,9 @@ def test_uniform_answers_are_a_collapse_at_once(alarm: Any, window_of: Any, vita
 def test_one_class_for_everything_is_a_collapse_at_once(alarm: Any, window_of: Any, vitals: Any) -> None:
     found = alarm("uniform_output", vitals(outputs=popular(1.0)), window_of([vitals()] * 10))
     assert found == Alarm("uniform_output", 1, 0.3, None, "one class takes 100.0% of the inputs, 40.0% was usual")
+
+
+def test_the_entropy_of_a_uniform_answer_is_the_chance_loss(alarm: Any, window_of: Any, vitals: Any) -> None:
+    before = window_of([vitals(outputs=uniform(1.69))] * 10)
+    assert alarm("uniform_output", vitals(outputs=uniform(1.95)), before, chance_loss=2.0) is None
+    assert alarm("uniform_output", vitals(outputs=uniform(1.97)), before, chance_loss=2.0) is not None
