@@ -38,3 +38,9 @@ def test_a_loss_that_is_no_number_is_reported_as_none() -> None:
 
 def test_a_step_without_training_has_no_gradient_norm_and_is_healthy() -> None:
     assert DETECTOR.alarm(replace(GOOD, gradient_norm=None), LossWindow(20)) is None
+
+
+def test_every_place_and_every_number_that_is_not_finite_is_named() -> None:
+    alarm = DETECTOR.alarm(replace(GOOD, nonfinite=("parameters", "buffers"), train_loss=math.nan), LossWindow(20))
+    assert alarm is not None
+    assert alarm.evidence == "not finite: parameters, buffers, train_loss"
