@@ -12,7 +12,7 @@ STRIKES_ROLLBACKS = "governor.raise_in"
 
 @dataclass(frozen=True, slots=True)
 class StateRestored(Oracle):
-    """Every host tensor of the snapshot is found byte-equal right after the rollback. Seeds that were growing are not expected back.
+    """Every host tensor of the snapshot is found byte-equal right after the rollback. Seeds that were growing are expected back only where that is declared.
 
     Unless the rollback itself was struck its first attempt succeeds: otherwise a snapshot did not stay as it was published.
     """
@@ -21,7 +21,7 @@ class StateRestored(Oracle):
 
     def judge(self, evidence: Evidence) -> Finding:
         """Compares digests of raw bytes, so that a NaN equals itself and -0 differs from +0."""
-        pairs = restorations(evidence.faulted)
+        pairs = restorations(evidence.faulted, evidence.claim.live_seeds)
         if not pairs:
             return self.unknown("no rollback was observed")
         for pair in pairs:

@@ -13,7 +13,7 @@ from itertools import chain
 
 import torch
 
-from tolaria.env.config import TrainingConfig
+from tolaria.env.config import Recovery, TrainingConfig
 from tolaria.host.host import Host
 from tolaria.host.slot import Slot
 from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
@@ -46,7 +46,14 @@ class HostTraining(ABC):
     """
 
     def __init__(
-        self, task: Task, config: TrainingConfig, seed: int, device: torch.device, taps: Taps, emit: Callable[[Event], None]
+        self,
+        task: Task,
+        config: TrainingConfig,
+        seed: int,
+        device: torch.device,
+        taps: Taps,
+        emit: Callable[[Event], None],
+        recovery: Recovery = Recovery(),
     ) -> None:
         self.task = task
         self.config = config
@@ -54,11 +61,14 @@ class HostTraining(ABC):
         self.device = device
         self.taps = taps
         self.emit = emit
+        self.recovery = recovery
         self.host: Host = task.build_host(derive_seed(seed, "host")).to(device)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.batches = BatchStream(len(task.train.targets), task.batch_size, derive_seed(seed, "batches"))
         # Batches that each optimizer has stepped, which its learning rate is a function of.
         self.batches_stepped: dict[str, int] = {}
+        # Batches stepped since a rollback made an optimizer warm up anew, while it does.
+        self.rewarming: dict[str, int] = {}
         splits = {"train": task.train, "validation": task.validation, "test": task.test}
         self._splits = {name: Split(split.inputs.to(device), split.targets.to(device)) for name, split in splits.items()}
         self.renew_optimizers()
@@ -69,6 +79,7 @@ class HostTraining(ABC):
         wanted |= {optimizer_key(slot): list(seed_module(slot).parameters()) for slot in self.live_slots()}
         for key in self.optimizers.keys() - wanted.keys():
             del self.optimizers[key], self.batches_stepped[key]
+            self.rewarming.pop(key, None)
         for key, parameters in wanted.items():
             if key not in self.optimizers and parameters:
                 self.optimizers[key] = self._new_optimizer(parameters)
@@ -211,17 +222,24 @@ class HostTraining(ABC):
             group["lr"] = rate
         optimizer.step()
         self.batches_stepped[key] += 1
+        if key in self.rewarming:
+            self.rewarming[key] += 1
+            if self.rewarming[key] >= self.recovery.rewarm_batches:
+                del self.rewarming[key]
 
     def learning_rate(self, key: str) -> float:
-        """A pure function of the batches that the optimizer has stepped: linear warm-up, then constant."""
+        """A pure function of batches stepped: linear warm-up, then constant; again after a rollback that asks for it."""
         base = self.config.learning_rate if self.config.learning_rate is not None else self.task.learning_rate
         factor = 1.0 if key == "host" else self.config.seed_lr_factor
-        return base * factor * min(1.0, (self.batches_stepped[key] + 1) / max(1, self.config.warmup_batches))
+        rate = base * factor * min(1.0, (self.batches_stepped[key] + 1) / max(1, self.config.warmup_batches))
+        return rate * (self.rewarming[key] + 1) / self.recovery.rewarm_batches if key in self.rewarming else rate
 
     def _new_optimizer(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
         rate = self.task.learning_rate
         if self.config.optimizer == "adam":
             return torch.optim.Adam(parameters, lr=rate, weight_decay=self.config.weight_decay)
+        if self.config.optimizer == "adamw":
+            return torch.optim.AdamW(parameters, lr=rate, weight_decay=self.config.weight_decay)
         return torch.optim.SGD(parameters, lr=rate, momentum=self.config.momentum, weight_decay=self.config.weight_decay)
 
 

@@ -27,7 +27,8 @@ SUITES: dict[str, tuple[str, ...]] = {
     "batch": ("non_finite", "lobotomy", "loss_explosion", "early_explosion"),
     "default": DETECTOR_NAMES,
 }
-OPTIMIZER_POLICIES = ("reset", "reset_all", "restore")
+OPTIMIZER_POLICIES = ("reset", "reset_all", "restore", "rewarm")
+LIVE_SEED_POLICIES = ("prune", "restore")
 DIGEST_MOMENTS = ("always", "offload")
 
 
@@ -37,7 +38,11 @@ class GovernorConfig:
 
     `detectors` is a suite, "classic", "batch" or "default", or names of detectors. `penalty` is the death penalty.
     `optimizer` is what a rollback does to optimizer state: "reset" zeroes momentum and
-    first moments and restores second moments and step counters, "reset_all" forgets everything, "restore" restores everything.
+    first moments and restores second moments and step counters, "reset_all" forgets everything, "restore" restores everything,
+    "rewarm" is "reset" with a learning rate that rises again over `rewarm_batches` batches.
+    `live_seeds` is what it does to seeds that are no fossils: "prune" takes them out, "restore" brings back those of the snapshot.
+    `rewind` winds back what else goes on after a rollback: data, episode, slots at rest, generations, what was judged. With
+    `optimizer` and `live_seeds` both "restore" the run then goes on as if it had never fallen, to the last bit.
     `digest` is when a snapshot is sealed: "always" at the take, "offload" when it becomes trusted or leaves memory.
     The rollback that reaches `budget` within `budget_window` steps retires the environment.
     """
@@ -57,6 +62,9 @@ class GovernorConfig:
     probation: int = 3
     digest: str = "always"
     optimizer: str = "reset"
+    rewarm_batches: int = 50
+    live_seeds: str = "prune"
+    rewind: bool = False
     budget: int = 4
     budget_window: int = 40
     relapse_steps: int = 5
@@ -73,6 +81,8 @@ class GovernorConfig:
             raise ConfigError("governor.detectors", list(self.detectors), "non_finite among them")
         if self.optimizer not in OPTIMIZER_POLICIES:
             raise ConfigError("governor.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZER_POLICIES)}")
+        if self.live_seeds not in LIVE_SEED_POLICIES:
+            raise ConfigError("governor.live_seeds", self.live_seeds, f"one of {', '.join(LIVE_SEED_POLICIES)}")
         if self.digest not in DIGEST_MOMENTS:
             raise ConfigError("governor.digest", self.digest, f"one of {', '.join(DIGEST_MOMENTS)}")
         # Below ten samples every statistic would be silently switched off.
@@ -81,7 +91,7 @@ class GovernorConfig:
         for name in ("sigma", "multiplier", "lobotomy_history", "lobotomy_tolerance"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"governor.{name}", getattr(self, name), "a number above 0")
-        for name in ("strikes", "snapshot_every", "snapshots_kept", "budget", "budget_window"):
+        for name in ("strikes", "snapshot_every", "snapshots_kept", "budget", "budget_window", "rewarm_batches"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"governor.{name}", getattr(self, name), "1 or more")
         if self.snapshots_kept < 2:

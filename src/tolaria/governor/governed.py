@@ -34,10 +34,12 @@ PlanT = TypeVar("PlanT", bound=RollbackPlan)
 
 
 class Governed(Protocol[PlanT]):
-    """A host in training, one that grows or any other. Its facts are JSON: topology, counters, baselines; never its data stream."""
+    """A host in training, one that grows or any other. Its facts are JSON: topology, counters, baselines."""
 
     def stable_tensors(self) -> dict[str, torch.Tensor]:
-        """Live tensors by stable name: "host/..." with fossils and without experimental seeds, "optimizer/host/...", "optimizer/..."."""
+        """Live tensors by stable name: "host/..." with fossils, "optimizer/host/...", "optimizer/...".
+
+        Experimental seeds are among them only where a rollback brings them back."""
         ...
 
     def facts(self) -> dict[str, Any]:
@@ -49,7 +51,7 @@ class Governed(Protocol[PlanT]):
         ...
 
     def commit(self, plan: PlanT, at: Point) -> tuple[Event, ...]:
-        """Put the topology in place and prune experimental seeds; returns what is to be told of it. May be repeated."""
+        """Put the topology in place and prune the seeds that go; returns what is to be told of it. May be repeated."""
         ...
 
     def restore_optimizers(self, saved: Mapping[str, torch.Tensor], policy: str) -> None:

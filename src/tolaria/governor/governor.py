@@ -22,7 +22,7 @@ from tolaria.governor.config import GovernorConfig
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.governed import Governed, PlanT
 from tolaria.governor.jury import Jury
-from tolaria.governor.rollback import roll_back
+from tolaria.governor.rollback import JURY, roll_back
 from tolaria.governor.snapshots import SnapshotRing
 from tolaria.governor.verdict import Standing, Verdict
 from tolaria.seams import NO_TAPS, ROLLED_BACK, SNAPSHOT_COPYING, SNAPSHOT_TAKEN, SNAPSHOT_VERIFYING, Observed, Taps
@@ -170,7 +170,8 @@ class Governor:
         # Where nobody listens all tensors are copied at once.
         asked = None if self._taps is NO_TAPS else before_copy
         try:
-            snapshot = self._snapshots.take(governed.stable_tensors(), governed.facts(), at.step, reason, asked, before_verify)
+            facts = governed.facts() | ({JURY: self._jury.facts()} if self._config.rewind else {})
+            snapshot = self._snapshots.take(governed.stable_tensors(), facts, at.step, reason, asked, before_verify)
         except Exception as error:
             # Whatever went wrong, the snapshots before it stand and the run goes on.
             if not self._snapshots.published:
@@ -189,6 +190,9 @@ class Governor:
         self._life += 1
         self._grace = self._config.grace_steps if done.leaned else 0
         self._jury.rolled_back(done.leaned)
+        if self._config.rewind and not done.leaned:
+            # The steps since the snapshot come again, and must not count twice.
+            self._jury.restore(done.snapshot.facts[JURY])
         for move in done.moves:
             self._emit(move)
         self._taps.pass_through(ROLLED_BACK, at, Observed(done.snapshot.number, governed))

@@ -2,7 +2,7 @@
 
     choose     the newest trusted snapshot; after a relapse the next older one
     validate   digest, then names, shapes and dtypes against the topology to come; nothing has been written yet
-    rebuild    topology as the snapshot recorded it; experimental seeds are pruned
+    rebuild    topology as the snapshot recorded it; experimental seeds are pruned, unless they are to be restored
     copy       every tensor of the host, byte for byte
     settle     optimizers by policy, counters and baselines
     owe        the death penalty
@@ -26,6 +26,8 @@ from tolaria.telemetry.event import Event, Point
 # The same snapshot is tried so often before an older one is taken.
 ATTEMPTS = 2
 
+# What the governor itself records with a snapshot, for a rollback that rewinds.
+JURY = "jury"
 # Optimizer state is rebuilt under its own policy and is no part of the byte-exact copy.
 OPTIMIZER = "optimizer/"
 
@@ -102,7 +104,8 @@ def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: G
         raise LayoutMismatch("its bytes are not those that were published")
     saved = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith(OPTIMIZER)}
     optimizer = {name: tensor for name, tensor in snapshot.tensors.items() if name.startswith(OPTIMIZER)}
-    plan = governed.prepare(snapshot.facts)
+    facts = {name: fact for name, fact in snapshot.facts.items() if name != JURY}
+    plan = governed.prepare(facts)
     check_layout({name: snapshot.arena.layout[name] for name in saved}, plan.specs)
     check_optimizer({name: snapshot.arena.layout[name] for name in optimizer}, plan.specs)
     # Kernels of other streams may still write to the weights that are about to be restored.
@@ -118,5 +121,5 @@ def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: G
     # Where nobody listens all tensors are copied at once.
     snapshot.arena.copy_out(saved, live, None if taps is NO_TAPS else before_copy)
     governed.restore_optimizers(optimizer, config.optimizer)
-    governed.settle(snapshot.facts)
+    governed.settle(facts)
     return taps.pass_through(PENALTY_OWED, at, config.penalty)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from tolaria.env.config import Recovery
 from tolaria.env.growth_env import EnvConfig
 from tolaria.env.vector_env import VectorEnv
 from tolaria.errors import ConfigError
@@ -52,7 +53,9 @@ class Run:
         self.step = 0
         self.begun = False
         task = TASKS[config.task]()
-        env_config = EnvConfig(config.episode_length, config.training, config.gates, config.reward, scan=config.governor.enabled)
+        governed = config.governor
+        recovery = Recovery(governed.live_seeds == "restore", governed.rewind, governed.rewarm_batches)
+        env_config = EnvConfig(config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery)
         self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit)
         self.governors = [
             Governor(config.governor, task.chance_loss, task.explosion_loss, taps, history.emit, task.prior_loss)
@@ -72,6 +75,7 @@ class Run:
         """A good snapshot of every host before the first step."""
         self.begun = True
         for env, governor in zip(self.envs.envs, self.governors, strict=True):
+            env.note_controller(self.policy.position(env.env))
             governor.begin(env.training, Point(0, env.env))
         self.buffer.begin(self.policy.recurrent_state())
 

@@ -114,7 +114,7 @@ class Trainer:
         self.save()
         for env in run.envs.active:
             # An episode that the last step did not end is told of all the same.
-            if 0 < env.episode_step < run.config.episode_length:
+            if 0 < env.course.step < run.config.episode_length:
                 run.history.emit(episode_finished(run, env, Point(run.step - 1, env.env)))
         accuracies = tuple(None if env.env in run.envs.retired else env.training.validate("test")[1] for env in run.envs.envs)
         run.history.emit(RunFinished(at, accuracies))
