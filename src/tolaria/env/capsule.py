@@ -98,7 +98,9 @@ class CapsuleHost(GrowingHost):
                 state = state.pruned()
                 pruned.append(slot_id)
             target[slot_id] = state
-            blended = any(seen.alpha > 0.0 and seen.stage in OCCUPIED for seen in (live, recorded))
+            # Whoever goes back to before a seed was blended does not miss it, if all that was judged since goes too.
+            leant_on = (recorded,) if self.recovery.rewind else (live, recorded)
+            blended = any(seen.alpha > 0.0 and seen.stage in OCCUPIED for seen in leant_on)
             leaned = leaned or (blended and not state.occupied)
         planned = {slot_id: slots[slot_id] | {"state": slot_to_dict(state)} for slot_id, state in target.items()}
         return RollbackPlan(prepare(self.host, facts["manifest"] | {"slots": slots | planned}), tuple(restored), tuple(pruned), leaned)
