@@ -70,13 +70,13 @@ def optimizers_are_forgotten(patch: Patch) -> None:
 
 
 def optimizers_work_on_the_snapshot(patch: Patch) -> None:
-    def around(real: Wrapper, self: CapsuleHost, key: str, saved: Mapping[str, torch.Tensor], policy: str) -> None:
-        real(self, key, saved, policy)
-        for name, parameter in self._named(key).items():
-            if parameter in self.optimizers[key].state:
-                self.optimizers[key].state[parameter]["momentum_buffer"] = saved[f"optimizer/{key}/{name}/momentum_buffer"]
+    def around(real: Wrapper, self: CapsuleHost, saved: Mapping[str, torch.Tensor], policy: str) -> None:
+        real(self, saved, policy)
+        for name, parameter in self._named("host").items():
+            if parameter in self.optimizers["host"].state:
+                self.optimizers["host"].state[parameter]["momentum_buffer"] = saved[f"optimizer/host/{name}/momentum_buffer"]
 
-    wrap(patch, CapsuleHost, "_restore_optimizer", around)
+    wrap(patch, CapsuleHost, "restore_optimizers", around)
 
 
 def optimizers_work_on_the_snapshot_unchecked(patch: Patch) -> None:

@@ -8,7 +8,10 @@ from firedrill.oracles.oracle import Evidence, Finding, Oracle, Restoration, hos
 
 @dataclass(frozen=True, slots=True)
 class KeysMatched(Oracle):
-    """Both key differences are empty, parameters kept their identity, optimizers hold the live ones, and no growing seed is left but those that come back."""
+    """Both key differences are empty, parameters kept their identity, optimizers hold the live ones.
+
+    No growing seed is left, unless seeds come back: then those of the snapshot are there, and no others.
+    """
 
     kind: ClassVar[str] = "keys_matched"
 

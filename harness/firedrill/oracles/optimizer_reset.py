@@ -19,7 +19,7 @@ Tensors = Mapping[str, TensorSeen]
 
 @dataclass(frozen=True, slots=True)
 class OptimizerReset(Oracle):
-    """The optimizer state of the host, and of seeds that come back, equals the declared policy: `reset`, `reset_all`, `restore`, `rewarm`."""
+    """Optimizer state equals the declared policy: `reset`, `reset_all`, `restore` or `rewarm`. The host's, and that of seeds that come back."""
 
     kind: ClassVar[str] = "optimizer_reset"
 

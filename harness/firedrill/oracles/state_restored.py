@@ -12,7 +12,8 @@ STRIKES_ROLLBACKS = "governor.raise_in"
 
 @dataclass(frozen=True, slots=True)
 class StateRestored(Oracle):
-    """Every host tensor of the snapshot is found byte-equal right after the rollback. Seeds that were growing are expected back only where that is declared.
+    """Every host tensor of the snapshot is found byte-equal right after the rollback.
+    Seeds that were growing are expected back only where that is declared.
 
     Unless the rollback itself was struck its first attempt succeeds: otherwise a snapshot did not stay as it was published.
     """

@@ -114,8 +114,8 @@ def parts_of(host: CapsuleHost) -> Parts:
 
 
 def _timeless(course: dict[str, Any]) -> dict[str, Any]:
-    """An episode without the steps of the run that its vitals are labelled with, which no rollback winds back."""
-    return course | {"recent": [numbers for _, *numbers in course["recent"]]}
+    """An episode without the steps of the run that its vitals are labelled with, and without the controller, which a twin lacks."""
+    return course | {"recent": [numbers for _, *numbers in course["recent"]], "controller": None}
 
 
 def text_digest(facts: object) -> str:

@@ -57,6 +57,10 @@ class Recovery:
     rewarm_batches: int = 50
 
 
+# As far back as a rollback goes unless more is asked for.
+USUAL = Recovery()
+
+
 @dataclass(frozen=True, slots=True)
 class RewardConfig:
     """`progress` pays every step, `sparse` only the last one.

@@ -13,7 +13,7 @@ from itertools import chain
 
 import torch
 
-from tolaria.env.config import Recovery, TrainingConfig
+from tolaria.env.config import USUAL, Recovery, TrainingConfig
 from tolaria.host.host import Host
 from tolaria.host.slot import Slot
 from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
@@ -53,7 +53,7 @@ class HostTraining(ABC):
         device: torch.device,
         taps: Taps,
         emit: Callable[[Event], None],
-        recovery: Recovery = Recovery(),
+        recovery: Recovery = USUAL,
     ) -> None:
         self.task = task
         self.config = config

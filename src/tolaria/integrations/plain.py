@@ -20,7 +20,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from tolaria.errors import BudgetSpent
+from tolaria.errors import BudgetSpent, ConfigError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governor import Governor
 from tolaria.governor.verdict import Standing, Verdict
@@ -108,6 +108,7 @@ class Guard:
         reading: Reading,
         emit: Callable[[Event], None] | None = None,
     ) -> None:
+        _refuse_what_grows(config)
         # A loss that comes late says as many steps later that the weights of a snapshot were good.
         self._config = replace(config, probation=config.probation + reading.lag)
         self._reading = reading
@@ -199,3 +200,14 @@ class Guard:
             self._rollbacks.append(event)
         if self._tell:
             self._tell(event)
+
+
+def _refuse_what_grows(config: GovernorConfig) -> None:
+    """The data, the seeds and the learning rate of a plain loop are its owner's."""
+    if config.rewind or config.live_seeds != "prune":
+        asked = (config.live_seeds, config.rewind)
+        raise ConfigError(
+            "governor.live_seeds, governor.rewind", asked, "prune and false: a plain loop has no seeds, and its data are its own"
+        )
+    if config.optimizer == "rewarm":
+        raise ConfigError("governor.optimizer", "rewarm", "reset, reset_all or restore: the learning rate belongs to the loop's scheduler")

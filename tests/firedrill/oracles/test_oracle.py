@@ -63,6 +63,12 @@ def test_a_snapshot_promises_nothing_of_a_growing_seed(healed: Evidence) -> None
     assert len(pair.promised) == 5
 
 
+def test_a_snapshot_promises_growing_seeds_where_they_are_restored(healed: Evidence) -> None:
+    (pair,) = restorations(healed.faulted, "restore")
+    assert "host/slots.s0.seed.0.weight" in pair.promised
+    assert (len(pair.promised), pair.growing) == (6, ("s0",))
+
+
 def test_a_snapshot_promises_the_tensors_of_a_fossil(healed: Evidence) -> None:
     became = SlotRestored(Point(2, 1), "s0", 1, Stage.TRAINING, Stage.FOSSILIZED)
     events: list[Event] = list(healed.faulted)
