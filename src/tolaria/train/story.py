@@ -136,7 +136,7 @@ def _tell_trouble(event: Collapsed | RolledBack) -> Text:
         text = f"collapse at step {event.at.step}: {event.cause}, {', '.join(filter(None, numbers))}"
         return Text(text, "red").append(f"  {event.evidence}", "dim")
     pruned = f"pruned {', '.join(event.pruned)}" if event.pruned else "nothing to prune"
-    attempts = f", {event.attempts} attempts" if event.attempts > 1 else ""
+    attempts = f", {event.work.attempts} attempts" if event.work.attempts > 1 else ""
     text = f"rollback at step {event.at.step} to snapshot {event.snapshot} of step {event.snapshot_step}: {pruned}{attempts}"
     return Text(text, "yellow")
 

@@ -7,13 +7,14 @@ from rich.console import Console
 from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.console import LETTERS, ConsoleSink
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import Collapsed, Decision, EnvironmentRetired, PenaltyDelivered, RolledBack
+from tolaria.telemetry.governor_events import Collapsed, Decision, EnvironmentRetired, PenaltyDelivered, Remedy, RolledBack, Rung, Work
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
 from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StepFinished
 
 STARTED = RunStarted(Point(0), 1, "{}", "", (), ("s0", "s1"), 2.3)
-DECISION = Decision("explosion", 40.0, 3.5, 1.0, 0.1, 1, ())
-ROLLED_BACK = RolledBack(Point(4, 0), 1, 2, DECISION, (2,), ("s0",), "restore", 1, 1)
+REMEDY = Remedy(Rung.NEWEST, None, None)
+DECISION = Decision("explosion", 40.0, 3.5, 1.0, 0.1, 1, (), (2,))
+ROLLED_BACK = RolledBack(Point(4, 0), 1, 2, DECISION, ("s0",), "restore", REMEDY, Work(1, 400), 1)
 
 
 def finished(step: int, env: int, loss: float = 1.5) -> StepFinished:
