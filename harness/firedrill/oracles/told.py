@@ -41,11 +41,11 @@ class Told(Oracle):
 
 def incomplete(rollback: RolledBack) -> str:
     """What an account lacks or gets wrong by itself, or nothing."""
-    decision, remedy, work = rollback.decision, rollback.remedy, rollback.work
+    decision, probe = rollback.decision, rollback.remedy.probe
     numbers = {"loss": decision.loss, "threshold": decision.threshold, "mean": decision.mean, "spread": decision.spread}
     numbers |= {f"recent[{i}]": value for i, value in enumerate(decision.recent)}
-    if remedy.probe is not None:
-        numbers |= {"probe.loss": remedy.probe.loss, "probe.mutual_information": remedy.probe.mutual_information}
+    if probe is not None:
+        numbers |= {"probe.loss": probe.loss, "probe.mutual_information": probe.mutual_information}
     for name, value in numbers.items():
         if value is not None and not math.isfinite(value):
             return f"{name} is {value}, which should be None"
@@ -57,36 +57,49 @@ def incomplete(rollback: RolledBack) -> str:
         return "no recent losses"
     if not decision.snapshot_ages or min(decision.snapshot_ages) < 0:
         return f"snapshot ages are {decision.snapshot_ages}"
-    if work.attempts < 1:
-        return f"{work.attempts} attempts"
-    if (remedy.rung is Rung.EASED) != (remedy.ease is not None):
-        return f"the rung is {remedy.rung}, the ease is {remedy.ease}"
-    if remedy.ease is not None and not (0.0 < remedy.ease.lr_scale <= 1.0 and remedy.ease.skipped_batches >= 0):
-        return f"the ease is {remedy.ease}"
-    return ""
+    return "" if rollback.work.attempts >= 1 else f"{rollback.work.attempts} attempts"
 
 
 def contradicted(rollback: RolledBack, evidence: Evidence) -> str:
-    """What other events of the same history say otherwise, or nothing."""
-    here = where(rollback)
+    """What the account or another event of the same history says otherwise, or nothing."""
+    checks = (_other_collapse, _other_end, _other_snapshot, _other_rung)
+    return next((said for check in checks if (said := check(rollback, evidence))), "")
+
+
+def _other_collapse(rollback: RolledBack, evidence: Evidence) -> str:
     decided = rollback.decision
     for collapse in of(evidence.faulted, Collapsed):
         seen = (collapse.cause, collapse.loss, collapse.threshold, collapse.streak)
-        if where(collapse) == here and seen != (decided.cause, decided.loss, decided.threshold, decided.streak):
+        if where(collapse) == where(rollback) and seen != (decided.cause, decided.loss, decided.threshold, decided.streak):
             return f"decided for {decided.cause}, but the collapse was told otherwise"
-    if (rollback.remedy.rung is Rung.RETIRED) != (here in map(where, of(evidence.faulted, EnvironmentRetired))):
-        return f"the rung is {rollback.remedy.rung}, which is not what became of the environment"
-    taken = [
-        s for s in of(evidence.faulted, SnapshotTaken) if (s.at.env, s.snapshot) == (here[0], rollback.snapshot) and s.at.step <= here[1]
-    ]
-    if taken and (taken[-1].at.step, taken[-1].bytes) != (rollback.snapshot_step, rollback.work.bytes):
-        told = f"{rollback.work.bytes} bytes of step {rollback.snapshot_step}"
-        return f"snapshot {rollback.snapshot} was {taken[-1].bytes} bytes of step {taken[-1].at.step}, not {told}"
-    newest = newest_trusted(evidence, rollback)
-    if rollback.remedy.rung in (Rung.NEWEST, Rung.OLDER) and newest is not None:
-        if (rollback.remedy.rung is Rung.NEWEST) != (rollback.snapshot == newest):
-            return f"the rung is {rollback.remedy.rung}, snapshot {rollback.snapshot} was restored and {newest} was the newest trusted"
     return ""
+
+
+def _other_end(rollback: RolledBack, evidence: Evidence) -> str:
+    retired = where(rollback) in map(where, of(evidence.faulted, EnvironmentRetired))
+    if (rollback.remedy.rung is Rung.RETIRED) != retired:
+        return f"the rung is {rollback.remedy.rung}, which is not what became of the environment"
+    return ""
+
+
+def _other_snapshot(rollback: RolledBack, evidence: Evidence) -> str:
+    env, step = where(rollback)
+    taken = [s for s in of(evidence.faulted, SnapshotTaken) if s.at.env == env and s.at.step <= step and s.snapshot == rollback.snapshot]
+    seen = [f"{snapshot.bytes} bytes of step {snapshot.at.step}" for snapshot in taken[-1:]]
+    told = f"{rollback.work.bytes} bytes of step {rollback.snapshot_step}"
+    return f"snapshot {rollback.snapshot} was {seen[0]}, not {told}" if seen and seen != [told] else ""
+
+
+def _other_rung(rollback: RolledBack, evidence: Evidence) -> str:
+    rung, ease = rollback.remedy.rung, rollback.remedy.ease
+    if (rung is Rung.EASED) != (ease is not None):
+        return f"the rung is {rung}, the ease is {ease}"
+    if ease is not None and not (0.0 < ease.lr_scale <= 1.0 and ease.skipped_batches >= 0):
+        return f"the ease is {ease}"
+    newest = newest_trusted(evidence, rollback)
+    if newest is None or rung is not (Rung.OLDER if rollback.snapshot == newest else Rung.NEWEST):
+        return ""
+    return f"the rung is {rung}, snapshot {rollback.snapshot} was restored and {newest} was the newest trusted"
 
 
 def newest_trusted(evidence: Evidence, rollback: RolledBack) -> int | None:

@@ -8,6 +8,8 @@ from tolaria.telemetry.governor_events import RolledBack
 
 # The part of the state that a rollback does not wind back.
 DATA = "data"
+MOVED = "not where they are in the control run"
+UNSKIPPED = "where they are in the control run, and were to be skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,7 @@ class Twin(Oracle):
                 if part is not None:
                     return self.failed(place(env, step), f"{part} differs from the twin of snapshot {rollback.snapshot}", "differs")
                 if (lived.get(DATA) != control.get((env, step), lived).get(DATA)) != skipped:
-                    stand = (
-                        "where they are in the control run, and were to be skipped" if skipped else "not where they are in the control run"
-                    )
-                    return self.failed(place(env, step), f"the data are {stand}", "data")
+                    return self.failed(place(env, step), "the data are " + (UNSKIPPED if skipped else MOVED), "data")
                 compared += 1
         return self.passed(f"{compared} steps byte-equal to the twin") if compared else self.unknown("no step follows a rollback")
 

@@ -23,7 +23,6 @@ from tolaria.lifecycle.stage import EXPERIMENTAL, RESTING, Stage
 from tolaria.seams import NO_TAPS
 from tolaria.tasks import TASKS
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import Ease
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
 
 CPU = torch.device("cpu")
@@ -394,46 +393,3 @@ def test_after_a_checkpoint_everything_goes_on_to_the_last_bit() -> None:
         assert twin.facts() == env.facts()
         assert second.capsule()[1] == governor.capsule()[1]
     assert governor.life == 2
-
-
-def test_an_ease_cuts_the_rate_and_skips_data_and_a_rollback_undoes_neither() -> None:
-    host, _ = build()
-    facts, number, rate = host.facts(), host.batches.number, host.learning_rate("host")
-    batches = host.config.batches_per_step
-    assert host.ease(0.5, steps=4, skip_steps=3) == Ease(0.5, 3 * batches)
-    host.settle(facts)
-    assert host.batches.number == number + 3 * batches
-    assert host.learning_rate("host") == 0.5 * rate
-    assert host.ease(0.5, steps=4, skip_steps=0) == Ease(0.25, 0)
-
-
-def test_a_cut_rate_comes_back_when_its_time_is_over_also_for_seeds() -> None:
-    host, _ = build()
-    bring(host, "s0", Stage.TRAINING)
-    host.ease(0.5, steps=1, skip_steps=0)
-    seeds = [key for key in host.optimizers if key != "host"]
-    cut = {key: host.learning_rate(key) for key in host.optimizers}
-    host.batches_stepped["host"] = host.rate_cut.until
-    assert seeds
-    assert [host.learning_rate(key) / cut[key] for key in seeds] == [2.0] * len(seeds)
-
-
-def test_a_cut_rate_comes_through_a_checkpoint() -> None:
-    host, _ = build()
-    host.ease(0.5, steps=4, skip_steps=0)
-    tensors, facts = through_a_checkpoint(host.all_tensors(), host.checkpoint_facts())
-    again, _ = build()
-    again.resume(tensors, facts)
-    assert again.rate_cut == host.rate_cut
-
-
-def test_a_probe_reads_only_and_is_none_where_there_is_no_number() -> None:
-    host, _ = build()
-    before, facts = raw(host.all_tensors()), host.checkpoint_facts()
-    probe = host.probe()
-    assert probe is not None
-    assert (raw(host.all_tensors()), host.checkpoint_facts()) == (before, facts)
-    assert probe.loss == host.validate()[0]
-    with torch.no_grad():
-        host.host.own_parameters()["head.bias"].fill_(float("nan"))
-    assert host.probe() is None

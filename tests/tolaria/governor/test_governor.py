@@ -15,14 +15,9 @@ from tolaria.governor.window import LossWindow
 from tolaria.lifecycle.stage import Stage
 from tolaria.seams import NO_TAPS, SNAPSHOT_COPYING, SNAPSHOT_VERIFYING
 from tolaria.telemetry.codec import from_line, to_line
-from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import (
     Collapsed,
-    Ease,
-    EnvironmentRetired,
-    Probe,
     RolledBack,
-    Rung,
     SnapshotRefused,
     SnapshotTaken,
     SnapshotTrusted,
@@ -261,7 +256,7 @@ def test_a_fossil_that_is_struck_in_the_next_step_goes_and_nothing_is_left_of_it
     assert math.isfinite(world.host.validate()[0])
 
 
-# Penalty, relapse, budget, grace.
+# Penalties and what is told.
 
 
 def test_every_rollback_owes_exactly_one_penalty_and_nothing_else_does(new_world: NewWorld) -> None:
@@ -283,82 +278,6 @@ def test_one_typed_event_tells_of_a_rollback_with_all_that_was_known(new_world: 
     assert [from_line(to_line(number, event), EVENT_KINDS) for number, event in enumerate(world.events)] == list(enumerate(world.events))
 
 
-def two_trusted(new_world: NewWorld, **more: Any) -> World:
-    world = new_world(**more)
-    standings(world, *[0.3] * 8)
-    assert [snapshot.step for snapshot in world.governor.snapshots.trusted()] == [5, 0]
-    return world
-
-
-def test_a_relapse_takes_the_older_snapshot(new_world: NewWorld) -> None:
-    world = two_trusted(new_world)
-    world.die()
-    world.die()
-    assert [event.snapshot_step for event in world.told(RolledBack)] == [5, 0]
-
-
-def test_a_collapse_long_after_a_rollback_is_no_relapse(new_world: NewWorld) -> None:
-    world = new_world(relapse_steps=5, snapshot_every=100)
-    standings(world, *[0.3] * 4)
-    world.live(fossilized=True)
-    standings(world, *[0.3] * 3)
-    for healthy in (5, 4):
-        world.die()
-        standings(world, *[0.3] * healthy)
-    world.die()
-    assert [event.snapshot_step for event in world.told(RolledBack)] == [5, 5, 0]
-
-
-def test_a_relapse_takes_the_newest_snapshot_rather_than_none(new_world: NewWorld) -> None:
-    world = two_trusted(new_world)
-    world.die()
-    world.governor.snapshots.trusted()[1].tensors["host/head.bias"].add_(1.0)
-    assert world.die().penalty == -10.0
-    assert world.told(RolledBack)[-1].snapshot_step == 5
-
-
-def test_a_lasting_fault_climbs_the_ladder_and_retires_the_environment(new_world: NewWorld) -> None:
-    world = two_trusted(new_world, budget=4)
-    assert [world.die().retired for _ in range(4)] == [False, False, False, True]
-    remedies = [event.remedy for event in world.told(RolledBack)]
-    assert [remedy.rung for remedy in remedies] == [Rung.NEWEST, Rung.OLDER, Rung.EASED, Rung.RETIRED]
-    # Ten steps of one batch each.
-    assert [remedy.ease for remedy in remedies] == [None, None, Ease(0.5, 10), None]
-    (retired,) = world.told(EnvironmentRetired)
-    assert (retired.rollbacks, retired.reason) == (4, "4 rollbacks within 40 steps")
-
-
-def test_the_third_rollback_cuts_the_rate_and_skips_data_and_the_fourth_cuts_again(new_world: NewWorld) -> None:
-    world = two_trusted(new_world, budget=9, ease_skip=7, ease_factor=0.25)
-    full, begun = world.host.learning_rate("host"), world.host.batches.number
-    rates = []
-    for _ in range(4):
-        world.die()
-        # Warm-up ends where the batches of the newest snapshot do.
-        rates.append(world.host.rate_cut.at(world.host.batches_stepped["host"]))
-    assert rates == [1.0, 1.0, 0.25, 0.0625]
-    assert world.host.batches.number == begun + 14
-    assert world.host.learning_rate("host") < full
-
-
-def test_who_listens_may_raise_and_the_host_is_restored_and_eased_all_the_same(new_world: NewWorld) -> None:
-    world = two_trusted(new_world, budget=9)
-    world.die()
-    world.die()
-    listen = world.governor._emit
-
-    def deaf(event: Event) -> None:
-        raise OSError("no sink")
-
-    world.governor._emit = deaf
-    with pytest.raises(OSError, match="no sink"):
-        world.die()
-    world.governor._emit = listen
-    assert world.host.nonfinite_places() == ()
-    assert world.host.rate_cut.scale == 0.5
-    assert world.governor.capsule()[1]["rollback_steps"] == [9, 10, 11]
-
-
 def test_a_rollback_tells_what_it_took_and_how_long(new_world: NewWorld) -> None:
     world = new_world()
     world.die()
@@ -366,102 +285,6 @@ def test_a_rollback_tells_what_it_took_and_how_long(new_world: NewWorld) -> None
     assert (work.attempts, work.bytes) == (1, world.told(SnapshotTaken)[0].bytes)
     seconds = (work.durations.choose, work.durations.validate, work.durations.rebuild, work.durations.copy, work.durations.settle)
     assert all(each > 0.0 for each in seconds)
-
-
-def test_rollbacks_further_apart_than_the_window_never_retire(new_world: NewWorld) -> None:
-    world = new_world(budget=2, budget_window=5)
-    for _ in range(6):
-        assert not world.die().retired
-        standings(world, *[0.3] * 4)
-    assert world.die().retired is False
-    assert world.die().retired is True
-
-
-def leaning(new_world: NewWorld, probe: Probe | None = None) -> World:
-    """A host that is good with a blended seed, and has just lost it in a rollback; `probe` is what is measured then."""
-    world = new_world(snapshot_every=100, budget=100)
-    world.bring("s0", Stage.HOLDING)
-    standings(world, *[0.05] * 10)
-    if probe is not None:
-        world.host.probe = lambda: probe
-    world.die()
-    return world
-
-
-def test_a_host_that_lost_a_blended_seed_is_suspected_and_not_judged_for_a_while(new_world: NewWorld) -> None:
-    world = leaning(new_world, Probe(2.0, 0.5))
-    # An explosion in the first steps of a life, but less than three times what was measured.
-    assert standings(world, *[5.0] * 3) == [SUSPECT] * 3
-    assert [event.streak for event in world.told(Suspected)] == [0, 0, 0]
-    assert standings(world, *[5.0] * 3) == [SUSPECT, SUSPECT, COLLAPSED]
-
-
-def test_a_host_that_is_far_worse_than_right_after_its_rollback_is_lost(new_world: NewWorld) -> None:
-    world = leaning(new_world, Probe(2.0, 0.5))
-    assert standings(world, 6.1, 6.1) == [SUSPECT, COLLAPSED]
-    collapsed = world.told(Collapsed)[-1]
-    assert (collapsed.cause, collapsed.threshold, collapsed.streak) == ("recovery_failed", 6.0, 2)
-    assert collapsed.evidence == "loss 6.1 above 6, it was 2 right after the rollback"
-
-
-def test_the_probe_is_the_restored_host_on_its_validation_data(new_world: NewWorld) -> None:
-    world = leaning(new_world)
-    measured = world.host.vitals(world.at, 0.0, None, scan=False)
-    probe = world.told(RolledBack)[0].remedy.probe
-    assert (probe.loss, probe.mutual_information) == (measured.val_loss, measured.outputs.mutual_information)
-
-
-def test_a_rollback_in_the_midst_of_a_recovery_measures_again(new_world: NewWorld) -> None:
-    world = leaning(new_world, Probe(2.0, 0.5))
-    world.host.probe = lambda: Probe(1.5, 0.4)
-    world.die()
-    assert world.told(RolledBack)[-1].remedy.probe == Probe(1.5, 0.4)
-
-
-def test_a_probe_that_raises_is_none_and_the_rollback_has_happened(new_world: NewWorld) -> None:
-    world = new_world()
-    world.bring("s0", Stage.HOLDING)
-
-    def probe() -> Probe:
-        raise MemoryError("no room")
-
-    world.host.probe = probe
-    assert world.die().penalty == -10.0
-    assert world.told(RolledBack)[0].remedy.probe is None
-
-
-def test_nan_stays_immediate_while_a_host_recovers(new_world: NewWorld) -> None:
-    world = leaning(new_world)
-    assert standings(world, math.nan) == [COLLAPSED]
-
-
-def test_a_failing_detector_stays_immediate_while_a_host_recovers(new_world: NewWorld) -> None:
-    world = leaning(new_world)
-    world.governor._jury.detectors["lobotomy"] = Broken(Limits(GovernorConfig(), 1.0, 1.0, 1.0))
-    assert standings(world, 0.3) == [COLLAPSED]
-
-
-def test_what_a_host_could_do_with_a_seed_is_no_baseline_for_what_it_can_do_without(new_world: NewWorld) -> None:
-    world = leaning(new_world)
-    assert standings(world, *[CHANCE] * 10) == [HEALTHY] * 10
-
-
-def test_a_rollback_that_took_no_blended_seed_grants_no_grace(new_world: NewWorld) -> None:
-    world = new_world(snapshot_every=100)
-    world.bring("s0", Stage.TRAINING)
-    standings(world, *[0.05] * 10)
-    world.die()
-    assert standings(world, CHANCE) == [COLLAPSED]
-
-
-def test_a_host_leaned_also_on_a_seed_that_only_the_snapshot_knows(new_world: NewWorld) -> None:
-    world = new_world(snapshot_every=1, probation=0)
-    world.bring("s0", Stage.HOLDING)
-    world.live(0.05)
-    world.host.prune("s0", world.at, "decision", "policy")
-    world.die()
-    assert world.governor.capsule()[1]["grace"] == 3
-    assert world.told(RolledBack)[0].remedy.probe is not None
 
 
 def test_a_new_host_begins_with_nothing_of_the_old_one(new_world: NewWorld) -> None:
