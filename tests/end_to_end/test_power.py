@@ -242,13 +242,6 @@ def the_budget_is_ignored(patch: Patch) -> None:
     wrap(patch, Governor, "__init__", around)
 
 
-def the_ladder_has_no_middle(patch: Patch) -> None:
-    def around(real: Wrapper, self: Governor, config: Any, *rest: Any) -> None:
-        real(self, replace(config, ease_from=1000), *rest)
-
-    wrap(patch, Governor, "__init__", around)
-
-
 def an_ease_skips_nothing(patch: Patch) -> None:
     wrap(patch, CapsuleHost, "ease", lambda real, self, factor, steps, _: real(self, factor, steps, 0))
 
@@ -265,10 +258,6 @@ def a_recovery_is_not_judged(patch: Patch) -> None:
 
 def a_rollback_names_another_rung(patch: Patch) -> None:
     always(patch, Ladder, "climb", Rung.OLDER)
-
-
-def a_rollback_counts_other_bytes(patch: Patch) -> None:
-    wrap(patch, governing, "roll_back", lambda real, *args: (done := real(*args)) and replace(done, work=replace(done.work, bytes=1)))
 
 
 def told(kind: type[Event], times: int) -> Callable[[Patch], None]:
@@ -374,12 +363,10 @@ PROOFS: Mapping[str, Proof] = {
     "a lobotomy is not noticed": Proof(blind(*map(type, EVERY_DETECTOR)), "lobotomy", Verdict.MISSED, "detected"),
     "NaN is repaired": Proof(nan_is_repaired, "nan-weight", Verdict.MISSED, "detected"),
     "the budget is ignored": Proof(the_budget_is_ignored, "nan-weight-persistent", Verdict.LIVELOCK),
-    "the ladder has no middle": Proof(the_ladder_has_no_middle, "bad-window", Verdict.FAIL_STOP, "climbed"),
     "an ease skips nothing": Proof(an_ease_skips_nothing, "bad-window", Verdict.FAIL_STOP, "climbed"),
     "an ease says nothing of what it skips": Proof(an_ease_says_that_it_skipped, "bad-window", WRONG, "twin"),
     "a recovery is not judged": Proof(a_recovery_is_not_judged, "dead-without-its-seed", Verdict.RECOVERED, "climbed"),
     "a rollback names another rung": Proof(a_rollback_names_another_rung, "nan-weight", WRONG, "told"),
-    "a rollback counts other bytes": Proof(a_rollback_counts_other_bytes, "nan-weight", WRONG, "told"),
     "a rollback is told twice": Proof(told(RolledBack, 2), "nan-weight", WRONG, "told"),
     "a rollback is not told": Proof(told(RolledBack, 0), "nan-weight", WRONG, "told"),
     "a prune is not told": Proof(a_prune_is_not_told, "nan-weight", WRONG, "lawful"),

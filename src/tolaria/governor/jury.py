@@ -1,7 +1,9 @@
 """The detectors of one host together, with what they remember: the window, and how often each cause came in a row."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from tolaria.governor.config import GovernorConfig
@@ -94,13 +96,14 @@ class Jury:
         self._probe = None if facts["probe"] is None else Probe(**facts["probe"])
 
     def _alarms(self, vitals: Vitals) -> list[Alarm]:
-        failed = None if self._probe is None else self._recovery.alarm(vitals, self._probe)
-        alarms = [] if failed is None else [failed]
-        for name, detector in self.detectors.items():
-            try:
-                alarm = detector.alarm(vitals, self.window)
-            except Exception as error:  # noqa: BLE001 - a detector that fails must never be taken for a healthy host
-                alarm = Alarm("detector_failed", 1, None, None, f"{name}: {type(error).__name__}: {error}")
-            if alarm is not None:
-                alarms.append(alarm)
-        return alarms
+        asked = {name: partial(detector.alarm, vitals, self.window) for name, detector in self.detectors.items()}
+        if self._probe is not None:
+            asked = {RECOVERY_FAILED: partial(self._recovery.alarm, vitals, self._probe), **asked}
+        return [alarm for name, ask in asked.items() if (alarm := _answer(name, ask)) is not None]
+
+
+def _answer(name: str, ask: Callable[[], Alarm | None]) -> Alarm | None:
+    try:
+        return ask()
+    except Exception as error:  # noqa: BLE001 - a detector that fails must never be taken for a healthy host
+        return Alarm("detector_failed", 1, None, None, f"{name}: {type(error).__name__}: {error}")

@@ -106,3 +106,11 @@ def test_a_probe_comes_through_a_checkpoint() -> None:
     again.restore(json.loads(json.dumps(judging.facts())))
     assert again.facts() == judging.facts()
     assert dead(again) == [Standing.SUSPECT, Standing.COLLAPSED]
+
+
+def test_a_recovery_that_cannot_be_judged_is_a_collapse_and_no_crash() -> None:
+    judging = recovering(Probe(0.4, 0.8))
+    verdict = judging.judge(replace(GOOD, val_loss="much"), recovering=True)  # type: ignore[arg-type]  # what makes a comparison raise
+    assert verdict.standing is Standing.COLLAPSED
+    assert verdict.alarm is not None
+    assert (verdict.alarm.cause, verdict.alarm.evidence[:27]) == ("detector_failed", "recovery_failed: TypeError:")
