@@ -337,11 +337,12 @@ def summarize(events: "Sequence[Event]", folder: Path, console: "Console") -> No
 def history_of(folder: Path) -> "list[Event]":
     """The events of a run, also of one that was cut off."""
     from tolaria.telemetry.history import read_so_far
+    from tolaria.telemetry.timings import read_timings, with_timings
 
     path = folder / "events.jsonl"
     if not path.is_file():
         raise ConfigError("run-dir", str(folder), "the folder of a run, which has an events.jsonl")
-    return read_so_far(path)
+    return with_timings(read_so_far(path), read_timings(folder / "timings.jsonl"))
 
 
 def draw_picture(events: "Sequence[Event]", path: Path) -> None:

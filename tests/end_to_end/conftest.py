@@ -118,6 +118,23 @@ SCENARIOS = (
         ],
         [NAN_NOTICED, *UNDONE, "twin: {steps: 4}"],
     ),
+    scenario(
+        # Step 7 begins with batch 14; the third rollback comes behind batch 19 and skips the data of ten steps.
+        "bad-window",
+        f"{SPIRALS}, {YOUNG_SEED}",
+        ["at: {step: first, env: 1, for_steps: forever}, do: data.damage, with: {value: nan, first: 14, batches: 20}"],
+        [NAN_NOTICED, *UNDONE[1:], "climbed: {to: eased, rollbacks: 3}", "twin: {steps: 4}"],
+    ),
+    scenario(
+        "dead-without-its-seed",
+        "steps: 30, batches_per_step: 8, script: [{step: 16, op: germinate, slot: s0, blueprint: residual_mlp, tempo: 3},"
+        " {step: 17, op: advance, slot: s0}, {step: 20, op: advance, slot: s0}]",
+        [
+            f"at: {{step: 22, env: 1}}, {NAN}",
+            "at: {event: rolled_back, plus_steps: 1, env: 1, batch: 7, for_steps: 2}, do: output.lobotomize, with: {mode: constant_logits}",
+        ],
+        [NAN_NOTICED, *UNDONE[1:], "climbed: {to: older, rollbacks: 2}"],
+    ),
     # These two would take hours, and their children are ended from outside.
     scenario("endless", ENDLESS, [f"at: {{step: last, env: 1}}, {NAN}"], ["witnessed"], verdict="crashed", budget="wall: 120s"),
     scenario("hangs", ENDLESS, [f"at: {{step: last, env: 1}}, {NAN}"], ["witnessed"], verdict="hung", budget="wall: 0.2s"),

@@ -36,8 +36,10 @@ class StateRestored(Oracle):
                 if found[name].digest != promised.digest:
                     return self.failed(pair.at, f"{name} differs from snapshot {number}", "differs")
         for told in of(evidence.faulted, RolledBack):
-            if told.attempts > 1 and STRIKES_ROLLBACKS not in evidence.claim.fault_kinds:
-                return self.failed(place(*where(told)), f"{told.attempts} attempts were needed, and nothing had struck them", "attempts")
+            if told.work.attempts > 1 and STRIKES_ROLLBACKS not in evidence.claim.fault_kinds:
+                return self.failed(
+                    place(*where(told)), f"{told.work.attempts} attempts were needed, and nothing had struck them", "attempts"
+                )
         if not any(host_tensors(pair.promised) for pair in pairs):
             return self.unknown("no host tensor was observed")
         return self.passed(f"{sum(len(host_tensors(pair.promised)) for pair in pairs)} tensors byte-equal after {len(pairs)} rollbacks")

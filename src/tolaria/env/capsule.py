@@ -7,19 +7,21 @@ fell, to the last bit. A checkpoint holds all of it, so that a resumed run goes 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
 from tolaria.env.course import Course, course_from
 from tolaria.env.growing import GrowingHost
+from tolaria.env.rate_cut import RateCut
 from tolaria.host.state import Plan, commit, manifest, prepare
 from tolaria.host.state_codec import expect_keys, slot_from_dict, slot_to_dict
 from tolaria.lifecycle.seed import SlotState
 from tolaria.lifecycle.stage import EXPERIMENTAL, OCCUPIED, Stage
 from tolaria.seams import ROLLBACK_PRUNING
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Ease
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
 
 # Optimizer state that carries the direction of past gradients: two policies forget it.
@@ -161,9 +163,18 @@ class CapsuleHost(GrowingHost):
         if self.recovery.rewind:
             self._rewind(facts)
 
+    def ease(self, factor: float, steps: int, skip_steps: int) -> Ease:
+        """Cut the learning rate for so many steps, and skip the data of as many as are told to."""
+        batches = self.config.batches_per_step
+        stepped = self.batches_stepped["host"]
+        self.rate_cut = self.rate_cut.deepened(factor, stepped, steps * batches)
+        self.batches.skip(skip_steps * batches)
+        return Ease(self.rate_cut.at(stepped), skip_steps * batches)
+
     def checkpoint_facts(self) -> dict[str, Any]:
-        """Facts of a snapshot, and what a rollback does not wind back: the data, the episode, a learning rate on its way up."""
-        return self.facts() | self._rewound_facts() | {"rewarming": dict(self.rewarming)}
+        """Facts of a snapshot, and what a rollback does not wind back: the data, the episode, how a learning rate is lowered."""
+        lowered = {"rewarming": dict(self.rewarming), "rate_cut": asdict(self.rate_cut)}
+        return self.facts() | self._rewound_facts() | lowered
 
     def resume(self, tensors: Mapping[str, torch.Tensor], facts: dict[str, Any]) -> None:
         """Become exactly what a checkpoint recorded, experimental seeds and all."""
@@ -176,6 +187,7 @@ class CapsuleHost(GrowingHost):
         self.batches_stepped = dict(facts["batches_stepped"])
         self.loss_before = facts["loss_before"]
         self.rewarming = dict(facts["rewarming"])
+        self.rate_cut = RateCut(**facts["rate_cut"])
         self._rewind(facts)
 
     def _rewound_facts(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from itertools import chain
 import torch
 
 from tolaria.env.config import USUAL, Recovery, TrainingConfig
+from tolaria.env.rate_cut import RateCut
 from tolaria.host.host import Host
 from tolaria.host.slot import Slot
 from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
@@ -31,6 +32,7 @@ from tolaria.seeding import derive_seed
 from tolaria.tasks.batches import BatchStream
 from tolaria.tasks.task import Split, Task
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Probe
 from tolaria.vitals import Outputs, Vitals
 
 # In these stages a seed is part of the host's own forward pass and learns from the host's own loss.
@@ -69,6 +71,7 @@ class HostTraining(ABC):
         self.batches_stepped: dict[str, int] = {}
         # Batches stepped since a rollback made an optimizer warm up anew, while it does.
         self.rewarming: dict[str, int] = {}
+        self.rate_cut = RateCut()
         splits = {"train": task.train, "validation": task.validation, "test": task.test}
         self._splits = {name: Split(split.inputs.to(device), split.targets.to(device)) for name, split in splits.items()}
         self.renew_optimizers()
@@ -123,6 +126,12 @@ class HostTraining(ABC):
         data = self._splits[split]
         loss, accuracy = self._measured(Batch(data.inputs, data.targets), without, lambda _: ())
         return loss, accuracy
+
+    def probe(self) -> Probe | None:
+        """What the host is worth on the validation split; None where that is no number. Nobody listens, and nothing changes."""
+        data = self._splits["validation"]
+        loss, _, mutual_information, *_ = self._measured(Batch(data.inputs, data.targets), (), answer_shape)
+        return Probe(loss, mutual_information) if math.isfinite(loss) and math.isfinite(mutual_information) else None
 
     def _measured(
         self, data: Batch, without: tuple[str, ...], more: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
@@ -182,9 +191,9 @@ class HostTraining(ABC):
                 slot.state = replace(slot.state, contribution=accuracy - self.validate(without=(slot.slot_id,))[1])
 
     def _train_batch(self, at: Point) -> tuple[torch.Tensor, torch.Tensor]:
-        chosen = self.batches.next()
+        number, chosen = self.batches.number, self.batches.next()
         data = self._splits["train"]
-        batch = self.taps.pass_through(BATCH_READY, at, Batch(data.inputs[chosen], data.targets[chosen]))
+        batch = self.taps.pass_through(BATCH_READY, at, Batch(data.inputs[chosen], data.targets[chosen], number))
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         loss = self.taps.pass_through(LOSS_READY, at, self.task.loss(self.host(batch.inputs), batch.targets))
@@ -228,10 +237,11 @@ class HostTraining(ABC):
                 del self.rewarming[key]
 
     def learning_rate(self, key: str) -> float:
-        """A pure function of batches stepped: linear warm-up, then constant; again after a rollback that asks for it."""
+        """A pure function of batches stepped and of the cut: linear warm-up, then constant; again after a rollback that asks for it."""
         base = self.config.learning_rate if self.config.learning_rate is not None else self.task.learning_rate
         factor = 1.0 if key == "host" else self.config.seed_lr_factor
         rate = base * factor * min(1.0, (self.batches_stepped[key] + 1) / max(1, self.config.warmup_batches))
+        rate *= self.rate_cut.at(self.batches_stepped["host"])
         return rate * (self.rewarming[key] + 1) / self.recovery.rewarm_batches if key in self.rewarming else rate
 
     def _new_optimizer(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:

@@ -44,7 +44,8 @@ class GovernorConfig:
     `rewind` winds back what else goes on after a rollback: data, episode, slots at rest, generations, what was judged. With
     `optimizer` and `live_seeds` both "restore" the run then goes on as if it had never fallen, to the last bit.
     `digest` is when a snapshot is sealed: "always" at the take, "offload" when it becomes trusted or leaves memory.
-    The rollback that reaches `budget` within `budget_window` steps retires the environment.
+    Within `budget_window` steps, the rollback that reaches `ease_from`, and each one after it, also cuts the learning rate by
+    `ease_factor` for as many steps and skips the data of `ease_skip` steps; the one that reaches `budget` retires the environment.
     """
 
     enabled: bool = True
@@ -67,6 +68,9 @@ class GovernorConfig:
     rewind: bool = False
     budget: int = 4
     budget_window: int = 40
+    ease_from: int = 3
+    ease_factor: float = 0.5
+    ease_skip: int = 10
     relapse_steps: int = 5
     grace_steps: int = 3
 
@@ -91,12 +95,14 @@ class GovernorConfig:
         for name in ("sigma", "multiplier", "lobotomy_history", "lobotomy_tolerance"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"governor.{name}", getattr(self, name), "a number above 0")
-        for name in ("strikes", "snapshot_every", "snapshots_kept", "budget", "budget_window", "rewarm_batches"):
+        for name in ("strikes", "snapshot_every", "snapshots_kept", "budget", "budget_window", "ease_from", "rewarm_batches"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"governor.{name}", getattr(self, name), "1 or more")
         if self.snapshots_kept < 2:
             raise ConfigError("governor.snapshots_kept", self.snapshots_kept, "at least 2: a trusted one and a candidate")
-        for name in ("probation", "relapse_steps", "grace_steps"):
+        if not 0.0 < self.ease_factor <= 1.0:
+            raise ConfigError("governor.ease_factor", self.ease_factor, "a number above 0 and at most 1")
+        for name in ("probation", "relapse_steps", "grace_steps", "ease_skip"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"governor.{name}", getattr(self, name), "0 or more")
         if not -math.inf < self.penalty < 0.0:

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Ease, Probe
 
 # Shape and dtype of one tensor.
 Spec = tuple[tuple[int, ...], torch.dtype]
@@ -59,5 +60,13 @@ class Governed(Protocol[PlanT]):
         ...
 
     def settle(self, facts: dict[str, Any]) -> None:
-        """Counters and baselines back to the snapshot's."""
+        """Counters and baselines back to the snapshot's; a learning rate that was cut since stays cut."""
+        ...
+
+    def ease(self, factor: float, steps: int, skip_steps: int) -> Ease:
+        """Cut the learning rate for `steps` steps at least, and leave out the data of the next `skip_steps`, as far as it can."""
+        ...
+
+    def probe(self) -> Probe | None:
+        """Measure the host on the data that its vitals come from; None where there are none, or no number comes of it."""
         ...

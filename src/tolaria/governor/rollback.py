@@ -20,8 +20,10 @@ from tolaria.errors import RollbackFailed, TolariaError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, PlanT, Spec
 from tolaria.governor.snapshots import Snapshot, SnapshotRing, wait_for_device
+from tolaria.governor.stopwatch import Stopwatch
 from tolaria.seams import NO_TAPS, PENALTY_OWED, ROLLBACK_COPYING, Taps
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Work
 
 # The same snapshot is tried so often before an older one is taken.
 ATTEMPTS = 2
@@ -38,21 +40,25 @@ class LayoutMismatch(TolariaError):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A finished rollback. `leaned`: a seed that was blended into the host is gone; `moves`: what is to be told of slots."""
+    """A finished rollback. `newest`: it restored the newest trusted snapshot.
+
+    `leaned`: a seed that was blended into the host is gone; `moves`: what is to be told of slots.
+    """
 
     snapshot: Snapshot
-    snapshot_ages: tuple[int, ...]
+    newest: bool
     pruned: tuple[str, ...]
     moves: tuple[Event, ...]
     leaned: bool
-    attempts: int
+    work: Work
     penalty: float
 
 
 @dataclass(slots=True)
 class Changed:
-    """What all attempts together did to the topology: a later one no longer sees what an earlier one has pruned."""
+    """What all attempts together did, and took: a later one no longer sees what an earlier one has pruned."""
 
+    watch: Stopwatch = field(default_factory=Stopwatch)
     pruned: dict[str, None] = field(default_factory=dict)
     moves: list[Event] = field(default_factory=list)
     leaned: bool = False
@@ -60,7 +66,6 @@ class Changed:
 
 def roll_back(ring: SnapshotRing, governed: Governed[PlanT], at: Point, relapsed: bool, config: GovernorConfig, taps: Taps) -> Done:
     """Restore the host, and drop every snapshot of the future that is no more. Raises `RollbackFailed`."""
-    ages = tuple(at.step - snapshot.step for snapshot in ring.published)
     changed = Changed()
     failures: list[str] = []
     for snapshot in _candidates(ring, relapsed):
@@ -71,8 +76,10 @@ def roll_back(ring: SnapshotRing, governed: Governed[PlanT], at: Point, relapsed
                 failures.append(f"snapshot {snapshot.number}, attempt {attempt}: {type(error).__name__}: {error}")
                 continue
             newer = frozenset(other.number for other in ring.published if other.number > snapshot.number)
+            newest = snapshot is ring.trusted()[0]
             ring.drop(newer)
-            return Done(snapshot, ages, tuple(changed.pruned), tuple(changed.moves), changed.leaned, len(failures) + 1, penalty)
+            work = Work(len(failures) + 1, snapshot.bytes, changed.watch.stop())
+            return Done(snapshot, newest, tuple(changed.pruned), tuple(changed.moves), changed.leaned, work, penalty)
     raise RollbackFailed(f"step {at.step}, environment {at.env}: no snapshot could be restored; {'; '.join(failures)}")
 
 
@@ -100,6 +107,7 @@ def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
 
 
 def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed) -> float:
+    changed.watch.begin("validate")
     if not snapshot.is_intact():
         raise LayoutMismatch("its bytes are not those that were published")
     saved = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith(OPTIMIZER)}
@@ -110,16 +118,19 @@ def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: G
     check_optimizer({name: snapshot.arena.layout[name] for name in optimizer}, plan.specs)
     # Kernels of other streams may still write to the weights that are about to be restored.
     wait_for_device(governed.stable_tensors())
+    changed.watch.begin("rebuild")
     changed.leaned = changed.leaned or plan.leaned
     changed.moves.extend(governed.commit(plan, at))
     changed.pruned.update(dict.fromkeys(plan.pruned))
     live = governed.stable_tensors()
+    changed.watch.begin("copy")
 
     def before_copy(index: int) -> object:
         return taps.pass_through(ROLLBACK_COPYING, at, index)
 
     # Where nobody listens all tensors are copied at once.
     snapshot.arena.copy_out(saved, live, None if taps is NO_TAPS else before_copy)
+    changed.watch.begin("settle")
     governed.restore_optimizers(optimizer, config.optimizer)
     governed.settle(facts)
     return taps.pass_through(PENALTY_OWED, at, config.penalty)

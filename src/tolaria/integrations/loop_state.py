@@ -23,6 +23,7 @@ from tolaria.integrations.outdated_graphs import OutdatedGraphs
 from tolaria.integrations.rates import scale_rates
 from tolaria.integrations.state_values import decode, encode
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Ease
 
 # The direction of past gradients, under the names that the optimizers of PyTorch give it: the reset policy forgets it.
 FIRST_MOMENTS = frozenset({"momentum_buffer", "exp_avg"})
@@ -142,10 +143,15 @@ class LoopState:
             scale_rates(parts.optimizers, parts.schedulers, self.rate_scale / facts["rate_scale"])
         parts.model.zero_grad()
 
-    def cut_rates(self, factor: float) -> None:
-        """Every learning rate, also those to come by the schedulers, times a factor."""
+    def ease(self, factor: float, steps: int, skip_steps: int) -> Ease:
+        """Every learning rate, also those to come by the schedulers, times a factor, for good; the data are the loop's own."""
         self.rate_scale *= factor
         scale_rates(self._parts.optimizers, self._parts.schedulers, factor)
+        return Ease(self.rate_scale, 0)
+
+    def probe(self) -> None:
+        """There are no validation data."""
+        return
 
     def nonfinite_places(self) -> tuple[str, ...]:
         """Which of parameters, buffers, averaged weights and optimizer state hold NaN or Inf."""

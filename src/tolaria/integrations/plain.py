@@ -6,12 +6,11 @@
         guard.after_step(loss)       # judges, takes a snapshot when it is due, rolls back when it must
 
 What happens to a model that keeps collapsing: the newest trusted snapshot; soon after a rollback the next older one;
-from the third rollback within the budget's window half the learning rate; when the budget is spent, `BudgetSpent`. The
-data stream is never rewound, so every rollback also skips the batches that led to it.
+from the third rollback within the budget's window half the learning rate; when the budget is spent, `BudgetSpent`: the
+governor's own ladder. The data stream is never rewound, so every rollback also skips the batches that led to it.
 """
 
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -34,9 +33,6 @@ from tolaria.vitals import Vitals
 
 # Where a loop says nothing of its task, a loss counts as exploded only above this multiple of the chance loss.
 EXPLOSION_FACTOR = 1.5
-# The rollback within the budget's window from which on every one also cuts the learning rate, and by how much.
-CUT_FROM = 3
-RATE_CUT = 0.5
 
 
 class Outcome(StrEnum):
@@ -114,7 +110,7 @@ class Guard:
         self._reading = reading
         self._tell = emit
         self._calls = 0
-        self._rollbacks: deque[RolledBack] = deque()
+        self._rolled_back: RolledBack | None = None
         self._spent: str | None = None
         graphs = OutdatedGraphs()
         self._state = LoopState(parts, graphs)
@@ -156,16 +152,17 @@ class Guard:
         # The loss of the batch stands for validation; accuracy is not known, and constant it moves no detector.
         vitals = Vitals(at.step, loss, loss, 0.0, None, self._places(loss))
         verdict = self._governor.judge(vitals)
-        told = len(self._rollbacks)
+        told = self._rolled_back
         try:
             response = self._governor.enforce(verdict, vitals, self._state, at, fossilized=False)
         finally:
             # Also where a listener failed after the rollback.
-            if len(self._rollbacks) != told:
+            if self._rolled_back is not told:
                 self._reading.forget()
         if verdict.standing is not Standing.COLLAPSED:
             return self._answer(verdict)
-        self._escalate(at.step, response.retired, verdict)
+        if response.retired:
+            self._stop(at.step, verdict)
         return self._answer(verdict)
 
     def _places(self, loss: float) -> tuple[str, ...]:
@@ -174,30 +171,26 @@ class Guard:
         # Weights that are lost show in the next loss, except those that are rarely used; they are found before a snapshot is due.
         return self._state.nonfinite_places() if due or not math.isfinite(loss) else ()
 
-    def _escalate(self, step: int, retired: bool, verdict: Verdict) -> None:
-        while self._rollbacks and step - self._rollbacks[0].at.step >= self._config.budget_window:
-            self._rollbacks.popleft()
-        if len(self._rollbacks) >= CUT_FROM:
-            self._state.cut_rates(RATE_CUT)
-        if retired:
-            assert verdict.alarm is not None
-            held = self._rollbacks[-1].snapshot_step
-            self._spent = (
-                f"step {step}: {len(self._rollbacks)} rollbacks within {self._config.budget_window} steps, "
-                f"the last for {verdict.alarm.cause}; the model holds the snapshot of step {held}"
-            )
-            raise BudgetSpent(self._spent)
+    def _stop(self, step: int, verdict: Verdict) -> None:
+        assert verdict.alarm is not None
+        assert self._rolled_back is not None
+        self._spent = (
+            f"step {step}: {self._governor.ladder.rollbacks} rollbacks within {self._config.budget_window} steps, "
+            f"the last for {verdict.alarm.cause}; the model holds the snapshot of step {self._rolled_back.snapshot_step}"
+        )
+        raise BudgetSpent(self._spent)
 
     def _answer(self, verdict: Verdict) -> Answer:
         cause = verdict.alarm.cause if verdict.alarm else None
         if verdict.standing is Standing.COLLAPSED:
-            return Answer(Outcome.ROLLED_BACK, self._calls, cause, self._rollbacks[-1].snapshot_step, self._state.rate_scale)
+            assert self._rolled_back is not None
+            return Answer(Outcome.ROLLED_BACK, self._calls, cause, self._rolled_back.snapshot_step, self._state.rate_scale)
         outcome = Outcome.HEALTHY if verdict.standing is Standing.HEALTHY else Outcome.SUSPECT
         return Answer(outcome, self._calls, cause, rate_scale=self._state.rate_scale)
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, RolledBack):
-            self._rollbacks.append(event)
+            self._rolled_back = event
         if self._tell:
             self._tell(event)
 

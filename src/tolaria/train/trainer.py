@@ -14,6 +14,7 @@ from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
 from tolaria.telemetry.run_events import RunAborted, RunFinished, RunStarted
 from tolaria.telemetry.sinks import Sink
+from tolaria.telemetry.timings import TimingsSink
 from tolaria.train import checkpoint
 from tolaria.train.config import TrainConfig, dump, load, save
 from tolaria.train.rollout import episode_finished, finish_rollout, take_step
@@ -24,7 +25,7 @@ RECORDED_PACKAGES = ("torch", "numpy", "scikit-learn", "tolaria")
 
 
 class Trainer:
-    """One run in its folder: `config.json`, `events.jsonl`, `checkpoints/`. Without a folder nothing is stored."""
+    """One run in its folder: `config.json`, `events.jsonl`, `timings.jsonl`, `checkpoints/`. Without a folder nothing is stored."""
 
     def __init__(self, run: Run, folder: Path | None) -> None:
         self.run = run
@@ -34,7 +35,7 @@ class Trainer:
     def start(cls, config: TrainConfig, folder: Path | None, sinks: tuple[Sink, ...] = ()) -> "Trainer":
         """A new run; raises `ConfigError` where the folder holds one already or the device is not there."""
         choose_device(config.device)
-        history = History(sinks) if folder is None else History.open(folder / "events.jsonl", sinks)
+        history = History(sinks) if folder is None else History.open(folder / "events.jsonl", _with_timings(folder, sinks))
         if folder is not None:
             save(config, folder / "config.json")
         return cls.tapped(config, history, NO_TAPS, folder)
@@ -65,7 +66,7 @@ class Trainer:
         device = choose_device(config.device)
         torch.set_num_threads(config.threads)
         tensors, facts, remarks = checkpoint.read_newest(folder / "checkpoints")
-        history = History.resume(folder / "events.jsonl", facts["next_seq"], sinks)
+        history = History.resume(folder / "events.jsonl", facts["next_seq"], _with_timings(folder, sinks))
         run = Run(config, device, history, NO_TAPS)
         run.restore(
             {name: tensor.to(device) if name.startswith(("env/", "governor/")) else tensor for name, tensor in tensors.items()}, facts
@@ -118,6 +119,10 @@ class Trainer:
                 run.history.emit(episode_finished(run, env, Point(run.step - 1, env.env)))
         accuracies = tuple(None if env.env in run.envs.retired else env.training.validate("test")[1] for env in run.envs.envs)
         run.history.emit(RunFinished(at, accuracies))
+
+
+def _with_timings(folder: Path, sinks: tuple[Sink, ...]) -> tuple[Sink, ...]:
+    return (*sinks, TimingsSink(folder / "timings.jsonl"))
 
 
 def versions() -> tuple[tuple[str, str], ...]:

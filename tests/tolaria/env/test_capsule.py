@@ -211,14 +211,15 @@ def test_optimizer_state_of_an_unknown_parameter_is_refused() -> None:
 # What facts or tensors hold, by class and attribute.
 CAPTURED = {
     "GrowthEnv": {"episode", "training"},
-    "CapsuleHost": {"host", "optimizers", "batches", "batches_stepped", "loss_before", "rewarming", "course"},
+    "CapsuleHost": {"host", "optimizers", "batches", "batches_stepped", "loss_before", "rewarming", "rate_cut", "course"},
     "MlpHost": {"blocks", "slots", "head"},
     "DenseBlock": {"linear"},
     "Slot": {"state", "seed"},
     "BatchStream": {"_epoch", "_cursor"},
     "Adam": {"state"},
-    "Governor": {"_jury", "_snapshots", "_grace", "_rollback_steps", "_life"},
-    "Jury": {"window", "streaks"},
+    "Governor": {"_jury", "_snapshots", "_grace", "ladder", "_life"},
+    "Ladder": {"_steps"},
+    "Jury": {"window", "streaks", "_probe"},
     "SnapshotRing": {"_published", "_taken"},
     "LossWindow": {"_clean", "_recent", "_best"},
 }
@@ -264,7 +265,12 @@ EXEMPT = {
         "_taps": "handed in",
         "_emit": "handed in",
     },
-    "Jury": {"_config": "a constant", "detectors": "pure functions with constant limits"},
+    "Ladder": {"_config": "a constant"},
+    "Jury": {
+        "_config": "a constant",
+        "detectors": "pure functions with constant limits",
+        "_recovery": "a pure function with constant limits",
+    },
     "SnapshotRing": {
         "_kept": "a constant",
         "_probation": "a constant",
@@ -286,6 +292,7 @@ EXEMPT = {
     "SkillLost": dict.fromkeys(("_samples_min", "_unskilled", "_skilled"), "a constant"),
     "SlowDrift": dict.fromkeys(("_strikes", "_rise"), "a constant"),
     "LossOutlier": {"_samples_min": "a constant"},
+    "Recovery": dict.fromkeys(("_absolute", "_multiplier", "_floor"), "a constant"),
 }
 # Machinery of torch beside parameters, buffers and modules; `training` is set before every forward.
 TORCH = set(vars(torch.nn.Module())) | {"_parameters", "_buffers", "_modules"}

@@ -320,7 +320,7 @@ def test_a_resumed_governor_is_the_same_in_everything(new_world: Callable[..., A
     for _ in range(10):
         world.live(0.05)
     world.die()
-    for losses, grace, streaks in (([0.3], 2, {}), ([0.3, 0.3, 9.0], 0, {"loss_explosion": 1})):
+    for losses, grace, streaks in (([0.3], 2, {}), ([0.3, 0.3, 9.0], 0, {"recovery_failed": 1, "loss_explosion": 1})):
         for loss in losses:
             world.live(loss)
         resumed = new_world(snapshot_every=100).governor
