@@ -26,11 +26,11 @@ class SkillLost:
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
         """Twice, because healthy training, and above all a seed that begins to blend, may shake a host for one step."""
-        before = window.losses
+        before = window.clean.losses
         if len(before) < self._samples_min:
             return None
-        usual = fmean(before[-RECENT:])
-        if usual >= self._skilled or not vitals.val_loss > self._unskilled:
+        # The mean is asked for last, because hardly any loss is so bad.
+        if not vitals.val_loss > self._unskilled or (usual := fmean(before[-RECENT:])) >= self._skilled:
             return None
         evidence = f"loss {vitals.val_loss:.4g} above {self._unskilled:.4g} after a mean of {usual:.4g}"
         return Alarm("skill_lost", IN_A_ROW, vitals.val_loss, self._unskilled, evidence, suspect_at=IN_A_ROW)
