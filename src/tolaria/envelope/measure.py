@@ -139,7 +139,9 @@ def _cell(case: Case, config: GovernorConfig, pool: NoisePool, seed: int, gate: 
     causes: Counter[str] = Counter()
     for trial in range(TRIALS):
         rng = stream(seed, "envelope", case.baseline.name, trial)
-        delay, cause = _delay(case, config, pool.draw([case.baseline.level] * (HEALTHY + case.shape.patience), rng), gate)
+        # Of the recorded noise a baseline takes that of the loss; from it the rest of its vitals follows.
+        noise = pool.at_level(case.baseline.level, HEALTHY + case.shape.patience, rng)[:, 0].tolist()
+        delay, cause = _delay(case, config, noise, gate)
         delays.append(delay)
         causes.update([cause] if cause else [])
     noticed = [int(delay) for delay in delays if math.isfinite(delay)]
