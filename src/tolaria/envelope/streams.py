@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -25,6 +25,8 @@ from tolaria.vitals import Outputs, Vitals
 
 T = TypeVar("T")
 FloatArray = npt.NDArray[np.float64]
+# The vitals of one host with the name of its task.
+Healthy = tuple[str, Sequence[Vitals]]
 IntArray = npt.NDArray[np.int64]
 
 # A stream's noise is what is left of its log-loss when a median of so many steps around each is taken away.
@@ -64,11 +66,6 @@ class Stream:
         object.__setattr__(self, "trend", trend)
         object.__setattr__(self, "noise", columns - trend)
         object.__setattr__(self, "levels", np.exp(trend[:, 0]) / TASKS[self.task]().chance_loss)
-
-    def with_noise(self, noise: FloatArray) -> "Stream":
-        """The same trend with other noise [T, 4]; loss, accuracy and answers change together, as they did where it was recorded."""
-        rows = zip(self.vitals, (self.trend + noise).tolist(), strict=True)
-        return replace(self, vitals=tuple(_noisy(vitals, row) for vitals, row in rows))
 
 
 @dataclass(slots=True)
@@ -155,15 +152,18 @@ class NoisePool:
         begin = min(max(0, bisect_left(self._levels, level) - nearest // 2), len(self._levels) - nearest)
         return self._drawn(range(begin, begin + nearest), steps, rng)
 
-    def along(self, trend: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Noise [T, 4] for a trend [T, 4]: each block from those that were recorded where loss, accuracy and answers were most alike."""
-        drawn = []
+    def alike(self, trend: FloatArray) -> list[IntArray]:
+        """For each block of a trend [T, 4] the blocks that were recorded where loss, accuracy and answers were most alike."""
+        found = []
         for start in range(0, len(trend), BLOCK):
             ours = np.median(trend[start : start + BLOCK], axis=0)
             distances = (((self._trends - ours) / self._scale) ** 2).sum(axis=1)
-            alike = np.argsort(distances, kind="stable")[:ALIKE]
-            drawn.append(self._drawn(alike, min(BLOCK, len(trend) - start), rng))
-        return np.concatenate(drawn)
+            found.append(np.argsort(distances, kind="stable")[:ALIKE])
+        return found
+
+    def along(self, alike: Sequence[IntArray], steps: int, rng: np.random.Generator) -> FloatArray:
+        """Noise [T, 4] for so many steps, each block one of those that are alike."""
+        return np.concatenate([self._drawn(blocks, BLOCK, rng) for blocks in alike])[:steps]
 
     def _drawn(self, blocks: Sequence[int] | IntArray, steps: int, rng: np.random.Generator) -> FloatArray:
         drawn = []
@@ -174,13 +174,24 @@ class NoisePool:
         return np.concatenate(drawn)[:steps]
 
 
-def resampled(streams: Sequence[Stream], rng: np.random.Generator) -> Iterator[Stream]:
-    """Endlessly more healthy streams: the trend of one, with blocks of the noise of others of its task laid over it."""
+def with_noise(base: Stream, noise: FloatArray) -> list[Vitals]:
+    """The same trend with other noise [T, 4]; loss, accuracy and answers change together, as they did where it was recorded."""
+    return [_noisy(vitals, row) for vitals, row in zip(base.vitals, (base.trend + noise).tolist(), strict=True)]
+
+
+def resampled(streams: Sequence[Stream], rng: np.random.Generator) -> Iterator[Healthy]:
+    """Endlessly more healthy streams: the trend of one, with blocks of the noise of others of its task laid over it.
+
+    A stream that is drawn a thousand times holds the same trend a thousand times; such steps count for less than recorded ones.
+    """
     # A life begins with a change and not with noise; read backwards it would come in the middle of another.
     pools = {task: NoisePool([one for one in streams if one.task == task], skip=BLOCK) for task in {one.task for one in streams}}
+    alike = [pools[one.task].alike(one.trend) for one in streams]
     while True:
-        base = streams[int(rng.integers(len(streams)))]
-        yield base.with_noise(pools[base.task].along(base.trend, rng))
+        chosen = int(rng.integers(len(streams)))
+        base = streams[chosen]
+        noise = pools[base.task].along(alike[chosen], len(base.vitals), rng)
+        yield base.task, with_noise(base, noise)
 
 
 def _columns(vitals: Vitals) -> tuple[float, float, float, float]:
@@ -194,7 +205,8 @@ def _noisy(vitals: Vitals, row: Sequence[float]) -> Vitals:
     seen = vitals.outputs
     if seen is not None:
         seen = Outputs(seen.mean_entropy / (1.0 + math.exp(-said)), seen.mean_entropy, 1.0 / (1.0 + math.exp(-share)))
-    return replace(vitals, val_loss=math.exp(loss), val_accuracy=1.0 / (1.0 + math.exp(-accuracy)), outputs=seen)
+    right = 1.0 / (1.0 + math.exp(-accuracy))
+    return Vitals(vitals.step, vitals.train_loss, math.exp(loss), right, vitals.gradient_norm, vitals.nonfinite, seen)
 
 
 def _log_odds(part: float) -> float:
