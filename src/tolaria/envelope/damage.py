@@ -4,10 +4,12 @@ A trained host is copied; one copy goes on undisturbed, every other one is struc
 come to without a governor says whether a fault did harm, and the verdicts on the way say whether it would have been noticed.
 """
 
+import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import chain
 from statistics import fmean
 from typing import Any
 
@@ -118,6 +120,29 @@ class Patient:
         verdict = jury.judge(vitals)
         jury.remember(verdict, vitals)
         return verdict.alarm.cause if verdict.standing is Standing.COLLAPSED and verdict.alarm else ""
+
+
+def survey(config: GovernorConfig, tasks: Iterable[str], optimizer: str = "sgd", seed: int = 0) -> list[Damage]:
+    """Every strike on a host of every task."""
+    patients = [Patient(task, config, seed, optimizer) for task in tasks]
+    return [patient.struck(strike) for patient in patients for strike in chain(spoils(patient), flips(patient))]
+
+
+def told(found: Sequence[Damage]) -> Iterator[str]:
+    """What was harmful by place and fault, and how much of it was noticed."""
+    harmful = [one for one in found if one.harmful]
+    missed = [one for one in harmful if one.noticed is None]
+    needless = sum(not one.harmful and one.noticed is not None for one in found)
+    yield f"{len(found)} strikes, {len(harmful)} harmful, {len(missed)} of them not noticed; {needless} noticed that did no lasting harm"
+    for one in harmful:
+        excess = "not finite" if one.excess is None else f"{one.excess:.3g} x L0"
+        when = "not noticed" if one.noticed is None else f"{one.cause} after {one.noticed} steps"
+        yield f"  {one.task:<8} {one.place:<44} {one.fault:<28} {excess:>14}  {when}"
+
+
+def to_json(found: Sequence[Damage]) -> str:
+    """Every strike, whether it did harm or not."""
+    return json.dumps([asdict(one) | {"harmful": one.harmful} for one in found], indent=1, allow_nan=False) + "\n"
 
 
 def flips(patient: Patient) -> Iterator[Strike]:
