@@ -7,7 +7,7 @@ host's own loss and touches nothing of the host, to the last bit.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
 
@@ -15,6 +15,7 @@ import torch
 
 from tolaria.env.config import USUAL, Recovery, TrainingConfig
 from tolaria.env.rate_cut import RateCut
+from tolaria.host.finite import all_finite
 from tolaria.host.host import Host
 from tolaria.host.slot import Slot
 from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
@@ -155,7 +156,7 @@ class HostTraining(ABC):
 
     def nonfinite_places(self) -> tuple[str, ...]:
         """Which of parameters, buffers and optimizer state hold NaN or Inf; isolated seeds are not the host's trouble."""
-        isolated = {id(p) for slot in self.slots() if slot.state.alpha == 0.0 for p in slot.parameters()}
+        isolated = {id(p) for slot in self.slots() if slot.seed is not None and slot.state.alpha == 0.0 for p in slot.parameters()}
         groups = {
             "parameters": [p.detach() for p in self.host.parameters() if id(p) not in isolated],
             "buffers": list(self.host.buffers()),
@@ -274,11 +275,3 @@ def seed_module(slot: Slot) -> torch.nn.Module:
     """The module in an occupied slot."""
     assert slot.seed is not None, slot.slot_id
     return slot.seed
-
-
-def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
-    """Whether no floating-point tensor holds NaN or Inf; one read of the device for all of them."""
-    floats = [tensor for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
-    if not floats:
-        return True
-    return bool(torch.isfinite(torch.nn.utils.get_total_norm(floats, norm_type=float("inf"))))

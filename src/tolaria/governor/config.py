@@ -9,6 +9,7 @@ from tolaria.errors import ConfigError
 DETECTOR_NAMES = (
     "non_finite",
     "lobotomy",
+    "confirmed_lobotomy",
     "uniform_output",
     "loss_explosion",
     "early_explosion",
@@ -25,7 +26,8 @@ DETECTOR_NAMES = (
 SUITES: dict[str, tuple[str, ...]] = {
     "classic": ("non_finite", "lobotomy", "loss_explosion"),
     "batch": ("non_finite", "lobotomy", "loss_explosion", "early_explosion"),
-    "default": DETECTOR_NAMES,
+    # Whoever looks at the answers need not believe a loss alone.
+    "default": tuple(name for name in DETECTOR_NAMES if name != "lobotomy"),
 }
 OPTIMIZER_POLICIES = ("reset", "reset_all", "restore", "rewarm")
 LIVE_SEED_POLICIES = ("prune", "restore")

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tolaria.governor.window import LossWindow, Statistics
+from tolaria.governor.clean import Statistics
+from tolaria.governor.window import LossWindow
 from tolaria.vitals import Outputs, Vitals
 
 FINITE = st.floats(0.0, 100.0)
@@ -102,5 +103,5 @@ def test_accuracies_and_outputs_are_those_of_clean_steps() -> None:
     window = filled(1.0)
     window.add(Vitals(1, 9.0, 9.0, 0.1, 1.0, outputs=Outputs(0.0, 1.0, 1.0)), healthy=False)
     window.add(Vitals(2, 1.0, 1.0, 0.6, 1.0), healthy=True)
-    assert window.accuracies == (0.5, 0.6)
-    assert window.outputs == (Outputs(0.3, 1.0, 0.4),)
+    assert window.clean.accuracies == (0.5, 0.6)
+    assert window.clean.outputs == (Outputs(0.3, 1.0, 0.4),)
