@@ -91,6 +91,15 @@ def check_optimizer(saved: Mapping[str, Spec], expected: Mapping[str, Spec]) -> 
             raise LayoutMismatch(f"optimizer state {name} {shape} belongs to nothing")
 
 
+def check_fit(snapshot: Snapshot, governed: Governed[PlanT]) -> PlanT:
+    """The topology that a rollback to this snapshot leads to; raises `LayoutMismatch` unless its tensors fit. Changes nothing."""
+    plan = governed.prepare(snapshot.facts)
+    layout = snapshot.arena.layout
+    check_layout({name: spec for name, spec in layout.items() if not name.startswith(OPTIMIZER)}, plan.specs)
+    check_optimizer({name: spec for name, spec in layout.items() if name.startswith(OPTIMIZER)}, plan.specs)
+    return plan
+
+
 def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
     trusted = ring.trusted()
     # A relapse soon after a rollback speaks against the snapshot that was restored then: it is the last resort.
@@ -100,11 +109,9 @@ def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
 def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed) -> float:
     if not snapshot.is_intact():
         raise LayoutMismatch("its bytes are not those that were published")
+    plan = check_fit(snapshot, governed)
     saved = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith(OPTIMIZER)}
     optimizer = {name: tensor for name, tensor in snapshot.tensors.items() if name.startswith(OPTIMIZER)}
-    plan = governed.prepare(snapshot.facts)
-    check_layout({name: snapshot.arena.layout[name] for name in saved}, plan.specs)
-    check_optimizer({name: snapshot.arena.layout[name] for name in optimizer}, plan.specs)
     # Kernels of other streams may still write to the weights that are about to be restored.
     wait_for_device(governed.stable_tensors())
     changed.leaned = changed.leaned or plan.leaned

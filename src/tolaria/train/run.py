@@ -24,8 +24,8 @@ from tolaria.tasks import TASKS
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
 from tolaria.train.config import TrainConfig
+from tolaria.train.manifest import Facts, Tensors
 
-Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class Run:
             governor.begin(env.training, Point(0, env.env))
         self.buffer.begin(self.policy.recurrent_state())
 
-    def capsule(self) -> tuple[Tensors, dict[str, Any]]:
+    def capsule(self) -> tuple[Tensors, Facts]:
         """The run's whole mutable state: tensors by path, and JSON."""
         tensors: Tensors = {}
         governors = []
@@ -99,7 +99,7 @@ class Run:
             facts["learner"] = self.learner.facts()
         return tensors, facts
 
-    def restore(self, tensors: Mapping[str, torch.Tensor], facts: dict[str, Any]) -> None:
+    def restore(self, tensors: Mapping[str, torch.Tensor], facts: Facts) -> None:
         """Become exactly what a checkpoint recorded."""
         self.step = facts["step"]
         self.begun = True
