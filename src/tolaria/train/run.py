@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 
@@ -25,7 +24,6 @@ from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
 from tolaria.train.config import TrainConfig
 from tolaria.train.manifest import Facts, Tensors
-
 
 
 @dataclass(slots=True)

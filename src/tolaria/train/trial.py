@@ -30,7 +30,8 @@ def check(config: TrainConfig, device: torch.device, tensors: Tensors, facts: Fa
             check_snapshots(governor.snapshots, env.training)
     except CheckpointDamaged:
         raise
-    except Exception as error:  # noqa: BLE001 - it may be wrong in any way, and the older checkpoint is waiting
+    # It may be wrong in any way, and the older checkpoint is waiting.
+    except Exception as error:
         raise CheckpointDamaged(f"it does not fit the run: {type(error).__name__}: {error}") from error
     again, facts_again = trial.capsule()
     if strange := difference(tensors, again):
