@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from tolaria.errors import RollbackFailed, TolariaError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, PlanT, Spec
-from tolaria.governor.snapshots import Snapshot, SnapshotRing, wait_for_device
+from tolaria.governor.snapshots import NotFinite, Snapshot, SnapshotRing, wait_for_device
 from tolaria.seams import NO_TAPS, PENALTY_OWED, ROLLBACK_COPYING, Taps
 from tolaria.telemetry.event import Event, Point
 
@@ -92,12 +92,21 @@ def check_optimizer(saved: Mapping[str, Spec], expected: Mapping[str, Spec]) -> 
 
 
 def check_fit(snapshot: Snapshot, governed: Governed[PlanT]) -> PlanT:
-    """The topology that a rollback to this snapshot leads to; raises `LayoutMismatch` unless its tensors fit. Changes nothing."""
+    """The topology that a rollback to this snapshot leads to; raises `LayoutMismatch` unless it is intact and fits. Changes nothing."""
+    if not snapshot.is_intact():
+        raise LayoutMismatch("its bytes are not those that were published")
     plan = governed.prepare(snapshot.facts)
     layout = snapshot.arena.layout
     check_layout({name: spec for name, spec in layout.items() if not name.startswith(OPTIMIZER)}, plan.specs)
     check_optimizer({name: spec for name, spec in layout.items() if name.startswith(OPTIMIZER)}, plan.specs)
     return plan
+
+
+def check_usable(snapshot: Snapshot, governed: Governed[PlanT]) -> None:
+    """Raise `LayoutMismatch` or `NotFinite` unless a rollback to this snapshot, which comes from the disk, would be one to a good state."""
+    check_fit(snapshot, governed)
+    if spoiled := snapshot.arena.nonfinite():
+        raise NotFinite(f"snapshot {snapshot.number} holds NaN or Inf in {', '.join(spoiled[:3])}")
 
 
 def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
@@ -107,8 +116,6 @@ def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
 
 
 def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed) -> float:
-    if not snapshot.is_intact():
-        raise LayoutMismatch("its bytes are not those that were published")
     plan = check_fit(snapshot, governed)
     saved = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith(OPTIMIZER)}
     optimizer = {name: tensor for name, tensor in snapshot.tensors.items() if name.startswith(OPTIMIZER)}

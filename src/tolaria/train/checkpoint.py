@@ -51,7 +51,7 @@ def read_newest(folder: Path, accept: Callable[[Tensors, Facts], T]) -> tuple[T,
     `accept` refuses by `CheckpointDamaged`, and then the next older one is tried; raises it when none is left.
     """
     complaints: list[str] = []
-    for place in reversed(_places(folder)):
+    for place in reversed(places(folder)):
         try:
             return accept(*read(place)), complaints
         except CheckpointDamaged as error:
@@ -79,12 +79,12 @@ def _tidy(folder: Path) -> None:
             disk.remove(replaced)
         else:
             replaced.rename(replaced.with_suffix(""))
-    for old in _places(folder)[:-KEPT]:
+    for old in places(folder)[:-KEPT]:
         disk.remove(old)
 
 
-def _places(folder: Path) -> list[Path]:
-    """Oldest first; a checkpoint that is being replaced counts as older than the one in its place."""
+def places(folder: Path) -> list[Path]:
+    """Every checkpoint of a folder, oldest first; a checkpoint that is being replaced counts as older than the one in its place."""
     named = ((PLACE.fullmatch(path.name), path) for path in (folder.iterdir() if folder.is_dir() else ()))
     found = [(int(match[1]), match[2] is None, path) for match, path in named if match]
     return [path for *_, path in sorted(found)]

@@ -7,13 +7,11 @@ expects shows there, whatever it is. And every snapshot in it has to be one that
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
 from tolaria.errors import CheckpointDamaged
-from tolaria.governor.rollback import check_fit
-from tolaria.governor.snapshots import SnapshotRing
+from tolaria.governor.rollback import check_usable
 from tolaria.seams import NO_TAPS
 from tolaria.telemetry.history import History
 from tolaria.train.config import TrainConfig
@@ -23,13 +21,15 @@ from tolaria.train.run import Run
 
 def check(config: TrainConfig, device: torch.device, tensors: Tensors, facts: Facts) -> None:
     """Raise `CheckpointDamaged` unless a run of this config could have written it."""
+    for count in ("step", "next_seq"):
+        if type(facts.get(count)) is not int or facts[count] < 0:
+            raise CheckpointDamaged(f"it does not fit the run: {count} is {facts.get(count)!r}")
     trial = Run(config, device, History(), NO_TAPS)
     try:
         trial.restore(placed(tensors, device), facts)
         for env, governor in zip(trial.envs.envs, trial.governors, strict=True):
-            check_snapshots(governor.snapshots, env.training)
-    except CheckpointDamaged:
-        raise
+            for snapshot in governor.snapshots.published:
+                check_usable(snapshot, env.training)
     # It may be wrong in any way, and the older checkpoint is waiting.
     except Exception as error:
         raise CheckpointDamaged(f"it does not fit the run: {type(error).__name__}: {error}") from error
@@ -37,18 +37,8 @@ def check(config: TrainConfig, device: torch.device, tensors: Tensors, facts: Fa
     if strange := difference(tensors, again):
         raise CheckpointDamaged(f"it does not fit the run: {strange}")
     # The number of the next event is the history's, and the trial has none.
-    if _text(facts | {"next_seq": 0}) != _text(facts_again | {"next_seq": 0}) or not isinstance(facts["next_seq"], int):
+    if _text(facts | {"next_seq": 0}) != _text(facts_again | {"next_seq": 0}):
         raise CheckpointDamaged("it does not fit the run: its facts are not what the run makes of them")
-
-
-def check_snapshots(ring: SnapshotRing, governed: Any) -> None:
-    """Raise `CheckpointDamaged` unless every snapshot is intact, finite, and fits the host."""
-    for snapshot in ring.published:
-        if not snapshot.is_intact():
-            raise CheckpointDamaged(f"the bytes of snapshot {snapshot.number} are not those that were published")
-        if spoiled := snapshot.arena.nonfinite():
-            raise CheckpointDamaged(f"snapshot {snapshot.number} holds NaN or Inf in {', '.join(spoiled[:3])}")
-        check_fit(snapshot, governed)
 
 
 def placed(tensors: Tensors, device: torch.device) -> Tensors:
