@@ -156,7 +156,12 @@ class Governor:
         self._life = facts["life"]
 
     def _go_on(self, governed: Governed[PlanT], at: Point, fossilized: bool) -> None:
-        for number in self._snapshots.age():
+        try:
+            promoted = self._snapshots.age()
+        except Exception as error:  # noqa: BLE001 - a digest may fail in any way; what is trusted stays so, the rest is asked again
+            self._emit(SnapshotRefused(at, f"not sealed: {type(error).__name__}: {error}"))
+            promoted = ()
+        for number in promoted:
             self._emit(SnapshotTrusted(at, number))
         newest = self._snapshots.published[0]
         if fossilized:

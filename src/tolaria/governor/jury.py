@@ -65,7 +65,7 @@ class Jury:
         if verdict.standing is Standing.HEALTHY:
             # Without a detector for it a host may pass for healthy with a loss that is no number.
             self.window.add(vitals, healthy=math.isfinite(vitals.val_loss))
-            if len(self.window.losses) >= self._config.samples_min:
+            if len(self.window.clean.readings) >= self._config.samples_min:
                 self._probe = None
             return
         assert verdict.alarm is not None

@@ -15,11 +15,12 @@ older snapshot. When none is left: `RollbackFailed`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tolaria.errors import RollbackFailed, TolariaError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, PlanT, Spec
-from tolaria.governor.snapshots import Snapshot, SnapshotRing, wait_for_device
+from tolaria.governor.snapshots import NotFinite, Snapshot, SnapshotRing, wait_for_device
 from tolaria.governor.stopwatch import Stopwatch
 from tolaria.seams import NO_TAPS, PENALTY_OWED, ROLLBACK_COPYING, Taps
 from tolaria.telemetry.event import Event, Point
@@ -100,6 +101,24 @@ def check_optimizer(saved: Mapping[str, Spec], expected: Mapping[str, Spec]) -> 
             raise LayoutMismatch(f"optimizer state {name} {shape} belongs to nothing")
 
 
+def check_fit(snapshot: Snapshot, governed: Governed[PlanT]) -> PlanT:
+    """The topology that a rollback to this snapshot leads to; raises `LayoutMismatch` unless it is intact and fits. Changes nothing."""
+    if not snapshot.is_intact():
+        raise LayoutMismatch("its bytes are not those that were published")
+    plan = governed.prepare(_facts_of_host(snapshot))
+    layout = snapshot.arena.layout
+    check_layout({name: spec for name, spec in layout.items() if not name.startswith(OPTIMIZER)}, plan.specs)
+    check_optimizer({name: spec for name, spec in layout.items() if name.startswith(OPTIMIZER)}, plan.specs)
+    return plan
+
+
+def check_usable(snapshot: Snapshot, governed: Governed[PlanT]) -> None:
+    """Raise `LayoutMismatch` or `NotFinite` unless a rollback to this snapshot, which comes from the disk, would be one to a good state."""
+    check_fit(snapshot, governed)
+    if spoiled := snapshot.arena.nonfinite():
+        raise NotFinite(f"snapshot {snapshot.number} holds NaN or Inf in {', '.join(spoiled[:3])}")
+
+
 def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
     trusted = ring.trusted()
     # A relapse soon after a rollback speaks against the snapshot that was restored then: it is the last resort.
@@ -108,14 +127,9 @@ def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
 
 def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed) -> float:
     changed.watch.begin("validate")
-    if not snapshot.is_intact():
-        raise LayoutMismatch("its bytes are not those that were published")
+    plan = check_fit(snapshot, governed)
     saved = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith(OPTIMIZER)}
     optimizer = {name: tensor for name, tensor in snapshot.tensors.items() if name.startswith(OPTIMIZER)}
-    facts = {name: fact for name, fact in snapshot.facts.items() if name != JURY}
-    plan = governed.prepare(facts)
-    check_layout({name: snapshot.arena.layout[name] for name in saved}, plan.specs)
-    check_optimizer({name: snapshot.arena.layout[name] for name in optimizer}, plan.specs)
     # Kernels of other streams may still write to the weights that are about to be restored.
     wait_for_device(governed.stable_tensors())
     changed.watch.begin("rebuild")
@@ -132,5 +146,9 @@ def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: G
     snapshot.arena.copy_out(saved, live, None if taps is NO_TAPS else before_copy)
     changed.watch.begin("settle")
     governed.restore_optimizers(optimizer, config.optimizer)
-    governed.settle(facts)
+    governed.settle(_facts_of_host(snapshot))
     return taps.pass_through(PENALTY_OWED, at, config.penalty)
+
+
+def _facts_of_host(snapshot: Snapshot) -> dict[str, Any]:
+    return {name: fact for name, fact in snapshot.facts.items() if name != JURY}

@@ -11,9 +11,11 @@ governor's own ladder. The data stream is never rewound, so every rollback also 
 """
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 
 import torch
 from torch.optim import Optimizer
@@ -22,13 +24,16 @@ from torch.optim.lr_scheduler import LRScheduler
 from tolaria.errors import BudgetSpent, ConfigError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governor import Governor
+from tolaria.governor.snapshots import Snapshot
 from tolaria.governor.verdict import Standing, Verdict
 from tolaria.integrations.loop_state import Ema, LoopParts, LoopState
 from tolaria.integrations.outdated_graphs import OutdatedGraphs
 from tolaria.integrations.readings import AtOnce, OneStepLate, Reading
+from tolaria.integrations.vault import Vault
 from tolaria.seams import NO_TAPS
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import RolledBack
+from tolaria.telemetry.governor_events import RolledBack, SnapshotTrusted
+from tolaria.telemetry.run_events import StorageFailed
 from tolaria.vitals import Vitals
 
 # Where a loop says nothing of its task, a loss counts as exploded only above this multiple of the chance loss.
@@ -69,14 +74,18 @@ def watch(
     scaler: torch.amp.GradScaler | None = None,
     ema: Ema | None = None,
     emit: Callable[[Event], None] | None = None,
+    persist: Path | None = None,
 ) -> "Guard":
     """Take the first snapshot and return the guard of this loop; every number of `config` counts optimizer steps.
 
     Its suite of detectors is "batch" unless another is named.
 
     `chance_loss` is the loss of a model that knows nothing: ln C for C classes, the variance of the targets for squared
-    errors. `emit` is told every event. Raises `ConfigError` for what cannot be watched, `NotFinite` for a model that is
-    lost already.
+    errors. `emit` is told every event. Every snapshot that becomes trusted is stored in the folder `persist`, the two newest
+    are kept, and a new process begins with the newest one that it finds there: `Guard.steps` says how far that is.
+
+    Raises `ConfigError` for what cannot be watched, `NotFinite` for a model that is lost already, `CheckpointDamaged` for a
+    folder without one snapshot that this model could take.
     """
     parts = LoopParts(
         model,
@@ -90,7 +99,8 @@ def watch(
     config = config or GovernorConfig()
     if config.detectors == "default":
         config = replace(config, detectors="batch")
-    return Guard(parts, config, chance_loss, reading, emit)
+    vault = None if persist is None else Vault(persist)
+    return Guard(parts, config, chance_loss, reading, emit, vault)
 
 
 class Guard:
@@ -103,6 +113,7 @@ class Guard:
         chance_loss: float,
         reading: Reading,
         emit: Callable[[Event], None] | None = None,
+        vault: Vault | None = None,
     ) -> None:
         _refuse_what_grows(config)
         # A loss that comes late says as many steps later that the weights of a snapshot were good.
@@ -115,7 +126,12 @@ class Guard:
         graphs = OutdatedGraphs()
         self._state = LoopState(parts, graphs)
         self._governor = Governor(self._config, chance_loss, EXPLOSION_FACTOR * chance_loss, NO_TAPS, self._emit)
-        self._governor.begin(self._state, Point(0))
+        self._vault = vault
+        recalled = None if vault is None else vault.recall(self._state)
+        self._calls = recalled or 0
+        self._governor.begin(self._state, Point(self._calls))
+        if recalled is None:
+            self._store(self._governor.snapshots.published[0])
         self._hook = parts.model.register_forward_hook(graphs)
 
     @property
@@ -144,6 +160,8 @@ class Guard:
     def finish(self) -> Answer | None:
         """At the end of the loop: judge the step that was not read yet, and leave the model as a model that nobody watches."""
         self._hook.remove()
+        if self._vault is not None:
+            self._vault.close()
         value = self._reading.rest()
         return None if value is None or self._spent else self._judged(value)
 
@@ -193,6 +211,20 @@ class Guard:
             self._rolled_back = event
         if self._tell:
             self._tell(event)
+        if isinstance(event, SnapshotTrusted):
+            self._store(next(snapshot for snapshot in self._governor.snapshots.published if snapshot.number == event.snapshot))
+
+    def _store(self, snapshot: Snapshot) -> None:
+        if self._vault is None:
+            return
+        try:
+            self._vault.store(snapshot)
+        except Exception as error:  # noqa: BLE001 - a disk may fail in any way; what was stored before stands, and the loop goes on
+            reason = f"the snapshot of step {snapshot.step} was not stored: {type(error).__name__}: {error}"
+            # Whoever listens to no events has to hear of it all the same.
+            warnings.warn(reason, RuntimeWarning, stacklevel=2)
+            if self._tell:
+                self._tell(StorageFailed(Point(self._calls), reason))
 
 
 def _refuse_what_grows(config: GovernorConfig) -> None:

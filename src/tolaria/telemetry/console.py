@@ -14,7 +14,7 @@ from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import Collapsed, EnvironmentRetired, PenaltyDelivered, Remedy, RolledBack, Rung, Work
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
-from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StepFinished
+from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StepFinished, StorageFailed
 
 # One letter and one style a stage; the letters alone say it where there are no colours.
 LETTERS: dict[Stage, tuple[str, str]] = {
@@ -188,6 +188,8 @@ def headline(event: Event) -> Text | None:
             return Text(f"{where}  fossilized {event.blueprint} in {event.slot}", "green")
         case EnvironmentRetired():
             return Text(f"{where}  retired after {event.rollbacks} rollbacks: {event.reason}", "bold red")
+        case StorageFailed():
+            return Text(f"{where}  not stored: {event.reason}", "bold red")
         case RunAborted():
             return Text(f"{where}  aborted by {event.error}: {event.message}", "bold red")
         case RunFinished():

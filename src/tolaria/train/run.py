@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 
@@ -25,8 +24,7 @@ from tolaria.tasks import TASKS
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
 from tolaria.train.config import TrainConfig
-
-Tensors = dict[str, torch.Tensor]
+from tolaria.train.manifest import Facts, Tensors
 
 
 @dataclass(slots=True)
@@ -79,7 +77,7 @@ class Run:
             governor.begin(env.training, Point(0, env.env))
         self.buffer.begin(self.policy.recurrent_state())
 
-    def capsule(self) -> tuple[Tensors, dict[str, Any]]:
+    def capsule(self) -> tuple[Tensors, Facts]:
         """The run's whole mutable state: tensors by path, and JSON."""
         tensors: Tensors = {}
         governors = []
@@ -103,7 +101,7 @@ class Run:
             facts["learner"] = self.learner.facts()
         return tensors, facts
 
-    def restore(self, tensors: Mapping[str, torch.Tensor], facts: dict[str, Any]) -> None:
+    def restore(self, tensors: Mapping[str, torch.Tensor], facts: Facts) -> None:
         """Become exactly what a checkpoint recorded."""
         self.step = facts["step"]
         self.begun = True

@@ -22,7 +22,7 @@ from tolaria.telemetry.governor_events import (
     Work,
 )
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
-from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StepFinished
+from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StepFinished, StorageFailed
 
 STARTED = RunStarted(Point(0), 1, "{}", "", (), ("s0", "s1"), 2.3)
 REMEDY = Remedy(Rung.NEWEST, None, None)
@@ -102,6 +102,7 @@ def test_what_matters_has_a_line_of_its_own() -> None:
 
 
 def test_words_in_brackets_are_shown_as_they_are() -> None:
+    assert "step 8  not stored: OSError: full" in shown([StorageFailed(Point(8), "OSError: full")])
     assert "aborted by OSError: [bold]disk[/] full" in shown([RunAborted(Point(8), "OSError", "[bold]disk[/] full")])
 
 
