@@ -154,6 +154,8 @@ class Governor:
     def _go_on(self, governed: Governed[PlanT], at: Point, fossilized: bool) -> None:
         for number in self._snapshots.age():
             self._emit(SnapshotTrusted(at, number))
+        for reason in self._snapshots.refused():
+            self._emit(SnapshotRefused(at, reason))
         newest = self._snapshots.published[0]
         if fossilized:
             self._take(governed, at, "fossilized")

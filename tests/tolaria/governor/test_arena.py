@@ -1,4 +1,3 @@
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -6,8 +5,10 @@ import pytest
 import torch
 
 from tolaria.errors import RollbackFailed
-from tolaria.governor.arena import ALIGNMENT, HUGE_FROM, HUGE_PAGE, Arena, Bound, LayoutChanged, layout_of, prefaulted
+from tolaria.governor.arena import Arena, Bound, LayoutChanged
+from tolaria.governor.pages import ALIGNMENT
 from tolaria.governor.rollback import roll_back
+from tolaria.governor.segments import layout_of
 from tolaria.governor.snapshots import SnapshotRing
 from tolaria.seams import NO_TAPS
 
@@ -43,8 +44,8 @@ def taken(tensors: Tensors, before_copy: Callable[[int], object] | None = None) 
     return arena
 
 
-def flat_bytes(arena: Arena) -> dict[torch.dtype, bytes]:
-    return {dtype: flat.view(torch.uint8).numpy().tobytes() for dtype, flat in arena.flats.items()}
+def flat_bytes(arena: Arena) -> list[bytes]:
+    return [flat.view(torch.uint8).numpy().tobytes() for flat in arena.flats]
 
 
 def raw(tensors: Tensors) -> dict[str, bytes]:
@@ -116,7 +117,7 @@ def test_an_arena_shares_no_storage_with_live_tensors() -> None:
     tensors = zoo()
     arena = taken(tensors)
     live = {tensor.untyped_storage().data_ptr() for tensor in tensors.values()} - {0}
-    assert not live & {flat.untyped_storage().data_ptr() for flat in arena.flats.values()}
+    assert not live & {flat.untyped_storage().data_ptr() for flat in arena.flats}
 
 
 def test_a_module_that_was_deleted_is_noticed_although_no_hook_fires() -> None:
@@ -177,24 +178,8 @@ def test_a_ring_refuses_a_changed_layout_and_keeps_its_snapshots_until_it_is_cle
 # Storage.
 
 
-def test_large_flats_lie_in_huge_pages_and_stay_where_the_mapping_is_forgotten() -> None:
-    flat = prefaulted(HUGE_FROM // 4, torch.float32, CPU)
-    assert flat.data_ptr() % (HUGE_PAGE if sys.platform == "linux" else ALIGNMENT) == 0
-    assert flat.numel() == HUGE_FROM // 4
-    assert not flat.any()
-    flat.fill_(3.0)
-    assert flat[-16:].clone().tolist() == [3.0] * 16
-
-
-@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.bfloat16, torch.complex64, torch.int64])
-def test_every_dtype_may_be_large(dtype: torch.dtype) -> None:
-    flat = prefaulted(HUGE_FROM // dtype.itemsize, dtype, CPU)
-    assert (flat.dtype, flat.numel()) == (dtype, HUGE_FROM // dtype.itemsize)
-    assert not flat.any()
-
-
 def test_flats_begin_on_cache_lines() -> None:
-    assert {flat.data_ptr() % ALIGNMENT for flat in taken(zoo()).flats.values()} == {0}
+    assert {flat.data_ptr() % ALIGNMENT for flat in taken(zoo()).flats} == {0}
 
 
 def test_views_of_one_dtype_do_not_overlap() -> None:
