@@ -90,4 +90,3 @@ def _case(op: str, size: Size, mode: str, spreads: dict[str, Spread]) -> Case:
         mine.samples,
         mine.contended,
     )
-

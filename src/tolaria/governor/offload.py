@@ -51,6 +51,8 @@ class _Mirror:
 class Offload:
     """The way of one state from its device into pinned arenas. `mirrors` are buffers on the device: two, one or none."""
 
+    pinned = True
+
     def __init__(self, device: torch.device, mirrors: int) -> None:
         self._device = device
         self._side = torch.cuda.Stream(device)

@@ -260,7 +260,7 @@ class SnapshotRing:
         self._spare = [*self._spare, arena][-2:]
 
     def _arena_for(self, bound: Bound) -> Arena:
-        device, pinned = (bound.device, False) if self._offload is None else (CPU, True)
+        device, pinned = (bound.device, False) if self._offload is None else (CPU, self._offload.pinned)
         self._spare = [arena for arena in self._spare if (arena.device, arena.pinned) == (device, pinned)]
         for index, arena in enumerate(self._spare):
             if arena.fits(bound):

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+
 from firedrill.bench.cases import Size
 from firedrill.bench.clock import Spread
 from firedrill.bench.snapshot import AGAINST, WARMUPS, _case, measure, rounds_of
