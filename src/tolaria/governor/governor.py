@@ -163,6 +163,8 @@ class Governor:
             promoted = ()
         for number in promoted:
             self._emit(SnapshotTrusted(at, number))
+        for reason in self._snapshots.refused():
+            self._emit(SnapshotRefused(at, reason))
         newest = self._snapshots.published[0]
         if fossilized:
             self._take(governed, at, "fossilized")
