@@ -86,7 +86,7 @@ def mutation(session: nox.Session) -> None:
         "-q",
         *nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "mutation"),
     )
-    run(session, "python", "-m", "mutation", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    run(session, "python", "-m", "mutation", *session.posargs, env={"OMP_NUM_THREADS": "1", "PYTHONPATH": "tests"})
 
 
 @nox.session(default=False)

@@ -76,7 +76,7 @@ def modules() -> list[Path]:
 
 def python_files() -> list[Path]:
     """Every Python file of the project."""
-    return [*modules(), *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "mutation").glob("*.py")), ROOT / "noxfile.py"]
+    return [*modules(), *sorted((ROOT / "tests").rglob("*.py")), ROOT / "noxfile.py"]
 
 
 def project_files() -> Iterator[Path]:

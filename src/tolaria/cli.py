@@ -71,8 +71,8 @@ class Train:
     """Steps between the governor's snapshots."""
     governor: bool = True
     """Whether a governor watches each host and rolls it back when it collapses."""
-    checkpoint_every: int = 20
-    """Steps between checkpoints on disk."""
+    persist: Annotated[int, arg(metavar="STEPS")] = 20
+    """Store a checkpoint every so many steps; a run that is killed goes on from the newest one with `tolaria resume`."""
 
     def run(self) -> int:
         """Returns the exit code."""
@@ -108,7 +108,7 @@ class Train:
             # By its own name, so that a run is resumed where it was begun.
             device=str(choose_device(self.device)),
             episode_steps=episode_steps,
-            checkpoint_every=self.checkpoint_every,
+            checkpoint_every=self.persist,
             training=TrainingConfig(batches_per_step=self.batches_per_step),
             governor=GovernorConfig(enabled=self.governor, snapshot_every=self.snapshot_every),
         )
@@ -337,11 +337,12 @@ def summarize(events: "Sequence[Event]", folder: Path, console: "Console") -> No
 def history_of(folder: Path) -> "list[Event]":
     """The events of a run, also of one that was cut off."""
     from tolaria.telemetry.history import read_so_far
+    from tolaria.telemetry.timings import read_timings, with_timings
 
     path = folder / "events.jsonl"
     if not path.is_file():
         raise ConfigError("run-dir", str(folder), "the folder of a run, which has an events.jsonl")
-    return read_so_far(path)
+    return with_timings(read_so_far(path), read_timings(folder / "timings.jsonl"))
 
 
 def draw_picture(events: "Sequence[Event]", path: Path) -> None:

@@ -28,4 +28,4 @@ class GraphOutdated(TolariaError):
 
 
 class CheckpointDamaged(TolariaError):
-    """A checkpoint on disk is incomplete or its digest does not match its content."""
+    """A checkpoint on disk is incomplete, was changed since it was written, or does not belong to what it is to be restored into."""

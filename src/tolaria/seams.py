@@ -70,10 +70,11 @@ class Trainee(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Data for one pass: inputs [B, ...] and targets [B]."""
+    """Data for one pass: inputs [B, ...] and targets [B]. `number`: its place in the stream of training batches, from 0."""
 
     inputs: torch.Tensor
     targets: torch.Tensor
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,27 @@
-"""Small scenarios that come out as they should, and a way to record one of their cells in this very process.
+"""Small scenarios that come out as they should, a way to record one of their cells in this very process, and operations that fail.
 
 They are as large as their claim needs and no larger, so that a sabotaged run costs tenths of a second. Snapshots are
 taken in steps 0, 3, 6 and so on, and are trusted one healthy step later.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from firedrill.runner.cell import record
 from firedrill.runner.result import CellResult
 from firedrill.runner.run import result_of, told_ending
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import load
+from tolaria.env.capsule import CapsuleHost
+from tolaria.governor.arena import Arena
+from tolaria.host.slot import Slot
 
 HEAD = """\
 version: 1
@@ -118,6 +126,23 @@ SCENARIOS = (
         ],
         [NAN_NOTICED, *UNDONE, "twin: {steps: 4}"],
     ),
+    scenario(
+        # Step 7 begins with batch 14; the third rollback comes behind batch 19 and skips the data of ten steps.
+        "bad-window",
+        f"{SPIRALS}, {YOUNG_SEED}",
+        ["at: {step: first, env: 1, for_steps: forever}, do: data.damage, with: {value: nan, first: 14, batches: 20}"],
+        [NAN_NOTICED, *UNDONE[1:], "climbed: {to: eased, rollbacks: 3}", "twin: {steps: 4}"],
+    ),
+    scenario(
+        "dead-without-its-seed",
+        "steps: 30, batches_per_step: 8, script: [{step: 16, op: germinate, slot: s0, blueprint: residual_mlp, tempo: 3},"
+        " {step: 17, op: advance, slot: s0}, {step: 20, op: advance, slot: s0}]",
+        [
+            f"at: {{step: 22, env: 1}}, {NAN}",
+            "at: {event: rolled_back, plus_steps: 1, env: 1, batch: 7, for_steps: 2}, do: output.lobotomize, with: {mode: constant_logits}",
+        ],
+        [NAN_NOTICED, *UNDONE[1:], "climbed: {to: older, rollbacks: 2}"],
+    ),
     # These two would take hours, and their children are ended from outside.
     scenario("endless", ENDLESS, [f"at: {{step: last, env: 1}}, {NAN}"], ["witnessed"], verdict="crashed", budget="wall: 120s"),
     scenario("hangs", ENDLESS, [f"at: {{step: last, env: 1}}, {NAN}"], ["witnessed"], verdict="hung", budget="wall: 0.2s"),
@@ -155,3 +180,75 @@ def judged(tmp_path: Path) -> Callable[[Cell], CellResult]:
         return result_of(cell, folder, told_ending(folder), 0.0)
 
     return recorded
+
+
+# Operations that fail.
+
+
+@dataclass
+class Failing:
+    """Raises at the operation of a number, counted from 0, or from it on."""
+
+    number: int
+    persists: bool
+    count: int = 0
+
+    def operate(self) -> None:
+        self.count += 1
+        if self.count - 1 == self.number or (self.persists and self.count > self.number >= 0):
+            raise RuntimeError("struck")
+
+    def wrapped(self, operation: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.operate()
+            return operation(*args, **kwargs)
+
+        return call
+
+
+class FailingTorch(TorchDispatchMode):
+    """Raises before an operation of torch."""
+
+    def __init__(self, failing: Failing) -> None:
+        super().__init__()
+        self.failing = failing
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.failing.operate()
+        return func(*args, **(kwargs or {}))
+
+
+OPERATIONS: dict[str, tuple[tuple[Any, tuple[str, ...]], ...]] = {
+    "parts": (
+        (Slot, ("attach", "detach_seed")),
+        (CapsuleHost, ("stable_tensors", "prepare", "commit", "renew_optimizers", "restore_optimizers", "settle")),
+        (Arena, ("digest", "copy_out")),
+    ),
+    "digest": ((Arena, ("digest",)),),
+    "disk": ((os, ("mkdir", "open", "write", "fsync", "rename", "unlink", "rmdir")),),
+}
+
+
+@pytest.fixture
+def struck(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Failing], contextlib.AbstractContextManager[None]]:
+    """A context in which operations of torch, the parts of a rollback, digests or operations on the disk fail."""
+
+    @contextlib.contextmanager
+    def strike(what: str, failing: Failing) -> Iterator[None]:
+        with monkeypatch.context() as patched:
+            if what == "torch":
+                with FailingTorch(failing):
+                    yield
+                return
+            for owner, names in OPERATIONS[what]:
+                for name in names:
+                    patched.setattr(owner, name, failing.wrapped(getattr(owner, name)))
+            yield
+
+    return strike
+
+
+@pytest.fixture
+def new_failing() -> Callable[[int, bool], Failing]:
+    """What fails at an operation of a number, once or for good."""
+    return Failing

@@ -24,6 +24,8 @@ from tolaria.governor.detectors import DETECTORS
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.detectors.non_finite import NonFinite
 from tolaria.governor.governor import Governor, Response
+from tolaria.governor.ladder import Ladder
+from tolaria.governor.recovery import Recovery
 from tolaria.governor.rollback import Done
 from tolaria.governor.snapshots import Snapshot, SnapshotRing
 from tolaria.governor.verdict import Standing
@@ -34,7 +36,7 @@ from tolaria.ppo import buffer as buffering
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.row import Row
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import PenaltyDelivered, RolledBack
+from tolaria.telemetry.governor_events import PenaltyDelivered, RolledBack, Rung
 from tolaria.telemetry.growth_events import StageChanged
 from tolaria.telemetry.history import History
 from tolaria.vitals import Vitals
@@ -70,13 +72,13 @@ def optimizers_are_forgotten(patch: Patch) -> None:
 
 
 def optimizers_work_on_the_snapshot(patch: Patch) -> None:
-    def around(real: Wrapper, self: CapsuleHost, key: str, saved: Mapping[str, torch.Tensor], policy: str) -> None:
-        real(self, key, saved, policy)
-        for name, parameter in self._named(key).items():
-            if parameter in self.optimizers[key].state:
-                self.optimizers[key].state[parameter]["momentum_buffer"] = saved[f"optimizer/{key}/{name}/momentum_buffer"]
+    def around(real: Wrapper, self: CapsuleHost, saved: Mapping[str, torch.Tensor], policy: str) -> None:
+        real(self, saved, policy)
+        for name, parameter in self._named("host").items():
+            if parameter in self.optimizers["host"].state:
+                self.optimizers["host"].state[parameter]["momentum_buffer"] = saved[f"optimizer/host/{name}/momentum_buffer"]
 
-    wrap(patch, CapsuleHost, "_restore_optimizer", around)
+    wrap(patch, CapsuleHost, "restore_optimizers", around)
 
 
 def optimizers_work_on_the_snapshot_unchecked(patch: Patch) -> None:
@@ -240,6 +242,24 @@ def the_budget_is_ignored(patch: Patch) -> None:
     wrap(patch, Governor, "__init__", around)
 
 
+def an_ease_skips_nothing(patch: Patch) -> None:
+    wrap(patch, CapsuleHost, "ease", lambda real, self, factor, steps, _: real(self, factor, steps, 0))
+
+
+def an_ease_says_that_it_skipped(patch: Patch) -> None:
+    wrap(
+        patch, CapsuleHost, "ease", lambda real, self, factor, steps, skip: replace(real(self, factor, steps, skip - 1), skipped_batches=0)
+    )
+
+
+def a_recovery_is_not_judged(patch: Patch) -> None:
+    always(patch, Recovery, "alarm", None)
+
+
+def a_rollback_names_another_rung(patch: Patch) -> None:
+    always(patch, Ladder, "climb", Rung.OLDER)
+
+
 def told(kind: type[Event], times: int) -> Callable[[Patch], None]:
     def sabotage(patch: Patch) -> None:
         def around(real: Wrapper, self: History, event: Event) -> None:
@@ -343,6 +363,10 @@ PROOFS: Mapping[str, Proof] = {
     "a lobotomy is not noticed": Proof(blind(*map(type, EVERY_DETECTOR)), "lobotomy", Verdict.MISSED, "detected"),
     "NaN is repaired": Proof(nan_is_repaired, "nan-weight", Verdict.MISSED, "detected"),
     "the budget is ignored": Proof(the_budget_is_ignored, "nan-weight-persistent", Verdict.LIVELOCK),
+    "an ease skips nothing": Proof(an_ease_skips_nothing, "bad-window", Verdict.FAIL_STOP, "climbed"),
+    "an ease says nothing of what it skips": Proof(an_ease_says_that_it_skipped, "bad-window", WRONG, "twin"),
+    "a recovery is not judged": Proof(a_recovery_is_not_judged, "dead-without-its-seed", Verdict.RECOVERED, "climbed"),
+    "a rollback names another rung": Proof(a_rollback_names_another_rung, "nan-weight", WRONG, "told"),
     "a rollback is told twice": Proof(told(RolledBack, 2), "nan-weight", WRONG, "told"),
     "a rollback is not told": Proof(told(RolledBack, 0), "nan-weight", WRONG, "told"),
     "a prune is not told": Proof(a_prune_is_not_told, "nan-weight", WRONG, "lawful"),

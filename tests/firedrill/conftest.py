@@ -22,7 +22,17 @@ from firedrill.events import (
 from firedrill.oracles.oracle import Claim, Evidence
 from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import Collapsed, Decision, PenaltyDelivered, RolledBack, SnapshotTaken
+from tolaria.telemetry.governor_events import (
+    Collapsed,
+    Decision,
+    PenaltyDelivered,
+    Remedy,
+    RolledBack,
+    Rung,
+    SnapshotTaken,
+    SnapshotTrusted,
+    Work,
+)
 from tolaria.telemetry.growth_events import StageChanged
 from tolaria.telemetry.run_events import RunFinished, RunStarted, StepFinished
 
@@ -87,13 +97,13 @@ def rows(env: int, steps: range, collapsed: bool) -> BufferObserved:
 
 def strike_and_rollback() -> list[Event]:
     """What the struck step leaves in a history before its end."""
-    decision = Decision("non_finite", None, None, 0.58, 0.01, 0, (0.6, 0.59, None))
+    decision = Decision("non_finite", None, None, 0.58, 0.01, 0, (0.6, 0.59, None), (2, 5))
     return [
         FaultStruck(STRUCK, 0, "tensor.set", "host/head.weight[0]", 1, "aa", "ab", "nan"),
         Collapsed(STRUCK, "non_finite", None, None, 0, "parameters"),
         moved(5, Stage.TRAINING, Stage.PRUNED, "governor"),
         RollbackObserved(STRUCK, 1, RESTORED, True, True, ()),
-        RolledBack(STRUCK, 1, 3, decision, (2, 5), ("s0",), "reset", 1, 1),
+        RolledBack(STRUCK, 1, 3, decision, ("s0",), "reset", Remedy(Rung.NEWEST, None, None), Work(1, 100), 1),
         PenaltyDelivered(STRUCK, -10.0, 5),
     ]
 
@@ -108,6 +118,8 @@ def history(faulted: bool) -> tuple[Event, ...]:
             events.append(moved(step, *MOVES[step]))
         if faulted and step == 3:
             events += [SnapshotTaken(Point(3, 1), 1, "f1", 100, "cadence"), SnapshotObserved(Point(3, 1), 1, (*SAVED, LIVE_SEED))]
+        if faulted and step == 4:
+            events.append(SnapshotTrusted(Point(4, 1), 1))
         if faulted and step == 5:
             events += strike_and_rollback()
         events += finished(step, 0) + finished(step, 1)

@@ -72,6 +72,7 @@ def example(kind: str, phase: str) -> Example:
         "loss.set": {"value": 1e6},
         "loss.scale": {"factor": 100.0},
         "loss.drift": {"rate": 1.3, "since": 2},
+        "data.damage": {"value": float("nan"), "first": 3, "batches": 2},
         "data.set": {"value": float("nan")},
         "output.lobotomize": {"mode": "single_class"},
         "governor.raise_in": {"operation": OPERATIONS.get(phase)},
@@ -90,7 +91,7 @@ def passing(phase: str) -> object:
         case "vitals_measured":
             return Vitals(3, 0.5, 0.6, 0.9, 1.0)
         case "batch_ready" | "validation_ready":
-            return Batch(torch.ones(4, 2), torch.zeros(4, dtype=torch.int64))
+            return Batch(torch.ones(4, 2), torch.zeros(4, dtype=torch.int64), 4)
         case "verdict_ready":
             return Verdict(Standing.COLLAPSED, Alarm("non_finite", True, None, None, "head"))
         case "snapshot_taken" | "rolled_back":

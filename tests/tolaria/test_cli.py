@@ -230,7 +230,7 @@ def test_an_interrupted_run_goes_on_in_another_process_as_if_nothing_had_been(
     stopped = tolaria("7", *command, "parts", code=INTERRUPTING)
     assert stopped.returncode == 130, stopped.stderr
     assert "stopped before step 7 of 12; to go on: tolaria resume parts" in stopped.stdout
-    assert checkpoint.read_newest(tmp_path / "parts" / "checkpoints")[1]["step"] == 7
+    assert checkpoint.read_newest(tmp_path / "parts" / "checkpoints", lambda _, facts: facts["step"])[0] == 7
     resumed = tolaria("resume", "parts")
     assert resumed.returncode == 0, resumed.stderr
     assert "resumed from the checkpoint of step 7, 5 steps to go" in resumed.stdout
@@ -238,11 +238,11 @@ def test_an_interrupted_run_goes_on_in_another_process_as_if_nothing_had_been(
 
 
 def test_a_second_interruption_stops_at_once(tolaria: Tolaria, tmp_path: Path) -> None:
-    ended = tolaria("5,5", "train", *SMALL, "--checkpoint-every", "3", "--run-dir", "run", code=INTERRUPTING)
+    ended = tolaria("5,5", "train", *SMALL, "--persist", "3", "--run-dir", "run", code=INTERRUPTING)
     assert ended.returncode == 130
     assert "stopped at once" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert checkpoint.read_newest(tmp_path / "run" / "checkpoints")[1]["step"] == 3
+    assert checkpoint.read_newest(tmp_path / "run" / "checkpoints", lambda _, facts: facts["step"])[0] == 3
 
 
 def test_a_signal_from_outside_stops_a_run(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_damaged_checkpoint_is_told_of(
     in_process: InProcess, interrupt_after: Callable[[int], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     interrupt_after(8)
-    assert in_process("train", *SMALL, "--checkpoint-every", "3", "--run-dir", "run") == 130
+    assert in_process("train", *SMALL, "--persist", "3", "--run-dir", "run") == 130
     (tmp_path / "run" / "checkpoints" / "step-00000008" / "manifest.json").write_text("{}")
     # The interruption comes once more, on the way back to step 8.
     assert in_process("resume", "run") == 130

@@ -1,7 +1,10 @@
 """The contestants of the snapshot benchmark: the limit, the subject and its peers, on one model, hot or as training leaves it.
 
 hot     each was just called, as far as caches can hold it
-train   caches are evicted, then the parameters are touched as an optimizer step would touch them
+train   caches are evicted, then the model is trained by one step
+
+Each peer has a process of its own, as it would in somebody's training: what a system gives back to a process, and what the
+process keeps for the next copy, is a large part of what a copy costs, and must not be what another contestant left behind.
 """
 
 import ctypes
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from firedrill.bench.interleave import Contestant
-from firedrill.bench.peers import LOAD, loading, snapshot_peers
+from firedrill.bench.peers import LOAD, SNAPSHOT_PEERS, loading
 from tolaria.governor.arena import Arena, Bound
 from tolaria.governor.snapshots import SnapshotRing
 
@@ -23,6 +26,9 @@ OUT, BACK = ("memmove out, one piece", "memmove out, tensors"), ("memmove back, 
 OUT_4, LOAD_4 = ("memmove of 4, one piece",), f"4 x {LOAD}"
 
 ENVIRONMENTS, STRUCK = 16, 4
+STRUCK_ONES = range(0, ENVIRONMENTS, ENVIRONMENTS // STRUCK)
+# Rows of the batch that models are trained on between samples.
+BATCH = 4
 # Caches are taken to hold no more than half of this.
 EVICTED_BYTES = 64 << 20
 # What is larger than any cache cannot be hot, and calling it once more would only take time.
@@ -75,8 +81,7 @@ class Pair:
     def validated_take(self) -> None:
         """Scan, copy, check, commit."""
         self._bound = self._bound.renewed(self._live)
-        self._back.copy_in(self._bound, None)
-        assert not self._back.nonfinite()
+        assert not self._back.copy_in_checked(self._bound)
         self._back, self._front = self._front, self._back
 
     def restore(self) -> None:
@@ -127,64 +132,96 @@ class Limit:
         self.source.add_(1)
 
 
-def contestants(size: Size, mode: str) -> dict[str, Contestant]:
-    """Everything that is timed at one size in one mode."""
+def contestants(group: str, size: Size, mode: str) -> dict[str, Contestant]:
+    """What one process times at one size in one mode; a group is the limit, the engine, or one peer."""
+    built = GROUPS[group](size)
+    return _prepared(built.calls, built.touch, mode, size)
+
+
+def groups(size: Size) -> tuple[str, ...]:
+    """The processes of one size; many environments are small ones."""
+    return tuple(name for name in GROUPS if size.params <= HOT_UP_TO // 10 or "16" not in name)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Calls on one model, and how training touches it."""
+
+    calls: Calls
+    touch: Callable[[], object]
+
+
+def _limit(size: Size) -> Built:
+    limit = Limit([parameter.nbytes for parameter in model_of(size).parameters()])
+    ways = (limit.out, limit.out_in_tensors, limit.back, limit.back_in_tensors)
+    return Built(dict(zip((*OUT, *BACK), ways, strict=True)), limit.touch)
+
+
+def _engine(size: Size) -> Built:
     model = model_of(size)
     live = dict(model.named_parameters())
-    limit = Limit([parameter.nbytes for parameter in live.values()])
-    limits: Calls = {
-        OUT[0]: limit.out,
-        OUT[1]: limit.out_in_tensors,
-        BACK[0]: limit.back,
-        BACK[1]: limit.back_in_tensors,
-    }
-    work = _subjects(live) | snapshot_peers(model) | {LOAD: loading(model)}
-    parameters: list[torch.Tensor] = list(model.parameters())
-    found = _prepared(limits, limit.touch, mode, size) | _prepared(work, lambda: _touch(parameters), mode, size)
-    return found if size.params > HOT_UP_TO // 10 else found | _selective(size, mode)
-
-
-def _subjects(live: dict[str, torch.nn.Parameter]) -> Calls:
     pair = Pair(live)
     pair.take()
-    unsealed, sealed = (SnapshotRing(2, 1, digest) for digest in ("offload", "always"))
-    for ring in (unsealed, sealed):
-        # The first one stays; candidates on probation then take turns in two arenas.
-        ring.take(live, {}, 0, "begin", None, bool)
-    return {
+    ring = SnapshotRing(2, 1, "offload")
+    # The first one stays; candidates on probation then take turns in two arenas.
+    ring.take(live, {}, 0, "begin", None, bool)
+    calls: Calls = {
         TAKE: pair.take,
         VALIDATED: pair.validated_take,
-        PUBLISHED: lambda: unsealed.take(live, {}, 1, "cadence", None, bool),
-        SEALED: lambda: sealed.take(live, {}, 1, "cadence", None, bool),
+        PUBLISHED: lambda: ring.take(live, {}, 1, "cadence", None, bool),
+        SEALED: lambda: ring.take(live, {}, 1, "cadence", None, bool).sealed(),
         RESTORE: pair.restore,
     }
+    return Built(calls, _training(model))
 
 
-def _selective(size: Size, mode: str) -> dict[str, Contestant]:
-    """Sixteen environments, of which four are rolled back."""
+def _peer(name: str) -> Callable[[Size], Built]:
+    def build(size: Size) -> Built:
+        model = model_of(size)
+        return Built({name: loading(model) if name == LOAD else SNAPSHOT_PEERS[name](model)}, _training(model))
+
+    return build
+
+
+def _engine_of_16(size: Size) -> Built:
     models = [model_of(size) for _ in range(ENVIRONMENTS)]
     lives = [dict(model.named_parameters()) for model in models]
     snapshots = [SnapshotRing(2, 1).take(live, {}, 0, "begin", None, bool) for live in lives]
-    loads = [loading(model) for model in models]
-    struck = range(0, ENVIRONMENTS, ENVIRONMENTS // STRUCK)
-    limit = Limit([sum(parameter.nbytes for parameter in lives[0].values())] * STRUCK)
 
     def roll_back() -> None:
-        for env in struck:
+        for env in STRUCK_ONES:
             snapshots[env].arena.copy_out(lives[env], lives[env], None)
 
     def verified_roll_back() -> None:
-        for env in struck:
+        for env in STRUCK_ONES:
             assert snapshots[env].is_intact()
             snapshots[env].arena.copy_out(lives[env], lives[env], None)
 
+    return Built({ROLL_BACK: roll_back, VERIFIED_ROLL_BACK: verified_roll_back}, _training(*models))
+
+
+def _load_of_16(size: Size) -> Built:
+    models = [model_of(size) for _ in range(ENVIRONMENTS)]
+    loads = [loading(model) for model in models]
+
     def load() -> None:
-        for env in struck:
+        for env in STRUCK_ONES:
             loads[env]()
 
-    parameters: list[torch.Tensor] = [parameter for live in lives for parameter in live.values()]
-    work: Calls = {ROLL_BACK: roll_back, VERIFIED_ROLL_BACK: verified_roll_back, LOAD_4: load}
-    return _prepared({OUT_4[0]: limit.back}, limit.touch, mode, size) | _prepared(work, lambda: _touch(parameters), mode, size)
+    return Built({LOAD_4: load}, _training(*models))
+
+
+def _limit_of_16(size: Size) -> Built:
+    limit = Limit([sum(parameter.nbytes for parameter in model_of(size).parameters())] * STRUCK)
+    return Built({OUT_4[0]: limit.back}, limit.touch)
+
+
+# One process each, so that nobody works in memory that somebody else has warmed.
+GROUPS: dict[str, Callable[[Size], Built]] = (
+    {"limit": _limit, "engine": _engine}
+    | {name: _peer(name) for name in (*SNAPSHOT_PEERS, LOAD)}
+    | {"limit of 16": _limit_of_16, "engine of 16": _engine_of_16, "load of 16": _load_of_16}
+)
 
 
 def _prepared(calls: Calls, touch: Callable[[], object], mode: str, size: Size) -> dict[str, Contestant]:
@@ -199,9 +236,20 @@ def _prepared(calls: Calls, touch: Callable[[], object], mode: str, size: Size) 
     return {name: Contestant(call, as_training_leaves_it) for name, call in calls.items()}
 
 
-def _touch(parameters: list[torch.Tensor]) -> None:
-    with torch.no_grad():
-        torch._foreach_mul_(parameters, 0.999)
+def _training(*models: torch.nn.Module) -> Callable[[], object]:
+    """One step of real training: gradients come and go beside the snapshots, and the optimizer touches every parameter."""
+    parameters = [parameter for model in models for parameter in model.parameters()]
+    # So small that no weight ever leaves the range of finite numbers.
+    optimizer = torch.optim.SGD(parameters, lr=1e-6)
+    inputs = torch.ones(BATCH, parameters[0].shape[1])
+
+    def step() -> None:
+        optimizer.zero_grad()
+        for model in models:
+            model(inputs).pow(2).mean().backward()
+        optimizer.step()
+
+    return step
 
 
 def _nothing() -> None:

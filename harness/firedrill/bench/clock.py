@@ -32,10 +32,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Percentiles of CPU seconds, and what they rest on."""
+    """Percentiles and mean of CPU seconds, and what they rest on."""
 
     p10: float
     median: float
+    mean: float
     p99: float
     wall_median: float
     samples: int
@@ -54,6 +55,7 @@ def spread(samples: Sequence[Sample]) -> Spread:
     """What many samples come to."""
     assert samples, "nothing was sampled"
     p10, median, p99 = (float(value) for value in np.percentile([one.cpu for one in samples], (10, 50, 99)))
+    mean = float(np.mean([one.cpu for one in samples]))
     wall = float(np.median([one.wall for one in samples]))
     contended = sum(one.contended for one in samples) > CONTENDED_PART * len(samples)
-    return Spread(p10, median, p99, wall, len(samples), contended)
+    return Spread(p10, median, mean, p99, wall, len(samples), contended)

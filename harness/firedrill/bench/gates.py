@@ -39,6 +39,11 @@ class Judged:
         """Whether the gate is reached."""
         return self.value <= self.bound if self.gate.is_at_most else self.value >= self.bound
 
+    @property
+    def is_missed(self) -> bool:
+        """Whether it is not reached and nobody else had the machine meanwhile; contended numbers accuse nobody."""
+        return not self.holds and not self.case.contended
+
 
 def _by_size(small: float, medium: float, large: float, huge: float) -> dict[int, float]:
     return {SMALL: small, MEDIUM: medium, LARGE: large, HUGE: huge}

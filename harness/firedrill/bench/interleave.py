@@ -14,17 +14,20 @@ class Contestant:
     run: Callable[[], object]
     prepare: Callable[[], object]
 
+    def sampled(self) -> Sample:
+        """Prepared, then timed once."""
+        self.prepare()
+        return sample(self.run)
+
 
 def interleave(
-    contestants: Mapping[str, Contestant], rounds: int, warmups: int, rng: random.Random, after_round: Callable[[], object]
+    contestants: Mapping[str, Callable[[], Sample]], rounds: int, warmups: int, rng: random.Random, after_round: Callable[[], object]
 ) -> dict[str, list[Sample]]:
     """Samples by name, one a round; the first rounds only warm up."""
     samples: dict[str, list[Sample]] = {name: [] for name in contestants}
     for number in range(-warmups, rounds):
         for name in rng.sample(list(contestants), len(contestants)):
-            contestant = contestants[name]
-            contestant.prepare()
-            taken = sample(contestant.run)
+            taken = contestants[name]()
             if number >= 0:
                 samples[name].append(taken)
         after_round()

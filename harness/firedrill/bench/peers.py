@@ -3,6 +3,7 @@
 import copy
 import io
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 import safetensors.torch
@@ -25,19 +26,6 @@ class Held:
         self._kept = self._call()
 
 
-def snapshot_peers(model: torch.nn.Module) -> dict[str, Callable[[], object]]:
-    """Ways to copy the state of a model, by name."""
-    state: dict[str, Any] = model.state_dict()
-    stager = StateDictStager()
-    return {
-        CLONE: Held(lambda: cloned(state)),
-        DEEPCOPY: Held(lambda: copy.deepcopy(model.state_dict())),
-        SAVE: Held(lambda: saved(state)),
-        STAGER: Held(lambda: stager.stage(state)),
-        SAFETENSORS: Held(lambda: safetensors.torch.save(state)),
-    }
-
-
 def cloned(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The snapshot that everybody writes first, with the check that belongs to it."""
     kept = {name: tensor.clone() for name, tensor in state.items()}
@@ -56,3 +44,28 @@ def loading(model: torch.nn.Module) -> Callable[[], object]:
     """The restore that everybody writes first, from a copy of its own in ordinary memory."""
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     return lambda: model.load_state_dict(kept)
+
+
+def staging(model: torch.nn.Module) -> Callable[[], object]:
+    """Two stagers in turn: each writes over what it gave the last time."""
+    state: dict[str, Any] = model.state_dict()
+    stagers = cycle((StateDictStager(), StateDictStager()))
+    return lambda: next(stagers).stage(state)
+
+
+def _on_state(call: Callable[[dict[str, Any]], object]) -> Callable[[torch.nn.Module], Callable[[], object]]:
+    def build(model: torch.nn.Module) -> Callable[[], object]:
+        state: dict[str, Any] = model.state_dict()
+        return Held(lambda: call(state))
+
+    return build
+
+
+# Ways to copy the state of a model, by name.
+SNAPSHOT_PEERS: dict[str, Callable[[torch.nn.Module], Callable[[], object]]] = {
+    CLONE: _on_state(cloned),
+    DEEPCOPY: lambda model: Held(lambda: copy.deepcopy(model.state_dict())),
+    SAVE: _on_state(saved),
+    STAGER: lambda model: Held(staging(model)),
+    SAFETENSORS: _on_state(safetensors.torch.save),
+}

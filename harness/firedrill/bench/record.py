@@ -11,7 +11,7 @@ CLOCK = "CPU seconds of the measuring thread"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One operation at one size. Times are CPU seconds of one thread; `ratio_to_limit` and `speedup_vs` are of their medians.
+    """One operation at one size. Times are CPU seconds of one thread; `ratio_to_limit` is of medians, `speedup_vs` of means.
 
     `contended`: the wall clock ran well ahead of the thread in many samples, so others had the machine too.
     """
@@ -24,6 +24,7 @@ class Case:
     speedup_vs: Mapping[str, float]
     p10: float
     median: float
+    mean: float
     p99: float
     wall_median: float
     samples: int

@@ -3,12 +3,11 @@
 import os
 import platform
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from importlib.metadata import version
 
-import torch
-
+from firedrill.bench.apart import apart
 from firedrill.bench.cases import (
     BACK,
     LOAD_4,
@@ -23,14 +22,15 @@ from firedrill.bench.cases import (
     VERIFIED_ROLL_BACK,
     Size,
     contestants,
+    groups,
 )
 from firedrill.bench.clock import Spread, spread
 from firedrill.bench.interleave import interleave
-from firedrill.bench.peers import CLONE, DEEPCOPY, LOAD, SAFETENSORS, SAVE, STAGER
+from firedrill.bench.peers import LOAD, SNAPSHOT_PEERS
 from firedrill.bench.record import Case, Record
 
 WARMUPS = 2
-PEERS = (CLONE, DEEPCOPY, SAVE, STAGER, SAFETENSORS)
+PEERS = tuple(SNAPSHOT_PEERS)
 # Which limit and which peers each operation is held against.
 AGAINST: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = (
     {
@@ -53,12 +53,8 @@ def rounds_of(sizes: Iterable[Size], modes: Sequence[str]) -> int:
 
 
 def measure(sizes: Sequence[Size], modes: Sequence[str], after_round: Callable[[], object]) -> Record:
-    """Sample every size in every mode; torch works on one thread meanwhile."""
-    cases: list[Case] = []
-    with _one_thread():
-        for size in sizes:
-            for mode in modes:
-                cases.extend(_cases(size, mode, after_round))
+    """Sample every size in every mode; torch works on one thread."""
+    cases = [case for size in sizes for mode in modes for case in _cases(size, mode, after_round)]
     machine = {"system": f"{platform.system()} {platform.machine()}", "cores": str(os.cpu_count()), "threads": "1"}
     versions = {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy", "safetensors", "xxhash")}
     return Record(machine, versions, tuple(cases))
@@ -66,7 +62,8 @@ def measure(sizes: Sequence[Size], modes: Sequence[str], after_round: Callable[[
 
 def _cases(size: Size, mode: str, after_round: Callable[[], object]) -> list[Case]:
     shuffler = random.Random(0)  # noqa: S311 - an order of sampling is no secret
-    samples = interleave(contestants(size, mode), size.rounds, WARMUPS, shuffler, after_round)
+    with apart({group: partial(contestants, group, size, mode) for group in groups(size)}) as timed:
+        samples = interleave(timed, size.rounds, WARMUPS, shuffler, after_round)
     spreads = {name: spread(taken) for name, taken in samples.items()}
     return [_case(op, size, mode, spreads) for op in AGAINST if op in spreads]
 
@@ -75,8 +72,9 @@ def _case(op: str, size: Size, mode: str, spreads: dict[str, Spread]) -> Case:
     limits, peers = AGAINST[op]
     mine = spreads[op]
     limit = min(spreads[name].median for name in limits)
+    # Means, because a peer's memory is the system's in one round and its own in the next, and a run pays for both.
     # Under the same name for one model and for four, so that a gate need not know.
-    speedups = {peer.removeprefix("4 x "): spreads[peer].median / mine.median for peer in peers}
+    speedups = {peer.removeprefix("4 x "): spreads[peer].mean / mine.mean for peer in peers}
     return Case(
         op,
         size.params,
@@ -86,18 +84,9 @@ def _case(op: str, size: Size, mode: str, spreads: dict[str, Spread]) -> Case:
         speedups,
         mine.p10,
         mine.median,
+        mine.mean,
         mine.p99,
         mine.wall_median,
         mine.samples,
         mine.contended,
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -1,5 +1,6 @@
 """Every fault that a scenario can name under `do:`."""
 
+from firedrill.faults.data_damage import DataDamage
 from firedrill.faults.data_set import DataSet
 from firedrill.faults.env_raise import EnvRaise
 from firedrill.faults.fault import Fault
@@ -22,6 +23,7 @@ FAULTS: dict[str, type[Fault]] = {
         TensorScale,
         TensorFlipBit,
         DataSet,
+        DataDamage,
         LossSet,
         LossScale,
         LossDrift,

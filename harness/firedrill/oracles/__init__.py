@@ -2,6 +2,7 @@
 
 from firedrill.oracles.bystanders_untouched import BystandersUntouched
 from firedrill.oracles.clean import Clean
+from firedrill.oracles.climbed import Climbed
 from firedrill.oracles.detected import Detected
 from firedrill.oracles.keys_matched import KeysMatched
 from firedrill.oracles.lawful import Lawful
@@ -31,6 +32,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "quiet": Quiet,
     "twin": Twin,
     "reaches": Reaches,
+    "climbed": Climbed,
 }
 
 BUNDLES: dict[str, tuple[str, ...]] = {

@@ -8,13 +8,16 @@ from firedrill.oracles.oracle import Evidence, Finding, Oracle, Restoration, hos
 
 @dataclass(frozen=True, slots=True)
 class KeysMatched(Oracle):
-    """Both key differences are empty, parameters kept their identity, optimizers hold the live ones, and no growing seed is left."""
+    """Both key differences are empty, parameters kept their identity, optimizers hold the live ones.
+
+    No growing seed is left, unless seeds come back: then those of the snapshot are there, and no others.
+    """
 
     kind: ClassVar[str] = "keys_matched"
 
     def judge(self, evidence: Evidence) -> Finding:
         """The first thing that does not fit decides."""
-        pairs = restorations(evidence.faulted)
+        pairs = restorations(evidence.faulted, evidence.claim.live_seeds)
         if not pairs:
             return self.unknown("no rollback was observed")
         for pair in pairs:
@@ -36,6 +39,8 @@ class KeysMatched(Oracle):
             return "a host parameter is another object than before", "identity"
         if not observed.optimizer_live:
             return "an optimizer does not hold exactly the live parameters", "optimizer"
-        if observed.occupied:
+        if set(observed.occupied) - set(pair.growing):
             return f"{', '.join(observed.occupied)} still holds a growing seed", "occupied"
+        if set(pair.growing) - set(observed.occupied):
+            return f"{', '.join(pair.growing)} should hold growing seeds again", "bereft"
         return "", ""

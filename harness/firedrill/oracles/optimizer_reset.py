@@ -11,21 +11,24 @@ from tolaria.telemetry.governor_events import RolledBack
 # State keys that hold a direction, and must be forgotten; the others are scales and counters, and come from the snapshot.
 DIRECTIONS = frozenset({"momentum_buffer", "exp_avg"})
 SCALES = frozenset({"exp_avg_sq", "step"})
+# The optimizers of seeds die with their seeds, unless these come back.
+OF_HOST = "optimizer/host/"
 
 Tensors = Mapping[str, TensorSeen]
 
 
 @dataclass(frozen=True, slots=True)
 class OptimizerReset(Oracle):
-    """The host's optimizer state equals the declared policy: `reset`, `reset_all` or `restore`."""
+    """Optimizer state equals the declared policy, `reset`, `reset_all`, `restore` or `rewarm`; that of seeds that come back too."""
 
     kind: ClassVar[str] = "optimizer_reset"
 
     def judge(self, evidence: Evidence) -> Finding:
         """A state that is absent counts as zero, because torch creates it as zeros at the next step."""
         policy = evidence.claim.optimizer_policy
-        rules = {"reset": _not_reset, "reset_all": _not_reset_all, "restore": _not_restored}
-        pairs = restorations(evidence.faulted)
+        rules = {"reset": _not_reset, "rewarm": _not_reset, "reset_all": _not_reset_all, "restore": _not_restored}
+        optimizers = "optimizer/" if evidence.claim.live_seeds == "restore" else OF_HOST
+        pairs = restorations(evidence.faulted, evidence.claim.live_seeds)
         if not pairs or policy not in rules:
             return self.unknown(f"no expectation for the policy {policy}" if pairs else "no rollback was observed")
         announced = {where(event): event.optimizer_policy for event in evidence.faulted if isinstance(event, RolledBack)}
@@ -35,7 +38,7 @@ class OptimizerReset(Oracle):
                 return self.failed(pair.at, f"the policy was {said}, not {policy}", "policy")
             if pair.snapshot is None and policy != "reset_all":
                 return self.failed(pair.at, f"snapshot {pair.observed.snapshot} was never seen published", "unpublished")
-            fault = rules[policy](_of_host(pair.found), _of_host(_promised(pair)))
+            fault = rules[policy](_under(optimizers, pair.found), _under(optimizers, _promised(pair)))
             if fault:
                 return self.failed(pair.at, fault, policy)
         return self.passed(f"optimizer state is as {policy} says after {len(pairs)} rollbacks")
@@ -45,9 +48,8 @@ def _promised(pair: Restoration) -> Tensors:
     return {tensor.name: tensor for tensor in pair.snapshot.tensors} if pair.snapshot else {}
 
 
-def _of_host(tensors: Tensors) -> Tensors:
-    """The optimizer of the host only: those of seeds die with their seeds."""
-    return {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer/host/")}
+def _under(prefix: str, tensors: Tensors) -> Tensors:
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _key(name: str) -> str:

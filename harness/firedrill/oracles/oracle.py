@@ -18,7 +18,7 @@ from tolaria.telemetry.run_events import StepFinished
 
 E = TypeVar("E", bound=Event)
 
-# Seeds of these stages do not survive a rollback, so their tensors are not expected back.
+# Seeds of these stages do not survive a rollback, so their tensors are not expected back, unless live seeds are to be restored.
 LIVE = frozenset({Stage.GERMINATED, Stage.TRAINING, Stage.BLENDING, Stage.HOLDING})
 
 
@@ -52,6 +52,8 @@ class Claim:
     fault_kinds: tuple[str, ...]
     penalty: float = -10.0
     optimizer_policy: str = "reset"
+    live_seeds: str = "prune"
+    rewind: bool = False
     gamma: float = 0.99
     gae_lambda: float = 0.95
     chance_loss: float = 0.6931471805599453
@@ -141,11 +143,15 @@ def differing_parts(one: dict[str, str], other: dict[str, str]) -> Iterator[str]
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """A rollback as it was observed, and what its snapshot promised: host tensors without those of live seeds, and optimizer tensors."""
+    """A rollback as it was observed, and what its snapshot promised: tensors of host and optimizers, and which slots hold live seeds.
+
+    Where live seeds do not come back none is promised, and no tensor of theirs.
+    """
 
     observed: RollbackObserved
     snapshot: SnapshotObserved | None
     promised: dict[str, TensorSeen]
+    growing: tuple[str, ...] = ()
 
     @property
     def found(self) -> dict[str, TensorSeen]:
@@ -158,21 +164,21 @@ class Restoration:
         return place(*where(self.observed))
 
 
-def restorations(events: Iterable[Event]) -> list[Restoration]:
+def restorations(events: Iterable[Event], live_seeds: str = "prune") -> list[Restoration]:
     """Every observed rollback with the latest snapshot of its number that was observed before it in the same environment."""
     pairs: list[Restoration] = []
     stages: dict[tuple[int | None, str], Stage] = {}
-    published: dict[tuple[int | None, int], tuple[SnapshotObserved, dict[str, TensorSeen]]] = {}
+    published: dict[tuple[int | None, int], tuple[SnapshotObserved, dict[str, TensorSeen], tuple[str, ...]]] = {}
     for event in events:
         if isinstance(event, StageChanged | SlotRestored):
             stages[event.at.env, event.slot] = event.stage_to
         elif isinstance(event, SnapshotObserved):
-            left_out = tuple(f"host/slots.{slot}.seed." for (env, slot), stage in stages.items() if env == event.at.env and stage in LIVE)
+            growing = tuple(sorted(slot for (env, slot), stage in stages.items() if env == event.at.env and stage in LIVE))
+            left_out = () if live_seeds == "restore" else tuple(f"host/slots.{slot}.seed." for slot in growing)
             promised = {tensor.name: tensor for tensor in event.tensors if not tensor.name.startswith(left_out)}
-            published[event.at.env, event.snapshot] = (event, promised)
+            published[event.at.env, event.snapshot] = (event, promised, growing if live_seeds == "restore" else ())
         elif isinstance(event, RollbackObserved):
-            snapshot, promised = published.get((event.at.env, event.snapshot), (None, {}))
-            pairs.append(Restoration(event, snapshot, promised))
+            pairs.append(Restoration(event, *published.get((event.at.env, event.snapshot), (None, {}, ()))))
     return pairs
 
 

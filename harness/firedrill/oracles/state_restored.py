@@ -12,7 +12,8 @@ STRIKES_ROLLBACKS = "governor.raise_in"
 
 @dataclass(frozen=True, slots=True)
 class StateRestored(Oracle):
-    """Every host tensor of the snapshot is found byte-equal right after the rollback. Seeds that were growing are not expected back.
+    """Every host tensor of the snapshot is found byte-equal right after the rollback.
+    Seeds that were growing are expected back only where that is declared.
 
     Unless the rollback itself was struck its first attempt succeeds: otherwise a snapshot did not stay as it was published.
     """
@@ -21,7 +22,7 @@ class StateRestored(Oracle):
 
     def judge(self, evidence: Evidence) -> Finding:
         """Compares digests of raw bytes, so that a NaN equals itself and -0 differs from +0."""
-        pairs = restorations(evidence.faulted)
+        pairs = restorations(evidence.faulted, evidence.claim.live_seeds)
         if not pairs:
             return self.unknown("no rollback was observed")
         for pair in pairs:
@@ -35,8 +36,10 @@ class StateRestored(Oracle):
                 if found[name].digest != promised.digest:
                     return self.failed(pair.at, f"{name} differs from snapshot {number}", "differs")
         for told in of(evidence.faulted, RolledBack):
-            if told.attempts > 1 and STRIKES_ROLLBACKS not in evidence.claim.fault_kinds:
-                return self.failed(place(*where(told)), f"{told.attempts} attempts were needed, and nothing had struck them", "attempts")
+            if told.work.attempts > 1 and STRIKES_ROLLBACKS not in evidence.claim.fault_kinds:
+                return self.failed(
+                    place(*where(told)), f"{told.work.attempts} attempts were needed, and nothing had struck them", "attempts"
+                )
         if not any(host_tensors(pair.promised) for pair in pairs):
             return self.unknown("no host tensor was observed")
         return self.passed(f"{sum(len(host_tensors(pair.promised)) for pair in pairs)} tensors byte-equal after {len(pairs)} rollbacks")

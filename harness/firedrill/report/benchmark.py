@@ -44,7 +44,7 @@ def gates_table(judged: Sequence[Judged]) -> Table:
     for one in judged:
         name = f"{one.gate.op} / {one.gate.reference}" if one.gate.is_at_most else f"{one.gate.op} faster than {one.gate.reference}"
         bound = f"<= {one.bound:g}" if one.gate.is_at_most else f">= {one.bound:g}x"
-        mark = Text("✓", style="green") if one.holds else Text("✗", style="bold red")
+        mark = Text("✓", style="green") if one.holds else Text("✗", style="bold red") if one.is_missed else Text("?", style="yellow")
         measured = f"{one.value:.2f}{'' if one.gate.is_at_most else 'x'}{' ~' if one.case.contended else ''}"
         table.add_row(name, _count(one.case.params), one.case.mode, measured, bound, mark)
     return table
@@ -61,9 +61,10 @@ def cases_table(cases: Sequence[Case]) -> Table:
 
 
 def verdict(judged: Sequence[Judged]) -> str:
-    """The last line: "44 gates: 43 hold, 1 missed", and what a tilde means where there is one."""
-    missed = sum(not one.holds for one in judged)
-    line = f"{len(judged)} gates: {len(judged) - missed} hold, {missed} missed; ratios of medians of thread CPU time, one thread"
+    """The last line: "44 gates: 43 hold, 1 missed, 0 undecided", and what a tilde means where there is one."""
+    held, missed = sum(one.holds for one in judged), sum(one.is_missed for one in judged)
+    counts = f"{held} hold, {missed} missed, {len(judged) - held - missed} undecided"
+    line = f"{len(judged)} gates: {counts}; thread CPU time, one thread; medians against memmove, means against peers"
     return f"{line}; ~ contended" if any(one.case.contended for one in judged) else line
 
 

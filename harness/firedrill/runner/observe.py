@@ -64,20 +64,23 @@ class Observer:
     def _snapshot(self, at: Point, observed: Observed) -> None:
         host = _host(observed)
         assert at.env is not None
-        tensors = lasting_tensors_of(host)
+        assert self.run is not None
+        tensors = lasting_tensors_of(host, self.run.config.governor.live_seeds)
         self._emit(SnapshotObserved(at, observed.snapshot, tensors_seen(tensors)))
         if self._twin_steps:
-            self._kept[at.env, observed.snapshot] = ({name: t.detach().clone() for name, t in tensors.items()}, host.facts())
+            facts = self.run.envs.envs[at.env].facts()
+            self._kept[at.env, observed.snapshot] = ({name: t.detach().clone() for name, t in tensors.items()}, facts)
         self._identities[at.env] = own_identities(host)
 
     def _rollback(self, at: Point, observed: Observed) -> None:
         host = _host(observed)
         assert at.env is not None
+        assert self.run is not None
         self._emit(
             RollbackObserved(
                 at,
                 observed.snapshot,
-                tensors_seen(lasting_tensors_of(host)),
+                tensors_seen(lasting_tensors_of(host, self.run.config.governor.live_seeds)),
                 own_identities(host) == self._identities.get(at.env),
                 optimizers_live(host),
                 occupied_slots(host),
@@ -101,14 +104,14 @@ class Observer:
             # A twin cannot stand where the run should not: what is left over in slots is for other oracles to see.
             if host_names(tensors) != host_names(tensors_of(live.training)):
                 return
-            self._twins[env] = (*begin, Twin(live, tensors, facts, run.config.governor.optimizer, run.config.seed))
+            self._twins[env] = (*begin, Twin(live, tensors, facts, run.config))
         elif env in self._twins:
             snapshot, since, twin = self._twins[env]
             # A new episode has a new host, which is no continuation of anything.
             if at.step - since.step > self._twin_steps or live.episode != twin.env.episode:
                 del self._twins[env]
                 return
-            self._emit(TwinStepped(at, snapshot, twin.advance(live.last_action, at)))
+            self._emit(TwinStepped(at, snapshot, twin.advance(live.course.last_action, at)))
 
 
 def _host(observed: Observed) -> CapsuleHost:

@@ -41,6 +41,8 @@ def claim_of(cell: Cell, chance_loss: float) -> Claim:
         fault_kinds=tuple(planned.fault.kind for planned in scenario.faults),
         penalty=config.governor.penalty,
         optimizer_policy=config.governor.optimizer,
+        live_seeds=config.governor.live_seeds,
+        rewind=config.governor.rewind,
         gamma=config.ppo.gamma,
         gae_lambda=config.ppo.gae_lambda,
         chance_loss=chance_loss,

@@ -90,7 +90,7 @@ class Subject:
     script: tuple[ScriptLine, ...] = ()
     rollout_steps: Annotated[int, Field(ge=1)] | None = None
     batches_per_step: Annotated[int, Field(ge=1, le=1000)] = TrainingConfig().batches_per_step
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     governor: Annotated[GovernorConfig, WrapValidator(_refusable)] = GovernorConfig()
     gates: Annotated[GateConfig, WrapValidator(_refusable)] = GateConfig()
 

@@ -65,8 +65,10 @@ def tensors_of(host: CapsuleHost) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def lasting_tensors_of(host: CapsuleHost) -> dict[str, torch.Tensor]:
-    """The live tensors that a rollback has to bring back: all but those of growing seeds and of their optimizers."""
+def lasting_tensors_of(host: CapsuleHost, live_seeds: str) -> dict[str, torch.Tensor]:
+    """The live tensors that a rollback has to bring back: all but those of growing seeds and of their optimizers, or truly all."""
+    if live_seeds == "restore":
+        return tensors_of(host)
     growing = tuple(f"host/slots.{slot.slot_id}." for slot in host.slots() if slot.state.stage in GROWING)
     lasting = ("host/", "optimizer/host/")
     return {name: tensor for name, tensor in tensors_of(host).items() if name.startswith(lasting) and not name.startswith(growing)}
@@ -100,13 +102,20 @@ def parts_of(host: CapsuleHost) -> Parts:
     """Digests of everything of one environment's state, part by part."""
     tensors = tensors_of(host)
     facts = host.checkpoint_facts()
-    return (
+    counters = [facts["batches_stepped"], facts["loss_before"], *([facts["rewarming"]] if facts["rewarming"] else [])]
+    parts = (
         ("tensors", digest_of({name: tensor for name, tensor in tensors.items() if name.startswith("host/")})),
         ("optimizer", digest_of({name: tensor for name, tensor in tensors.items() if name.startswith("optimizer/")})),
         ("slots", text_digest(facts["manifest"])),
         ("data", text_digest(facts["cursor"])),
-        ("counters", text_digest([facts["batches_stepped"], facts["loss_before"]])),
+        ("counters", text_digest(counters)),
     )
+    return (*parts, ("episode", text_digest(_timeless(facts["course"])))) if host.recovery.rewind else parts
+
+
+def _timeless(course: dict[str, Any]) -> dict[str, Any]:
+    """An episode without the steps of the run that its vitals are labelled with, and without the controller, which a twin lacks."""
+    return course | {"recent": [numbers for _, *numbers in course["recent"]], "controller": None}
 
 
 def text_digest(facts: object) -> str:
@@ -161,28 +170,38 @@ class Twin:
     """A fresh environment that begins where a rolled-back one stands, built from what the harness itself kept of the snapshot.
 
     `tensors` and `facts` were copied when the snapshot was published. What a rollback does not wind back (the place in the
-    data stream, slots at rest, what the controller is shown) comes from the live environment.
+    data stream, slots at rest, what the controller is shown) comes from the live environment, unless the governor rewinds.
     """
 
-    def __init__(self, live: GrowthEnv, tensors: Mapping[str, torch.Tensor], facts: dict[str, Any], policy: str, seed: int) -> None:
-        self.env = GrowthEnv(live.task, live.config, seed, live.env, live.training.device)
+    def __init__(self, live: GrowthEnv, tensors: Mapping[str, torch.Tensor], facts: dict[str, Any], config: TrainConfig) -> None:
+        self.env = GrowthEnv(live.task, live.config, config.seed, live.env, live.training.device)
         state = live.facts()
-        training = state["training"]
+        kept, training, governor = facts["training"], state["training"], config.governor
+        restores = governor.live_seeds == "restore"
+        comes_back = {Stage.FOSSILIZED, *(GROWING if restores else ()), *(set(Stage) - GROWING if governor.rewind else ())}
         slots = training["manifest"]["slots"] | {
-            slot_id: slot for slot_id, slot in facts["manifest"]["slots"].items() if slot["state"]["stage"] == Stage.FOSSILIZED.value
+            slot_id: slot for slot_id, slot in kept["manifest"]["slots"].items() if slot["state"]["stage"] in comes_back
         }
-        stepped = {"host": facts["batches_stepped"]["host"]}
-        state["training"] = training | {
+        stepped = {key: count for key, count in kept["batches_stepped"].items() if restores or key == "host"}
+        state["training"] = (kept if governor.rewind else training) | {
             "manifest": training["manifest"] | {"slots": slots},
             "batches_stepped": stepped,
-            "loss_before": facts["loss_before"],
+            "loss_before": kept["loss_before"],
+            "rewarming": dict.fromkeys(stepped, 0) if governor.optimizer == "rewarm" else {},
         }
-        self.env.resume(_by_policy(tensors, policy), state)
+        self.env.resume(_by_policy(_under_owners(tensors), governor.optimizer), state)
 
     def advance(self, action: Action, at: Point) -> Parts:
         """The same decision in the same step; returns the digests of the twin's state."""
         self.env.advance(action, at)
         return parts_of(self.env.training)
+
+
+def _under_owners(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same tensors, optimizer state under the names of the tensors that it belongs to, as a checkpoint has it."""
+    return {
+        f"optimizer/host/{name.split('/', 2)[2]}" if name.startswith("optimizer/") else name: tensor for name, tensor in tensors.items()
+    }
 
 
 def _by_policy(tensors: Mapping[str, torch.Tensor], policy: str) -> dict[str, torch.Tensor]:

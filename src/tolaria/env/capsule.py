@@ -1,28 +1,35 @@
 """Everything mutable of a host in training, taken apart into tensors and facts, and put together again.
 
 A governor's snapshot leaves experimental seeds out, and a rollback prunes them; the data stream goes on where it is,
-because the same batch would strike again. A checkpoint holds all of it, so that a resumed run goes on to the last bit.
+because the same batch would strike again. `Recovery` asks for more: `live_seeds` keeps the seeds in the snapshot, and
+`rewind` winds back what else goes on. With both, and optimizers restored, a rolled-back host is the one that never
+fell, to the last bit. A checkpoint holds all of it, so that a resumed run goes on to the last bit.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
+from tolaria.env.course import Course, course_from
 from tolaria.env.growing import GrowingHost
+from tolaria.env.rate_cut import RateCut
 from tolaria.host.state import Plan, commit, manifest, prepare
 from tolaria.host.state_codec import expect_keys, slot_from_dict, slot_to_dict
 from tolaria.lifecycle.seed import SlotState
 from tolaria.lifecycle.stage import EXPERIMENTAL, OCCUPIED, Stage
 from tolaria.seams import ROLLBACK_PRUNING
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Ease
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
 
-# Optimizer state that carries the direction of past gradients: the reset policy forgets it.
+# Optimizer state that carries the direction of past gradients: two policies forget it.
 FIRST_MOMENTS = frozenset({"momentum_buffer", "exp_avg"})
-# What a snapshot records beside tensors.
+FORGETTING = frozenset({"reset", "rewarm"})
+# What a snapshot records beside tensors, and what it also records where a rollback rewinds.
 FACTS = {"manifest", "batches_stepped", "loss_before"}
+REWOUND = {"cursor", "course"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +55,15 @@ class CapsuleHost(GrowingHost):
 
     # The loss that the next step's progress is measured from; it is part of the state, so it lives with the state.
     loss_before: float = float("nan")
+    course: Course = Course()
 
     def stable_tensors(self) -> dict[str, torch.Tensor]:
-        """Live tensors without experimental seeds: "host/<name>", then "optimizer/host/<parameter>/<state key>"."""
+        """What a rollback brings back, by name: "host/<name>", then "optimizer/host/<parameter>/<state key>".
+
+        Experimental seeds are among them only where they are to be restored.
+        """
+        if self.recovery.live_seeds:
+            return self.all_tensors()
         tensors = {f"host/{name}": tensor for name, tensor in self.host.stable_tensors().items()}
         return tensors | self._optimizer_tensors(("host",))
 
@@ -61,20 +74,17 @@ class CapsuleHost(GrowingHost):
 
     def facts(self) -> dict[str, Any]:
         """What of a snapshot is no tensor: topology with every slot's record, counters, the baseline of progress."""
-        return {
-            "manifest": manifest(self.host),
-            "batches_stepped": dict(self.batches_stepped),
-            "loss_before": self.loss_before,
-        }
+        facts = {"manifest": manifest(self.host), "batches_stepped": dict(self.batches_stepped), "loss_before": self.loss_before}
+        return facts | (self._rewound_facts() if self.recovery.rewind else {})
 
     def prepare(self, facts: dict[str, Any]) -> RollbackPlan:
         """The topology that a rollback to these facts leads to; builds missing fossils aside and changes nothing.
 
         A live experimental seed is pruned. A fossil that the snapshot does not know goes with its slot back to the
         recorded stage, and is pruned from there if that was experimental. Resting and dormant slots stay as they are:
-        their time is not wound back.
+        their time is not wound back. `Recovery` brings recorded seeds back instead, and slots to what they were.
         """
-        expect_keys("facts", facts, FACTS)
+        expect_keys("facts", facts, FACTS | REWOUND if self.recovery.rewind else FACTS)
         slots = facts["manifest"]["slots"]
         restored: list[SlotState] = []
         pruned: list[str] = []
@@ -82,21 +92,28 @@ class CapsuleHost(GrowingHost):
         target: dict[str, SlotState] = {}
         for slot_id, live in self.host.slot_states().items():
             recorded = slot_from_dict(slots[slot_id]["state"])
-            state = live
-            if Stage.FOSSILIZED in (live.stage, recorded.stage):
-                state = recorded
-                if live.stage is not recorded.stage:
-                    # Generations are not wound back: the seed to come must not inherit a name.
-                    state = replace(recorded, generation=max(live.generation, recorded.generation))
-                    restored.append(state)
-            if state.stage in EXPERIMENTAL:
+            comes_back = self.recovery.live_seeds and recorded.stage in EXPERIMENTAL
+            state = recorded if comes_back else self._before_pruning(live, recorded)
+            if (state.stage, state.generation) != (live.stage, live.generation):
+                restored.append(state)
+            if state.stage in EXPERIMENTAL and not comes_back:
                 state = state.pruned()
                 pruned.append(slot_id)
             target[slot_id] = state
-            blended = any(seen.alpha > 0.0 and seen.stage in OCCUPIED for seen in (live, recorded))
-            leaned = leaned or (blended and state.stage is not Stage.FOSSILIZED)
+            # Whoever goes back to before a seed was blended does not miss it, if all that was judged since goes too.
+            leant_on = (recorded,) if self.recovery.rewind else (live, recorded)
+            blended = any(seen.alpha > 0.0 and seen.stage in OCCUPIED for seen in leant_on)
+            leaned = leaned or (blended and not state.occupied)
         planned = {slot_id: slots[slot_id] | {"state": slot_to_dict(state)} for slot_id, state in target.items()}
         return RollbackPlan(prepare(self.host, facts["manifest"] | {"slots": slots | planned}), tuple(restored), tuple(pruned), leaned)
+
+    def _before_pruning(self, live: SlotState, recorded: SlotState) -> SlotState:
+        if self.recovery.rewind or live.stage is recorded.stage is Stage.FOSSILIZED:
+            return recorded
+        if Stage.FOSSILIZED in (live.stage, recorded.stage):
+            # Generations are not wound back: the seed to come must not inherit a name.
+            return replace(recorded, generation=max(live.generation, recorded.generation))
+        return live
 
     def commit(self, plan: RollbackPlan, at: Point) -> tuple[Event, ...]:
         """Put the planned topology in place; returns the moves that it came to. A second time it comes to none."""
@@ -118,17 +135,46 @@ class CapsuleHost(GrowingHost):
         return tuple(moves)
 
     def restore_optimizers(self, saved: Mapping[str, torch.Tensor], policy: str) -> None:
-        """State of the host's optimizer from "optimizer/host/..." tensors. `policy`: "reset", "reset_all" or "restore"."""
-        self._restore_optimizer("host", saved, policy)
+        """State of all optimizers from "optimizer/..." tensors. `policy`: "reset", "reset_all", "restore" or "rewarm"."""
+        owners = {
+            f"host/{name}": (optimizer, parameter)
+            for key, optimizer in self.optimizers.items()
+            for name, parameter in self._named(key).items()
+        }
+        for optimizer in self.optimizers.values():
+            optimizer.state.clear()
+        # Sorted, because the order in which a checkpoint gives tensors back is not that of the run.
+        for path in sorted(path for path in saved if policy != "reset_all"):
+            name, _, field = path.removeprefix("optimizer/").rpartition("/")
+            optimizer, parameter = owners[name]
+            # These optimizers count their steps on the CPU, wherever the parameter lies.
+            device = torch.device("cpu") if field == "step" else parameter.device
+            # A copy: an optimizer works in place, and must never work on the snapshot itself.
+            value = saved[path].to(device, copy=True)
+            if policy in FORGETTING and field in FIRST_MOMENTS:
+                value.zero_()
+            optimizer.state[parameter][field] = value
+        self.rewarming = dict.fromkeys(self.optimizers, 0) if policy == "rewarm" else {}
 
     def settle(self, facts: dict[str, Any]) -> None:
-        """Counters and baseline back to a snapshot's."""
-        self.batches_stepped["host"] = facts["batches_stepped"]["host"]
+        """Counters and baseline back to a snapshot's, and where it rewinds the data and the episode too."""
+        self.batches_stepped = {key: facts["batches_stepped"][key] for key in self.optimizers}
         self.loss_before = facts["loss_before"]
+        if self.recovery.rewind:
+            self._rewind(facts)
+
+    def ease(self, factor: float, steps: int, skip_steps: int) -> Ease:
+        """Cut the learning rate for so many steps, and skip the data of as many as are told to."""
+        batches = self.config.batches_per_step
+        stepped = self.batches_stepped["host"]
+        self.rate_cut = self.rate_cut.deepened(factor, stepped, steps * batches)
+        self.batches.skip(skip_steps * batches)
+        return Ease(self.rate_cut.at(stepped), skip_steps * batches)
 
     def checkpoint_facts(self) -> dict[str, Any]:
-        """Facts of a snapshot, and what a rollback does not wind back: the place in the data stream."""
-        return self.facts() | {"cursor": list(self.batches.position)}
+        """Facts of a snapshot, and what a rollback does not wind back: the data, the episode, how a learning rate is lowered."""
+        lowered = {"rewarming": dict(self.rewarming), "rate_cut": asdict(self.rate_cut)}
+        return self.facts() | self._rewound_facts() | lowered
 
     def resume(self, tensors: Mapping[str, torch.Tensor], facts: dict[str, Any]) -> None:
         """Become exactly what a checkpoint recorded, experimental seeds and all."""
@@ -137,12 +183,20 @@ class CapsuleHost(GrowingHost):
         with torch.no_grad():
             for name, tensor in self.host.tensors().items():
                 tensor.copy_(tensors[f"host/{name}"])
-        for key in self.optimizers:
-            self._restore_optimizer(key, tensors, "restore")
+        self.restore_optimizers({name: tensor for name, tensor in tensors.items() if name.startswith("optimizer/")}, "restore")
         self.batches_stepped = dict(facts["batches_stepped"])
         self.loss_before = facts["loss_before"]
+        self.rewarming = dict(facts["rewarming"])
+        self.rate_cut = RateCut(**facts["rate_cut"])
+        self._rewind(facts)
+
+    def _rewound_facts(self) -> dict[str, Any]:
+        return {"cursor": list(self.batches.position), "course": self.course.facts()}
+
+    def _rewind(self, facts: dict[str, Any]) -> None:
         epoch, cursor = facts["cursor"]
         self.batches.seek((epoch, cursor))
+        self.course = course_from(facts["course"])
 
     def _optimizer_tensors(self, keys: tuple[str, ...]) -> dict[str, torch.Tensor]:
         tensors = {}
@@ -151,27 +205,8 @@ class CapsuleHost(GrowingHost):
             for name, parameter in self._named(key).items():
                 for field, value in state.get(parameter, {}).items():
                     if isinstance(value, torch.Tensor):
-                        tensors[f"optimizer/{key}/{name}/{field}"] = value
+                        tensors[f"optimizer/host/{name}/{field}"] = value
         return tensors
-
-    def _restore_optimizer(self, key: str, saved: Mapping[str, torch.Tensor], policy: str) -> None:
-        optimizer = self.optimizers[key]
-        optimizer.state.clear()
-        if policy == "reset_all":
-            return
-        parameters = self._named(key)
-        prefix = f"optimizer/{key}/"
-        # Sorted, because the order in which a checkpoint gives tensors back is not that of the run.
-        for path in sorted(path for path in saved if path.startswith(prefix)):
-            name, _, field = path.removeprefix(prefix).rpartition("/")
-            parameter = parameters[name]
-            # These optimizers count their steps on the CPU, wherever the parameter lies.
-            device = torch.device("cpu") if field == "step" else parameter.device
-            # A copy: an optimizer works in place, and must never work on the snapshot itself.
-            value = saved[path].to(device, copy=True)
-            if policy == "reset" and field in FIRST_MOMENTS:
-                value.zero_()
-            optimizer.state[parameter][field] = value
 
     def _named(self, key: str) -> dict[str, torch.nn.Parameter]:
         mine = {id(parameter) for group in self.optimizers[key].param_groups for parameter in group["params"]}

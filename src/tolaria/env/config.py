@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tolaria.errors import ConfigError
 
-OPTIMIZERS = ("sgd", "adam")
+OPTIMIZERS = ("sgd", "adam", "adamw")
 REWARD_MODES = ("progress", "sparse")
 
 
@@ -41,6 +41,24 @@ class TrainingConfig:
                 raise ConfigError(f"training.{name}", getattr(self, name), "a finite number, 0 or more")
         if self.warmup_batches < 0:
             raise ConfigError("training.warmup_batches", self.warmup_batches, "a number of batches, 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How far back a rollback goes.
+
+    `live_seeds`: experimental seeds come back with the host instead of being pruned. `rewind`: so does everything that else
+    goes on as if nothing had happened: data, slots at rest, generations, the course of the episode. `rewarm_batches`: over so
+    many batches the learning rate rises again after a rollback that warms up anew.
+    """
+
+    live_seeds: bool = False
+    rewind: bool = False
+    rewarm_batches: int = 50
+
+
+# As far back as a rollback goes unless more is asked for.
+USUAL = Recovery()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@
 """
 
 import math
-from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
@@ -16,23 +15,23 @@ import numpy.typing as npt
 import torch
 
 from tolaria.env.capsule import CapsuleHost
-from tolaria.env.config import RewardConfig, TrainingConfig
+from tolaria.env.config import Recovery, RewardConfig, TrainingConfig
+from tolaria.env.course import Course
 from tolaria.env.reward import progress_reward, sparse_reward
 from tolaria.lifecycle.action import WAIT, Action, Op
-from tolaria.lifecycle.alpha import Curve
 from tolaria.lifecycle.gates import GateConfig
-from tolaria.lifecycle.seed import Blend
 from tolaria.lifecycle.stage import Stage
 from tolaria.policy.action_space import ActionSpace
 from tolaria.policy.masks import masks_of
 from tolaria.policy.observation import observation_size, observe
-from tolaria.policy.view import RECENT, View
+from tolaria.policy.policy import JSON
+from tolaria.policy.view import View
 from tolaria.seams import ACTION_APPLIED, NO_TAPS, STEP_BEGUN, Taps
 from tolaria.seeding import derive_seed
 from tolaria.tasks.task import Task
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.run_events import StepFinished
-from tolaria.vitals import Outputs, Vitals
+from tolaria.vitals import Vitals
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -46,6 +45,7 @@ class EnvConfig:
     gates: GateConfig = GateConfig()
     reward: RewardConfig = RewardConfig()
     scan: bool = True
+    recovery: Recovery = Recovery()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +96,7 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
 
     def _begin(self) -> None:
         seed = derive_seed(self._seed, "environment", self.env, "episode", self.episode)
-        self.training = CapsuleHost(self.task, self.config.training, seed, self._device, self.taps, self.emit)
-        self.episode_step = 0
-        self.recent: deque[Vitals] = deque(maxlen=RECENT)
-        self.last_action, self.last_accepted = WAIT, True
+        self.training = CapsuleHost(self.task, self.config.training, seed, self._device, self.taps, self.emit, self.config.recovery)
         loss, _ = self.training.validate()
         self.training.loss_before = loss
 
@@ -108,20 +105,30 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         self.episode += 1
         self._begin()
 
+    @property
+    def course(self) -> Course:
+        """The episode so far; it is part of the state, so it lives with the state."""
+        return self.training.course
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time limit is reached; a rollback may have wound the episode back since its last step."""
+        return self.course.step >= self.config.episode_steps
+
     def view(self) -> View:
         """What a controller may know now."""
-        host = self.training.host
+        host, course = self.training.host, self.course
         return View(
             env=self.env,
-            episode_step=self.episode_step,
+            episode_step=course.step,
             episode_steps=self.config.episode_steps,
             chance_loss=self.task.chance_loss,
             slots=host.slot_states(),
             blueprints=self.training.blueprints,
             gates=self.config.gates,
-            recent=tuple(self.recent),
-            last_action=self.last_action,
-            last_accepted=self.last_accepted,
+            recent=course.recent,
+            last_action=course.last_action,
+            last_accepted=course.last_accepted,
             host_parameters=host.host_parameters(),
             seed_parameters=host.seed_parameters(),
         )
@@ -137,13 +144,10 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         training.tick(at)
         vitals = training.vitals(at, train_loss, gradient_norm, self.config.scan)
         training.measure_seeds(vitals.val_accuracy)
-        self.episode_step += 1
-        truncated = self.episode_step >= self.config.episode_steps
-        reward = self._reward(vitals, accepted and action.op is not Op.WAIT, truncated)
+        training.course = self.course.advanced(vitals, action, accepted)
+        reward = self._reward(vitals, accepted and action.op is not Op.WAIT, self.is_over)
         if vitals.finite:
-            self.recent.append(vitals)
             training.loss_before = vitals.val_loss
-        self.last_action, self.last_accepted = action, accepted
         self.emit(
             StepFinished(
                 at,
@@ -157,11 +161,15 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
                 reward,
             )
         )
-        return Outcome(vitals, reward, accepted, self._fossils() > fossils, truncated)
+        return Outcome(vitals, reward, accepted, self._fossils() > fossils, self.is_over)
 
     def forget_action(self) -> None:
         """After a rollback: what was decided in the step that is no more is not shown as done."""
-        self.last_action, self.last_accepted = WAIT, False
+        self.training.course = replace(self.course, last_action=WAIT, last_accepted=False)
+
+    def note_controller(self, position: JSON) -> None:
+        """Keep where the controller stands with everything else that a snapshot may record."""
+        self.training.course = replace(self.course, controller=position)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[FloatArray, dict[str, Any]]:
         """A new host; `seed` names it and those that follow."""
@@ -176,7 +184,7 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
     def step(self, action: npt.NDArray[np.int64]) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
         """One decision step, as gymnasium has it; a refused decision is a WAIT with `info["accepted"]` false."""
         decided = self.actions.decode(tuple(int(index) for index in action))
-        outcome = self.advance(decided, Point(self.episode_step, self.env))
+        outcome = self.advance(decided, Point(self.course.step, self.env))
         lost = outcome.reward is None
         info = self._info() | {"accepted": outcome.accepted, "val_loss": outcome.vitals.val_loss, "collapsed": lost}
         return observe(self.view()), 0.0 if outcome.reward is None else outcome.reward, lost, outcome.truncated and not lost, info
@@ -185,11 +193,6 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         """What a checkpoint records beside the host's own capsule."""
         return {
             "episode": self.episode,
-            "episode_step": self.episode_step,
-            "recent": [vitals_to_list(vitals) for vitals in self.recent],
-            # Not as indices: a script may decide what the action space does not hold, and was refused.
-            "last_action": asdict(self.last_action),
-            "last_accepted": self.last_accepted,
             "training": self.training.checkpoint_facts(),
         }
 
@@ -197,10 +200,6 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         """Become exactly what a checkpoint recorded."""
         self.episode = facts["episode"]
         self._begin()
-        self.episode_step = facts["episode_step"]
-        self.recent.extend(vitals_from_list(values) for values in facts["recent"])
-        self.last_action = action_from_dict(facts["last_action"])
-        self.last_accepted = facts["last_accepted"]
         self.training.resume(tensors, facts["training"])
 
     def _reward(self, vitals: Vitals, acted: bool, is_last: bool) -> float | None:
@@ -217,21 +216,3 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
     def _info(self) -> dict[str, Any]:
         masks = masks_of(self.view())
         return {"op_mask": masks.op, "slot_mask": masks.slot_by_op}
-
-
-def action_from_dict(values: dict[str, Any]) -> Action:
-    """The inverse of `asdict` after a way through JSON, where an enum is its word."""
-    words = {"op": Op(values["op"]), "blend": Blend(values["blend"]), "alpha_curve": Curve(values["alpha_curve"])}
-    return Action(**(values | words))
-
-
-def vitals_to_list(vitals: Vitals) -> list[Any]:
-    """Finite vitals as JSON."""
-    numbers = [vitals.step, vitals.train_loss, vitals.val_loss, vitals.val_accuracy, vitals.gradient_norm]
-    return [*numbers, None if vitals.outputs is None else list(astuple(vitals.outputs))]
-
-
-def vitals_from_list(values: list[Any]) -> Vitals:
-    """The inverse of `vitals_to_list`."""
-    step, train_loss, val_loss, val_accuracy, gradient_norm, outputs = values
-    return Vitals(step, train_loss, val_loss, val_accuracy, gradient_norm, outputs=None if outputs is None else Outputs(*outputs))

@@ -7,13 +7,15 @@ host's own loss and touches nothing of the host, to the last bit.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
 
 import torch
 
-from tolaria.env.config import TrainingConfig
+from tolaria.env.config import USUAL, Recovery, TrainingConfig
+from tolaria.env.rate_cut import RateCut
+from tolaria.host.finite import all_finite
 from tolaria.host.host import Host
 from tolaria.host.slot import Slot
 from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
@@ -31,6 +33,7 @@ from tolaria.seeding import derive_seed
 from tolaria.tasks.batches import BatchStream
 from tolaria.tasks.task import Split, Task
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Probe
 from tolaria.vitals import Outputs, Vitals
 
 # In these stages a seed is part of the host's own forward pass and learns from the host's own loss.
@@ -46,7 +49,14 @@ class HostTraining(ABC):
     """
 
     def __init__(
-        self, task: Task, config: TrainingConfig, seed: int, device: torch.device, taps: Taps, emit: Callable[[Event], None]
+        self,
+        task: Task,
+        config: TrainingConfig,
+        seed: int,
+        device: torch.device,
+        taps: Taps,
+        emit: Callable[[Event], None],
+        recovery: Recovery = USUAL,
     ) -> None:
         self.task = task
         self.config = config
@@ -54,11 +64,15 @@ class HostTraining(ABC):
         self.device = device
         self.taps = taps
         self.emit = emit
+        self.recovery = recovery
         self.host: Host = task.build_host(derive_seed(seed, "host")).to(device)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.batches = BatchStream(len(task.train.targets), task.batch_size, derive_seed(seed, "batches"))
         # Batches that each optimizer has stepped, which its learning rate is a function of.
         self.batches_stepped: dict[str, int] = {}
+        # Batches stepped since a rollback made an optimizer warm up anew, while it does.
+        self.rewarming: dict[str, int] = {}
+        self.rate_cut = RateCut()
         splits = {"train": task.train, "validation": task.validation, "test": task.test}
         self._splits = {name: Split(split.inputs.to(device), split.targets.to(device)) for name, split in splits.items()}
         self.renew_optimizers()
@@ -69,6 +83,7 @@ class HostTraining(ABC):
         wanted |= {optimizer_key(slot): list(seed_module(slot).parameters()) for slot in self.live_slots()}
         for key in self.optimizers.keys() - wanted.keys():
             del self.optimizers[key], self.batches_stepped[key]
+            self.rewarming.pop(key, None)
         for key, parameters in wanted.items():
             if key not in self.optimizers and parameters:
                 self.optimizers[key] = self._new_optimizer(parameters)
@@ -113,6 +128,12 @@ class HostTraining(ABC):
         loss, accuracy = self._measured(Batch(data.inputs, data.targets), without, lambda _: ())
         return loss, accuracy
 
+    def probe(self) -> Probe | None:
+        """What the host is worth on the validation split; None where that is no number. Nobody listens, and nothing changes."""
+        data = self._splits["validation"]
+        loss, _, mutual_information, *_ = self._measured(Batch(data.inputs, data.targets), (), answer_shape)
+        return Probe(loss, mutual_information) if math.isfinite(loss) and math.isfinite(mutual_information) else None
+
     def _measured(
         self, data: Batch, without: tuple[str, ...], more: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
     ) -> tuple[float, ...]:
@@ -135,7 +156,7 @@ class HostTraining(ABC):
 
     def nonfinite_places(self) -> tuple[str, ...]:
         """Which of parameters, buffers and optimizer state hold NaN or Inf; isolated seeds are not the host's trouble."""
-        isolated = {id(p) for slot in self.slots() if slot.state.alpha == 0.0 for p in slot.parameters()}
+        isolated = {id(p) for slot in self.slots() if slot.seed is not None and slot.state.alpha == 0.0 for p in slot.parameters()}
         groups = {
             "parameters": [p.detach() for p in self.host.parameters() if id(p) not in isolated],
             "buffers": list(self.host.buffers()),
@@ -171,9 +192,9 @@ class HostTraining(ABC):
                 slot.state = replace(slot.state, contribution=accuracy - self.validate(without=(slot.slot_id,))[1])
 
     def _train_batch(self, at: Point) -> tuple[torch.Tensor, torch.Tensor]:
-        chosen = self.batches.next()
+        number, chosen = self.batches.number, self.batches.next()
         data = self._splits["train"]
-        batch = self.taps.pass_through(BATCH_READY, at, Batch(data.inputs[chosen], data.targets[chosen]))
+        batch = self.taps.pass_through(BATCH_READY, at, Batch(data.inputs[chosen], data.targets[chosen], number))
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         loss = self.taps.pass_through(LOSS_READY, at, self.task.loss(self.host(batch.inputs), batch.targets))
@@ -211,17 +232,25 @@ class HostTraining(ABC):
             group["lr"] = rate
         optimizer.step()
         self.batches_stepped[key] += 1
+        if key in self.rewarming:
+            self.rewarming[key] += 1
+            if self.rewarming[key] >= self.recovery.rewarm_batches:
+                del self.rewarming[key]
 
     def learning_rate(self, key: str) -> float:
-        """A pure function of the batches that the optimizer has stepped: linear warm-up, then constant."""
+        """A pure function of batches stepped and of the cut: linear warm-up, then constant; again after a rollback that asks for it."""
         base = self.config.learning_rate if self.config.learning_rate is not None else self.task.learning_rate
         factor = 1.0 if key == "host" else self.config.seed_lr_factor
-        return base * factor * min(1.0, (self.batches_stepped[key] + 1) / max(1, self.config.warmup_batches))
+        rate = base * factor * min(1.0, (self.batches_stepped[key] + 1) / max(1, self.config.warmup_batches))
+        rate *= self.rate_cut.at(self.batches_stepped["host"])
+        return rate * (self.rewarming[key] + 1) / self.recovery.rewarm_batches if key in self.rewarming else rate
 
     def _new_optimizer(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
         rate = self.task.learning_rate
         if self.config.optimizer == "adam":
             return torch.optim.Adam(parameters, lr=rate, weight_decay=self.config.weight_decay)
+        if self.config.optimizer == "adamw":
+            return torch.optim.AdamW(parameters, lr=rate, weight_decay=self.config.weight_decay)
         return torch.optim.SGD(parameters, lr=rate, momentum=self.config.momentum, weight_decay=self.config.weight_decay)
 
 
@@ -246,11 +275,3 @@ def seed_module(slot: Slot) -> torch.nn.Module:
     """The module in an occupied slot."""
     assert slot.seed is not None, slot.slot_id
     return slot.seed
-
-
-def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
-    """Whether no floating-point tensor holds NaN or Inf; one read of the device for all of them."""
-    floats = [tensor for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
-    if not floats:
-        return True
-    return bool(torch.isfinite(torch.nn.utils.get_total_norm(floats, norm_type=float("inf"))))

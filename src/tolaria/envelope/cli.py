@@ -10,6 +10,8 @@ from tolaria.errors import ConfigError
 
 # Half of a recording is one host, and the noise of its first steps is not used.
 ENVELOPE_STEPS_MIN = 170
+# The tasks whose hosts are struck.
+DAMAGED = ("spirals", "digits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,14 @@ class Envelope:
 
     detectors: str = "default"
     """A suite, classic or default, or names of detectors with commas between them."""
-    seeds: int = 3
-    """Runs of spirals and of digits that are recorded, each with two hosts and with growth."""
+    seeds: int = 1
+    """Runs of every recipe (tasks, optimizers, learning rates, blends) that are recorded, each with two hosts and with growth."""
     steps: int = 200
     """Decision steps of each of them."""
     healthy_steps: int = 20_000
     """Steps of resampled healthy streams that are judged beside the recorded ones."""
+    damage: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
+    """Instead flip every exponent bit in trained hosts, and put NaN and Inf in, and write there what was harmful and noticed."""
     seed: int = 0
     """The seed of the first run and of the resampling."""
     json: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
@@ -37,7 +41,7 @@ class Envelope:
     """Also draw the map."""
 
     def run(self) -> int:
-        """Returns the exit code: 1 where the suite is anywhere slower than the classic one."""
+        """Returns the exit code: 1 where the suite is anywhere slower than the classic one, or lasting harm was not noticed."""
         if self.picture is not None and self.picture.suffix != ".png":
             raise ConfigError("picture", str(self.picture), "a name that ends in .png")
         if self.seeds < 1 or self.steps < ENVELOPE_STEPS_MIN:
@@ -48,8 +52,17 @@ class Envelope:
         from tolaria.governor.config import SUITES, GovernorConfig
 
         suite = self.detectors if self.detectors in SUITES else tuple(self.detectors.split(","))
-        found = envelope_of(GovernorConfig(detectors=suite), range(self.seed, self.seed + self.seeds), self.steps, self.healthy_steps)
         console = Console()
+        if self.damage is not None:
+            from tolaria.envelope.damage import survey, to_json
+            from tolaria.envelope.damage import told as told_of_damage
+
+            struck = survey(GovernorConfig(detectors=suite), DAMAGED, seed=self.seed)
+            for line in told_of_damage(struck):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self.damage.write_text(to_json(struck), encoding="utf-8")
+            return int(any(one.harmful and one.noticed is None for one in struck))
+        found = envelope_of(GovernorConfig(detectors=suite), range(self.seed, self.seed + self.seeds), self.steps, self.healthy_steps)
         for line in told(found):
             # As it is: not folded, not coloured by its content.
             console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -2,18 +2,19 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 
 from tolaria.envelope.shapes import BASELINES, SHAPES, Baseline, Shape
-from tolaria.envelope.streams import NoisePool, Stream, limits_of, resampled
+from tolaria.envelope.streams import Healthy, NoisePool, Stream, limits_of, resampled
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.jury import Jury
 from tolaria.governor.verdict import Standing
 from tolaria.seeding import stream
+from tolaria.vitals import Vitals
 
 # So many healthy steps come before a fault, and so many times a cell is tried with other noise.
 HEALTHY, TRIALS = 40, 8
@@ -84,28 +85,45 @@ def measure(config: GovernorConfig, streams: Sequence[Stream], seed: int, gate: 
     ]
 
 
-def false_alarms(config: GovernorConfig, streams: Iterable[Stream]) -> FalseAlarms:
-    """Judge healthy streams as they are; after a collapse the rest of a stream is judged as a new one."""
-    steps = suspicions = 0
-    causes: Counter[str] = Counter()
-    judged = []
-    for one in streams:
-        judged.append(one.seed)
-        limits = limits_of(one.task, config)
-        jury = Jury(config, limits)
-        for vitals in one.vitals:
-            verdict = jury.judge(vitals)
-            jury.remember(verdict, vitals)
-            suspicions += verdict.standing is Standing.SUSPECT
+class Healthcheck:
+    """Counts what a suite says of healthy streams; after a collapse the rest of a stream is judged as a new one."""
+
+    def __init__(self, config: GovernorConfig) -> None:
+        self._config = config
+        self._streams = self._steps = self._suspicions = 0
+        self._causes: Counter[str] = Counter()
+
+    def judge(self, task: str, vitals: Sequence[Vitals]) -> None:
+        """One more stream."""
+        limits = limits_of(task, self._config)
+        jury = Jury(self._config, limits)
+        for one in vitals:
+            verdict = jury.judge(one)
+            jury.remember(verdict, one)
+            self._suspicions += verdict.standing is Standing.SUSPECT
             if verdict.standing is Standing.COLLAPSED:
                 assert verdict.alarm is not None
-                causes[verdict.alarm.cause] += 1
-                jury = Jury(config, limits)
-        steps += len(one.vitals)
-    return FalseAlarms(len(judged), steps, causes.total(), suspicions, tuple(sorted(causes.items())))
+                self._causes[verdict.alarm.cause] += 1
+                jury = Jury(self._config, limits)
+        self._streams += 1
+        self._steps += len(vitals)
+
+    @property
+    def found(self) -> FalseAlarms:
+        """So far."""
+        return FalseAlarms(self._streams, self._steps, self._causes.total(), self._suspicions, tuple(sorted(self._causes.items())))
 
 
-def more_streams(streams: Sequence[Stream], steps: int, seed: int) -> Iterable[Stream]:
+def false_alarms(configs: Mapping[str, GovernorConfig], streams: Iterable[Healthy]) -> dict[str, FalseAlarms]:
+    """Judge healthy streams as they are, each by every suite, so that all suites see the same and none needs to be kept."""
+    checks = {name: Healthcheck(config) for name, config in configs.items()}
+    for task, vitals in streams:
+        for check in checks.values():
+            check.judge(task, vitals)
+    return {name: check.found for name, check in checks.items()}
+
+
+def more_streams(streams: Sequence[Stream], steps: int, seed: int) -> Iterable[Healthy]:
     """Resampled streams of about so many steps in all."""
     mean = sum(len(one.vitals) for one in streams) / len(streams)
     return islice(resampled(streams, stream(seed, "envelope", "resampled")), math.ceil(steps / mean))
@@ -139,7 +157,9 @@ def _cell(case: Case, config: GovernorConfig, pool: NoisePool, seed: int, gate: 
     causes: Counter[str] = Counter()
     for trial in range(TRIALS):
         rng = stream(seed, "envelope", case.baseline.name, trial)
-        delay, cause = _delay(case, config, pool.draw([case.baseline.level] * (HEALTHY + case.shape.patience), rng), gate)
+        # Of the recorded noise a baseline takes that of the loss; from it the rest of its vitals follows.
+        noise = pool.at_level(case.baseline.level, HEALTHY + case.shape.patience, rng)[:, 0].tolist()
+        delay, cause = _delay(case, config, noise, gate)
         delays.append(delay)
         causes.update([cause] if cause else [])
     noticed = [int(delay) for delay in delays if math.isfinite(delay)]

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from tolaria.envelope.measure import Cell, FalseAlarms, false_alarms, gained, measure, more_streams, slower
-from tolaria.envelope.streams import Stream, record
+from tolaria.envelope.streams import RECIPES, Stream, record
 from tolaria.governor.config import GovernorConfig
 
-TASKS_RECORDED = ("spirals", "digits")
 CLASSIC = "classic"
 # The gate in nats that such governors often have, whatever the number of classes.
 ABSOLUTE_GATE = 12.0
@@ -41,8 +40,8 @@ class Envelope:
 
 
 def envelope_of(config: GovernorConfig, seeds: Sequence[int], steps: int, healthy_steps: int) -> Envelope:
-    """Record healthy runs of every task and seed, and measure the suite and the classic one on them."""
-    streams = [one for task in TASKS_RECORDED for one in record(task, seeds, steps)]
+    """Record healthy runs of every recipe and seed, and measure the suite and the classic one on them."""
+    streams = [one for seed in seeds for recipe in RECIPES for one in record(recipe, seed, steps)]
     return envelope_on(config, streams, healthy_steps, seeds[0])
 
 
@@ -55,8 +54,8 @@ def envelope_on(config: GovernorConfig, streams: Sequence[Stream], healthy_steps
     return Envelope(
         suite=suite,
         cells=cells,
-        recorded={name: false_alarms(one, streams) for name, one in configs.items()},
-        resampled={name: false_alarms(one, more_streams(streams, healthy_steps, seed)) for name, one in configs.items()},
+        recorded=false_alarms(configs, ((one.task, one.vitals) for one in streams)),
+        resampled=false_alarms(configs, more_streams(streams, healthy_steps, seed)),
         slower=sorted({*slower(cells[suite], cells[CLASSIC]), *slower(cells[suite], cells[GATED])}),
         gained=gained(cells[suite], cells[CLASSIC]),
     )

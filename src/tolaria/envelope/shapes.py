@@ -67,11 +67,12 @@ Fault = Callable[[Baseline, Vitals, int], Vitals]
 
 
 def _loss(vitals: Vitals, loss: float) -> Vitals:
-    return replace(vitals, val_loss=min(loss, LOSS_MAX))
+    # Such a fault is a change of the loss alone; what the answers would look like is anybody's guess, and so they are not known.
+    return replace(vitals, val_loss=min(loss, LOSS_MAX), outputs=None)
 
 
 def step_to(level: float) -> Fault:
-    """The loss jumps to a multiple of L0 and stays there; nothing is known of the answers but what they were."""
+    """The loss jumps to a multiple of L0 and stays there."""
     return lambda base, vitals, _: _loss(vitals, level * base.chance_loss * (vitals.val_loss / (base.level * base.chance_loss)) ** 0.2)
 
 

@@ -1,40 +1,31 @@
 """Arenas: flat storage that a whole state is copied into and out of at the speed of memory.
 
 A copy of many small tensors costs less in bytes than in everything around them: a Python call a tensor, pages that the
-system hands out one by one, a finiteness check a tensor. So an arena holds one flat tensor a dtype, whose pages exist
-before it is used, with a view for every tensor; views and the lists of live tensors are made once and kept. What is left
-in a steady state is one scan whether the live tensors are still those that were bound, one fused copy a dtype, and one
-sum a dtype that says whether all of it is finite.
+system hands out one by one, a finiteness check a tensor. So an arena holds one flat tensor a segment and dtype, whose pages
+exist before it is used, with a view for every tensor; views and the lists of live tensors are made once and kept. What is
+left in a steady state is one scan whether the live tensors are still those that were bound, one copy a tensor, and one sum
+a run of neighbours, taken while caches still hold what was copied, that says whether all of it is finite.
 """
 
 import cmath
 import json
-import math
-import mmap
-import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from operator import attrgetter, is_
 from typing import Any
 
-import numpy as np
 import torch
 import xxhash
 
 from tolaria.errors import TolariaError
-from tolaria.governor.governed import Spec
+from tolaria.governor.pages import Raw, raw_bytes
+from tolaria.governor.segments import Layout, Segment, layout_of, planned, spec_of
 
-# Every tensor of an arena begins on a cache line.
-ALIGNMENT = 64
-# Huge pages save a tenth of a copy that no cache holds; smaller flats would waste more than they save.
-HUGE_PAGE = 2 << 20
-HUGE_FROM = 4 << 20
-
-Layout = dict[str, Spec]
-Raw = np.ndarray[Any, np.dtype[np.uint8]]
 # Called before a tensor is copied, with its number.
 BeforeCopy = Callable[[int], object]
 
+CPU = torch.device("cpu")
+SMALL_RANGE = 1e5
 _shape = attrgetter("shape")
 
 
@@ -46,8 +37,9 @@ class LayoutChanged(TolariaError):
 class Bound:
     """The live tensors of one state as they were last seen: `raws` are the bytes of those that lie flat in host memory.
 
-    `others` are detached views of the rest, with their names, by dtype. Views keep replaced storage alive until the next
+    `others` are detached views of the rest, with their names, by device and dtype. Views keep replaced storage alive until the next
     scan, and so its address cannot be given to another tensor meanwhile: an equal address means the same storage.
+    `in_host_memory` names tensors that lie there although the first one does not.
     """
 
     names: tuple[str, ...]
@@ -56,22 +48,23 @@ class Bound:
     shapes: list[torch.Size]
     layout: Layout
     raws: dict[str, Raw]
-    others: dict[torch.dtype, dict[str, torch.Tensor]]
+    others: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]]
     device: torch.device
     cuda_devices: frozenset[torch.device]
+    in_host_memory: frozenset[str]
 
     @staticmethod
     def to(tensors: Mapping[str, torch.Tensor]) -> "Bound":
         """Look at every live tensor once."""
         live = tuple(tensors.values())
-        device = live[0].device if live else torch.device("cpu")
+        device = live[0].device if live else CPU
         raws: dict[str, Raw] = {}
-        others: dict[torch.dtype, dict[str, torch.Tensor]] = {}
+        others: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]] = {}
         for name, tensor in tensors.items():
             if device.type == tensor.device.type == "cpu" and tensor.is_contiguous():
-                raws[name] = _raw(tensor)
+                raws[name] = raw_bytes(tensor)
             else:
-                others.setdefault(tensor.dtype, {})[name] = tensor.detach()
+                others.setdefault((tensor.device, tensor.dtype), {})[name] = tensor.detach()
         return Bound(
             tuple(tensors),
             live,
@@ -82,6 +75,7 @@ class Bound:
             others,
             device,
             frozenset(tensor.device for tensor in live if tensor.is_cuda),
+            frozenset(name for name, tensor in tensors.items() if tensor.device.type == "cpu" != device.type),
         )
 
     def is_fresh(self, tensors: Mapping[str, torch.Tensor]) -> bool:
@@ -100,47 +94,60 @@ class Bound:
         if self.is_fresh(tensors):
             return self
         for name, known in zip(self.names, self.live, strict=True):
-            if tensors.get(name) is known and _spec(known) != self.layout[name]:
-                raise LayoutChanged(f"{name}: {_spec(known)} where {self.layout[name]} was")
+            if tensors.get(name) is known and spec_of(known) != self.layout[name]:
+                raise LayoutChanged(f"{name}: {spec_of(known)} where {self.layout[name]} was")
         return Bound.to(tensors)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arena:
-    """Flat storage for one layout, with a view for every tensor, and its bytes where they lie in host memory.
+    """Flat storage for one layout, segment by segment, with a view for every tensor, and its bytes where they lie in host memory.
 
     `columns` are the views by dtype, because mixed dtypes fall off the fast path of a fused copy; `layout_text` is the layout
-    as the digest reads it.
+    as the digest reads it; `runs` are pairs of names and target bytes, with the piece of storage that a check then reads.
     """
 
     layout: Layout
     layout_text: bytes
-    flats: dict[torch.dtype, torch.Tensor]
+    device: torch.device
+    pinned: bool
+    segments: dict[str, Segment]
     views: dict[str, torch.Tensor]
     columns: dict[torch.dtype, dict[str, torch.Tensor]]
     raws: dict[str, Raw]
+    runs: tuple[tuple[tuple[tuple[str, Raw], ...], torch.Tensor | None], ...]
 
     @staticmethod
-    def allocate(layout: Layout, device: torch.device) -> "Arena":
-        """Zeroed storage, so that its pages exist before the first snapshot is timed. The layout is one of `layout_of`."""
-        offsets: dict[str, int] = {}
-        sizes: dict[torch.dtype, int] = {}
-        for name, (shape, dtype) in layout.items():
-            offsets[name] = sizes.get(dtype, 0)
-            step = max(1, ALIGNMENT // dtype.itemsize)
-            sizes[dtype] = offsets[name] + (math.prod(shape) + step - 1) // step * step
-        flats = {dtype: prefaulted(size, dtype, device) for dtype, size in sizes.items()}
-        views = {
-            name: flats[dtype][offsets[name] : offsets[name] + math.prod(shape)].view(shape) for name, (shape, dtype) in layout.items()
-        }
-        columns = {dtype: {name: view for name, view in views.items() if view.dtype is dtype} for dtype in flats}
-        raws = {name: _raw(view) for name, view in views.items()} if device.type == "cpu" else {}
-        return Arena(layout, repr(layout).encode(), flats, views, columns, raws)
+    def allocate(
+        layout: Layout,
+        device: torch.device,
+        pinned: bool = False,
+        in_host_memory: frozenset[str] = frozenset(),
+        kept: Mapping[str, Segment] | None = None,
+    ) -> "Arena":
+        """Storage for a layout of `layout_of`; a segment of `kept` that is still right is used as it is, wherever its neighbours go."""
+        segments: dict[str, Segment] = {}
+        for key, part in planned(layout, in_host_memory).items():
+            old = (kept or {}).get(key)
+            segments[key] = old if old is not None and old.layout == part else Segment.allocate(part, device, pinned)
+        views = {name: segment.views[name] for segment in segments.values() for name in segment.views}
+        views = {name: views[name] for name in layout}
+        raws = {name: raw_bytes(view) for name, view in views.items()} if device.type == "cpu" else {}
+        runs = tuple(
+            (tuple((name, raws[name]) for name in names), piece if may_be_nonfinite(piece) else None)
+            for segment in segments.values()
+            for names, piece in (segment.runs() if raws else ())
+        )
+        return Arena(layout, repr(layout).encode(), device, pinned, segments, views, _by_dtype(views), raws, runs)
+
+    @property
+    def flats(self) -> tuple[torch.Tensor, ...]:
+        """All of its storage."""
+        return tuple(flat for segment in self.segments.values() for flat in segment.flats.values())
 
     def fits(self, bound: Bound) -> bool:
         """Whether the tensors that are bound can be copied here without allocating anything."""
-        same = self.layout is bound.layout or self.layout == bound.layout
-        return same and all(flat.device == bound.device for flat in self.flats.values())
+        return self.layout is bound.layout or self.layout == bound.layout
 
     def copy_in(self, bound: Bound, before_copy: BeforeCopy | None) -> None:
         """From the live tensors: all at once, or tensor by tensor where somebody wants to be asked before each."""
@@ -148,13 +155,25 @@ class Arena:
             targets = self.raws
             for name, raw in bound.raws.items():
                 targets[name][...] = raw
-            for sources in bound.others.values():
-                torch._foreach_copy_([self.views[name] for name in sources], list(sources.values()))
+            self._copy_others(bound)
             return
         with torch.no_grad():
             for index, (name, tensor) in enumerate(zip(bound.names, bound.live, strict=True)):
                 before_copy(index)
                 self.views[name].copy_(tensor)
+
+    def copy_in_checked(self, bound: Bound) -> tuple[str, ...]:
+        """`copy_in` and `nonfinite` at once: the copy is read again while caches still hold it."""
+        self._copy_others(bound)
+        sources = bound.raws
+        total: complex = 0.0
+        for pairs, piece in self.runs:
+            for name, target in pairs:
+                if name in sources:
+                    target[...] = sources[name]
+            if piece is not None:
+                total += sum_of(piece).item()
+        return () if self.runs and cmath.isfinite(total) else self.nonfinite()
 
     def copy_out(self, names: Collection[str], live: Mapping[str, torch.Tensor], before_copy: BeforeCopy | None) -> None:
         """Back into the live tensors of these names, by torch: their version counters go up, and a pending backward pass notices."""
@@ -164,60 +183,65 @@ class Arena:
                     before_copy(index)
                     live[name].copy_(self.views[name])
                 return
-            for column in self.columns.values():
+            for column in self._columns_for(live).values():
                 chosen = column if len(names) == len(self.views) else {name: view for name, view in column.items() if name in names}
                 torch._foreach_copy_([live[name] for name in chosen], list(chosen.values()))
 
     def digest(self, facts: dict[str, Any]) -> str:
-        """xxh3-128 over the raw bytes of every flat tensor, the layout and the facts."""
+        """xxh3-128 over the raw bytes of every tensor by name, the layout and the facts; wherever each of them is stored."""
         hasher = xxhash.xxh3_128()
-        for dtype, flat in self.flats.items():
-            hasher.update(str(dtype).encode())
-            hasher.update(flat.cpu().view(torch.uint8).numpy().data)
+        raws = self.raws or {name: raw_bytes(view.cpu()) for name, view in self.views.items()}
+        for raw in raws.values():
+            hasher.update(raw.data)
         hasher.update(self.layout_text)
         hasher.update(json.dumps(facts, sort_keys=True).encode())
         return hasher.hexdigest()
 
     def nonfinite(self) -> tuple[str, ...]:
         """Names of the tensors that hold NaN or Inf."""
-        floats = [flat for flat in self.flats.values() if _may_be_nonfinite(flat)]
         # A finite sum proves that every term is finite. One that is not may have overflowed, so then each tensor is asked.
         # A dot product with itself would prove it too, but it overflows sooner and starts threads of its own.
-        if all(cmath.isfinite(flat.sum().item()) for flat in floats):
+        if all(cmath.isfinite(sum_of(flat).item()) for flat in self.flats if may_be_nonfinite(flat)):
             return ()
-        return tuple(name for name, view in self.views.items() if _may_be_nonfinite(view) and not bool(torch.isfinite(view).all()))
+        suspects = {name: view for name, view in self.views.items() if may_be_nonfinite(view)}
+        return tuple(name for name, view in suspects.items() if not bool(torch.isfinite(widened(view)).all()))
+
+    def _columns_for(self, live: Mapping[str, torch.Tensor]) -> dict[torch.dtype, dict[str, torch.Tensor]]:
+        first = next(iter(live.values()), None)
+        if first is None or not (self.pinned and first.is_cuda):
+            return self.columns
+        # To the device in one piece a flat, because small transfers reach a tenth of the speed of the bus.
+        views: dict[str, torch.Tensor] = {}
+        for segment in self.segments.values():
+            there = Segment.allocate(segment.layout, first.device, pinned=False)
+            for dtype, flat in segment.flats.items():
+                there.flats[dtype].copy_(flat, non_blocking=True)
+            views |= there.views
+        return _by_dtype({name: views[name] for name in self.layout})
+
+    def _copy_others(self, bound: Bound) -> None:
+        for sources in bound.others.values():
+            torch._foreach_copy_([self.views[name] for name in sources], list(sources.values()))
 
 
-def layout_of(tensors: Mapping[str, torch.Tensor]) -> Layout:
-    """Shapes and dtypes by name, sorted: a digest must not depend on the order in which tensors come back from a checkpoint."""
-    return {name: _spec(tensors[name]) for name in sorted(tensors)}
-
-
-def prefaulted(size: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """A flat tensor of zeros on a cache line whose pages exist; in huge pages where it is large and the system has them."""
-    if device.type == "cpu" and sys.platform == "linux" and size * dtype.itemsize >= HUGE_FROM:
-        return _in_huge_pages(size * dtype.itemsize).view(dtype)
-    return torch.empty(size, dtype=dtype, device=device).zero_()
-
-
-def _in_huge_pages(size: int) -> torch.Tensor:
-    # Private, because shared memory has huge pages by another setting only. The tensor keeps the mapping alive.
-    mapping = mmap.mmap(-1, size + HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    mapping.madvise(mmap.MADV_HUGEPAGE)
-    whole = torch.frombuffer(mapping, dtype=torch.uint8)
-    start = -whole.data_ptr() % HUGE_PAGE
-    return whole[start : start + size].zero_()
-
-
-def _raw(tensor: torch.Tensor) -> Raw:
-    # By way of a flat view, because what has no dimension cannot be seen as bytes. Bytes, because NumPy knows no bfloat16.
-    raw: Raw = tensor.detach().view(-1).view(torch.uint8).numpy()
-    return raw
-
-
-def _spec(tensor: torch.Tensor) -> Spec:
-    return tuple(tensor.shape), tensor.dtype
-
-
-def _may_be_nonfinite(tensor: torch.Tensor) -> bool:
+def may_be_nonfinite(tensor: torch.Tensor) -> bool:
+    """Whether its dtype has NaN or Inf at all."""
     return tensor.is_floating_point() or tensor.is_complex()
+
+
+def widened(tensor: torch.Tensor) -> torch.Tensor:
+    """Floating point of a small range as single precision: sums of sixteen bits overflow soon, and eight know no arithmetic."""
+    is_small = tensor.itemsize < torch.float32.itemsize and tensor.is_floating_point() and torch.finfo(tensor.dtype).max < SMALL_RANGE
+    return tensor.float() if is_small else tensor
+
+
+def sum_of(tensor: torch.Tensor) -> torch.Tensor:
+    """The sum of all elements, on the device of the tensor."""
+    return widened(tensor).sum()
+
+
+def _by_dtype(views: dict[str, torch.Tensor]) -> dict[torch.dtype, dict[str, torch.Tensor]]:
+    columns: dict[torch.dtype, dict[str, torch.Tensor]] = {}
+    for name, view in views.items():
+        columns.setdefault(view.dtype, {})[name] = view
+    return columns

@@ -9,6 +9,7 @@ from tolaria.errors import ConfigError
 DETECTOR_NAMES = (
     "non_finite",
     "lobotomy",
+    "confirmed_lobotomy",
     "uniform_output",
     "loss_explosion",
     "early_explosion",
@@ -25,9 +26,11 @@ DETECTOR_NAMES = (
 SUITES: dict[str, tuple[str, ...]] = {
     "classic": ("non_finite", "lobotomy", "loss_explosion"),
     "batch": ("non_finite", "lobotomy", "loss_explosion", "early_explosion"),
-    "default": DETECTOR_NAMES,
+    # Whoever looks at the answers need not believe a loss alone.
+    "default": tuple(name for name in DETECTOR_NAMES if name != "lobotomy"),
 }
-OPTIMIZER_POLICIES = ("reset", "reset_all", "restore")
+OPTIMIZER_POLICIES = ("reset", "reset_all", "restore", "rewarm")
+LIVE_SEED_POLICIES = ("prune", "restore")
 DIGEST_MOMENTS = ("always", "offload")
 
 
@@ -37,9 +40,14 @@ class GovernorConfig:
 
     `detectors` is a suite, "classic", "batch" or "default", or names of detectors. `penalty` is the death penalty.
     `optimizer` is what a rollback does to optimizer state: "reset" zeroes momentum and
-    first moments and restores second moments and step counters, "reset_all" forgets everything, "restore" restores everything.
+    first moments and restores second moments and step counters, "reset_all" forgets everything, "restore" restores everything,
+    "rewarm" is "reset" with a learning rate that rises again over `rewarm_batches` batches.
+    `live_seeds` is what it does to seeds that are no fossils: "prune" takes them out, "restore" brings back those of the snapshot.
+    `rewind` winds back what else goes on after a rollback: data, episode, slots at rest, generations, what was judged. With
+    `optimizer` and `live_seeds` both "restore" the run then goes on as if it had never fallen, to the last bit.
     `digest` is when a snapshot is sealed: "always" at the take, "offload" when it becomes trusted or leaves memory.
-    The rollback that reaches `budget` within `budget_window` steps retires the environment.
+    Within `budget_window` steps, the rollback that reaches `ease_from`, and each one after it, also cuts the learning rate by
+    `ease_factor` for as many steps and skips the data of `ease_skip` steps; the one that reaches `budget` retires the environment.
     """
 
     enabled: bool = True
@@ -57,8 +65,14 @@ class GovernorConfig:
     probation: int = 3
     digest: str = "always"
     optimizer: str = "reset"
+    rewarm_batches: int = 50
+    live_seeds: str = "prune"
+    rewind: bool = False
     budget: int = 4
     budget_window: int = 40
+    ease_from: int = 3
+    ease_factor: float = 0.5
+    ease_skip: int = 10
     relapse_steps: int = 5
     grace_steps: int = 3
 
@@ -73,6 +87,8 @@ class GovernorConfig:
             raise ConfigError("governor.detectors", list(self.detectors), "non_finite among them")
         if self.optimizer not in OPTIMIZER_POLICIES:
             raise ConfigError("governor.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZER_POLICIES)}")
+        if self.live_seeds not in LIVE_SEED_POLICIES:
+            raise ConfigError("governor.live_seeds", self.live_seeds, f"one of {', '.join(LIVE_SEED_POLICIES)}")
         if self.digest not in DIGEST_MOMENTS:
             raise ConfigError("governor.digest", self.digest, f"one of {', '.join(DIGEST_MOMENTS)}")
         # Below ten samples every statistic would be silently switched off.
@@ -81,12 +97,14 @@ class GovernorConfig:
         for name in ("sigma", "multiplier", "lobotomy_history", "lobotomy_tolerance"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"governor.{name}", getattr(self, name), "a number above 0")
-        for name in ("strikes", "snapshot_every", "snapshots_kept", "budget", "budget_window"):
+        for name in ("strikes", "snapshot_every", "snapshots_kept", "budget", "budget_window", "ease_from", "rewarm_batches"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"governor.{name}", getattr(self, name), "1 or more")
         if self.snapshots_kept < 2:
             raise ConfigError("governor.snapshots_kept", self.snapshots_kept, "at least 2: a trusted one and a candidate")
-        for name in ("probation", "relapse_steps", "grace_steps"):
+        if not 0.0 < self.ease_factor <= 1.0:
+            raise ConfigError("governor.ease_factor", self.ease_factor, "a number above 0 and at most 1")
+        for name in ("probation", "relapse_steps", "grace_steps", "ease_skip"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"governor.{name}", getattr(self, name), "0 or more")
         if not -math.inf < self.penalty < 0.0:

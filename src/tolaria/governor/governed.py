@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Ease, Probe
 
 # Shape and dtype of one tensor.
 Spec = tuple[tuple[int, ...], torch.dtype]
@@ -34,10 +35,12 @@ PlanT = TypeVar("PlanT", bound=RollbackPlan)
 
 
 class Governed(Protocol[PlanT]):
-    """A host in training, one that grows or any other. Its facts are JSON: topology, counters, baselines; never its data stream."""
+    """A host in training, one that grows or any other. Its facts are JSON: topology, counters, baselines."""
 
     def stable_tensors(self) -> dict[str, torch.Tensor]:
-        """Live tensors by stable name: "host/..." with fossils and without experimental seeds, "optimizer/host/...", "optimizer/..."."""
+        """Live tensors by stable name: "host/..." with fossils, "optimizer/host/...", "optimizer/...".
+
+        Experimental seeds are among them only where a rollback brings them back."""
         ...
 
     def facts(self) -> dict[str, Any]:
@@ -49,7 +52,7 @@ class Governed(Protocol[PlanT]):
         ...
 
     def commit(self, plan: PlanT, at: Point) -> tuple[Event, ...]:
-        """Put the topology in place and prune experimental seeds; returns what is to be told of it. May be repeated."""
+        """Put the topology in place and prune the seeds that go; returns what is to be told of it. May be repeated."""
         ...
 
     def restore_optimizers(self, saved: Mapping[str, torch.Tensor], policy: str) -> None:
@@ -57,5 +60,13 @@ class Governed(Protocol[PlanT]):
         ...
 
     def settle(self, facts: dict[str, Any]) -> None:
-        """Counters and baselines back to the snapshot's."""
+        """Counters and baselines back to the snapshot's; a learning rate that was cut since stays cut."""
+        ...
+
+    def ease(self, factor: float, steps: int, skip_steps: int) -> Ease:
+        """Cut the learning rate for `steps` steps at least, and leave out the data of the next `skip_steps`, as far as it can."""
+        ...
+
+    def probe(self) -> Probe | None:
+        """Measure the host on the data that its vitals come from; None where there are none, or no number comes of it."""
         ...

@@ -4,14 +4,14 @@
 
     HEALTHY     published snapshots come one step nearer to being trusted; a new one is taken when it is due
     SUSPECT     nothing is snapshotted while an anomaly lasts, so that no diverged weights are blessed
-    COLLAPSED   the host is rolled back to the newest trusted snapshot, as one transaction; the death penalty is owed
+    COLLAPSED   the host is rolled back to a trusted snapshot, as one transaction, and the death penalty is owed; which one,
+                and what follows when it happens again, is said by the ladder
 
 The governor owes the penalty and does not deliver it: `enforce` returns it, and the main road hands it to the
 buffer's row of the very step. At every instant one complete, verified snapshot exists.
 """
 
 import math
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,8 @@ from tolaria.governor.config import GovernorConfig
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.governed import Governed, PlanT
 from tolaria.governor.jury import Jury
-from tolaria.governor.rollback import roll_back
+from tolaria.governor.ladder import Ladder
+from tolaria.governor.rollback import JURY, Done, roll_back
 from tolaria.governor.snapshots import SnapshotRing
 from tolaria.governor.verdict import Standing, Verdict
 from tolaria.seams import NO_TAPS, ROLLED_BACK, SNAPSHOT_COPYING, SNAPSHOT_TAKEN, SNAPSHOT_VERIFYING, Observed, Taps
@@ -31,7 +32,10 @@ from tolaria.telemetry.governor_events import (
     Collapsed,
     Decision,
     EnvironmentRetired,
+    Probe,
+    Remedy,
     RolledBack,
+    Rung,
     SnapshotRefused,
     SnapshotTaken,
     SnapshotTrusted,
@@ -70,7 +74,7 @@ class Governor:
         self._jury = Jury(config, limits)
         self._snapshots = SnapshotRing(config.snapshots_kept, config.probation, config.digest)
         self._grace = 0
-        self._rollback_steps: deque[int] = deque()
+        self.ladder = Ladder(config)
         self._life = 0
 
     @property
@@ -128,7 +132,7 @@ class Governor:
     def retire(self, at: Point, reason: str) -> Response:
         """The environment cannot be stepped any more, whatever its host is like. Its last row owes the penalty like any other death."""
         self._life += 1
-        self._emit(EnvironmentRetired(at, len(self._rollback_steps), reason))
+        self._emit(EnvironmentRetired(at, self.ladder.rollbacks, reason))
         return Response(penalty=self._config.penalty, retired=True)
 
     def capsule(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -138,7 +142,7 @@ class Governor:
             "snapshots": snapshots,
             "jury": self._jury.facts(),
             "grace": self._grace,
-            "rollback_steps": list(self._rollback_steps),
+            "rollback_steps": self.ladder.facts(),
             "life": self._life,
         }
         return tensors, facts
@@ -148,12 +152,19 @@ class Governor:
         self._snapshots.restore(tensors, facts["snapshots"])
         self._jury.restore(facts["jury"])
         self._grace = facts["grace"]
-        self._rollback_steps = deque(facts["rollback_steps"])
+        self.ladder.restore(facts["rollback_steps"])
         self._life = facts["life"]
 
     def _go_on(self, governed: Governed[PlanT], at: Point, fossilized: bool) -> None:
-        for number in self._snapshots.age():
+        try:
+            promoted = self._snapshots.age()
+        except Exception as error:  # noqa: BLE001 - a digest may fail in any way; what is trusted stays so, the rest is asked again
+            self._emit(SnapshotRefused(at, f"not sealed: {type(error).__name__}: {error}"))
+            promoted = ()
+        for number in promoted:
             self._emit(SnapshotTrusted(at, number))
+        for reason in self._snapshots.refused():
+            self._emit(SnapshotRefused(at, reason))
         newest = self._snapshots.published[0]
         if fossilized:
             self._take(governed, at, "fossilized")
@@ -170,7 +181,8 @@ class Governor:
         # Where nobody listens all tensors are copied at once.
         asked = None if self._taps is NO_TAPS else before_copy
         try:
-            snapshot = self._snapshots.take(governed.stable_tensors(), governed.facts(), at.step, reason, asked, before_verify)
+            facts = governed.facts() | ({JURY: self._jury.facts()} if self._config.rewind else {})
+            snapshot = self._snapshots.take(governed.stable_tensors(), facts, at.step, reason, asked, before_verify)
         except Exception as error:
             # Whatever went wrong, the snapshots before it stand and the run goes on.
             if not self._snapshots.published:
@@ -181,37 +193,33 @@ class Governor:
         self._taps.pass_through(SNAPSHOT_TAKEN, at, Observed(snapshot.number, governed))
 
     def _recover(self, verdict: Verdict, governed: Governed[PlanT], at: Point) -> Response:
-        recent = [step for step in self._rollback_steps if at.step - step < self._config.budget_window]
-        relapsed = bool(recent) and at.step - recent[-1] <= self._config.relapse_steps
-        decision = self._decision(verdict)
-        done = roll_back(self._snapshots, governed, at, relapsed, self._config, self._taps)
-        self._rollback_steps = deque([*recent, at.step])
+        decision = self._decision(verdict, at)
+        done = roll_back(self._snapshots, governed, at, self.ladder.relapsed(at.step), self._config, self._taps)
+        remedy = self._remedy(done, governed, at)
         self._life += 1
         self._grace = self._config.grace_steps if done.leaned else 0
-        self._jury.rolled_back(done.leaned)
+        self._jury.rolled_back(done.leaned, remedy.probe)
+        if self._config.rewind and remedy.probe is None:
+            # The steps since the snapshot come again, and must not count twice.
+            self._jury.restore(done.snapshot.facts[JURY])
         for move in done.moves:
             self._emit(move)
         self._taps.pass_through(ROLLED_BACK, at, Observed(done.snapshot.number, governed))
-        self._emit(
-            RolledBack(
-                at,
-                done.snapshot.number,
-                done.snapshot.step,
-                decision,
-                done.snapshot_ages,
-                done.pruned,
-                self._config.optimizer,
-                done.attempts,
-                self._life,
-            )
-        )
-        retired = len(self._rollback_steps) >= self._config.budget
+        head = done.snapshot
+        self._emit(RolledBack(at, head.number, head.step, decision, done.pruned, self._config.optimizer, remedy, done.work, self._life))
+        retired = remedy.rung is Rung.RETIRED
         if retired:
-            reason = f"{len(self._rollback_steps)} rollbacks within {self._config.budget_window} steps"
-            self._emit(EnvironmentRetired(at, len(self._rollback_steps), reason))
+            reason = f"{self.ladder.rollbacks} rollbacks within {self._config.budget_window} steps"
+            self._emit(EnvironmentRetired(at, self.ladder.rollbacks, reason))
         return Response(penalty=done.penalty, retired=retired)
 
-    def _decision(self, verdict: Verdict) -> Decision:
+    def _remedy(self, done: Done, governed: Governed[PlanT], at: Point) -> Remedy:
+        rung = self.ladder.climb(at.step, done.newest)
+        config = self._config
+        ease = governed.ease(config.ease_factor, config.budget_window, config.ease_skip) if rung is Rung.EASED else None
+        return Remedy(rung, ease, _probe(governed) if done.leaned or self._jury.relies_on_probe else None)
+
+    def _decision(self, verdict: Verdict, at: Point) -> Decision:
         assert verdict.alarm is not None
         known = self._jury.window.statistics()
         return Decision(
@@ -222,7 +230,15 @@ class Governor:
             known.spread if known else None,
             verdict.streak,
             self._jury.window.recent,
+            tuple(at.step - snapshot.step for snapshot in self._snapshots.published),
         )
+
+
+def _probe(governed: Governed[PlanT]) -> Probe | None:
+    try:
+        return governed.probe()
+    except Exception:  # noqa: BLE001 - the rollback has happened; a host that cannot answer shows that in its next step
+        return None
 
 
 def _number(loss: float | None) -> float | None:

@@ -2,7 +2,7 @@
 
     choose     the newest trusted snapshot; after a relapse the next older one
     validate   digest, then names, shapes and dtypes against the topology to come; nothing has been written yet
-    rebuild    topology as the snapshot recorded it; experimental seeds are pruned
+    rebuild    topology as the snapshot recorded it; experimental seeds are pruned, unless they are to be restored
     copy       every tensor of the host, byte for byte
     settle     optimizers by policy, counters and baselines
     owe        the death penalty
@@ -15,17 +15,22 @@ older snapshot. When none is left: `RollbackFailed`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tolaria.errors import RollbackFailed, TolariaError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, PlanT, Spec
-from tolaria.governor.snapshots import Snapshot, SnapshotRing, wait_for_device
+from tolaria.governor.snapshots import NotFinite, Snapshot, SnapshotRing, wait_for_device
+from tolaria.governor.stopwatch import Stopwatch
 from tolaria.seams import NO_TAPS, PENALTY_OWED, ROLLBACK_COPYING, Taps
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Work
 
 # The same snapshot is tried so often before an older one is taken.
 ATTEMPTS = 2
 
+# What the governor itself records with a snapshot, for a rollback that rewinds.
+JURY = "jury"
 # Optimizer state is rebuilt under its own policy and is no part of the byte-exact copy.
 OPTIMIZER = "optimizer/"
 
@@ -36,21 +41,25 @@ class LayoutMismatch(TolariaError):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A finished rollback. `leaned`: a seed that was blended into the host is gone; `moves`: what is to be told of slots."""
+    """A finished rollback. `newest`: it restored the newest trusted snapshot.
+
+    `leaned`: a seed that was blended into the host is gone; `moves`: what is to be told of slots.
+    """
 
     snapshot: Snapshot
-    snapshot_ages: tuple[int, ...]
+    newest: bool
     pruned: tuple[str, ...]
     moves: tuple[Event, ...]
     leaned: bool
-    attempts: int
+    work: Work
     penalty: float
 
 
 @dataclass(slots=True)
 class Changed:
-    """What all attempts together did to the topology: a later one no longer sees what an earlier one has pruned."""
+    """What all attempts together did, and took: a later one no longer sees what an earlier one has pruned."""
 
+    watch: Stopwatch = field(default_factory=Stopwatch)
     pruned: dict[str, None] = field(default_factory=dict)
     moves: list[Event] = field(default_factory=list)
     leaned: bool = False
@@ -58,7 +67,6 @@ class Changed:
 
 def roll_back(ring: SnapshotRing, governed: Governed[PlanT], at: Point, relapsed: bool, config: GovernorConfig, taps: Taps) -> Done:
     """Restore the host, and drop every snapshot of the future that is no more. Raises `RollbackFailed`."""
-    ages = tuple(at.step - snapshot.step for snapshot in ring.published)
     changed = Changed()
     failures: list[str] = []
     for snapshot in _candidates(ring, relapsed):
@@ -69,8 +77,10 @@ def roll_back(ring: SnapshotRing, governed: Governed[PlanT], at: Point, relapsed
                 failures.append(f"snapshot {snapshot.number}, attempt {attempt}: {type(error).__name__}: {error}")
                 continue
             newer = frozenset(other.number for other in ring.published if other.number > snapshot.number)
+            newest = snapshot is ring.trusted()[0]
             ring.drop(newer)
-            return Done(snapshot, ages, tuple(changed.pruned), tuple(changed.moves), changed.leaned, len(failures) + 1, penalty)
+            work = Work(len(failures) + 1, snapshot.bytes, changed.watch.stop())
+            return Done(snapshot, newest, tuple(changed.pruned), tuple(changed.moves), changed.leaned, work, penalty)
     raise RollbackFailed(f"step {at.step}, environment {at.env}: no snapshot could be restored; {'; '.join(failures)}")
 
 
@@ -91,6 +101,24 @@ def check_optimizer(saved: Mapping[str, Spec], expected: Mapping[str, Spec]) -> 
             raise LayoutMismatch(f"optimizer state {name} {shape} belongs to nothing")
 
 
+def check_fit(snapshot: Snapshot, governed: Governed[PlanT]) -> PlanT:
+    """The topology that a rollback to this snapshot leads to; raises `LayoutMismatch` unless it is intact and fits. Changes nothing."""
+    if not snapshot.is_intact():
+        raise LayoutMismatch("its bytes are not those that were published")
+    plan = governed.prepare(_facts_of_host(snapshot))
+    layout = snapshot.arena.layout
+    check_layout({name: spec for name, spec in layout.items() if not name.startswith(OPTIMIZER)}, plan.specs)
+    check_optimizer({name: spec for name, spec in layout.items() if name.startswith(OPTIMIZER)}, plan.specs)
+    return plan
+
+
+def check_usable(snapshot: Snapshot, governed: Governed[PlanT]) -> None:
+    """Raise `LayoutMismatch` or `NotFinite` unless a rollback to this snapshot, which comes from the disk, would be one to a good state."""
+    check_fit(snapshot, governed)
+    if spoiled := snapshot.arena.nonfinite():
+        raise NotFinite(f"snapshot {snapshot.number} holds NaN or Inf in {', '.join(spoiled[:3])}")
+
+
 def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
     trusted = ring.trusted()
     # A relapse soon after a rollback speaks against the snapshot that was restored then: it is the last resort.
@@ -98,25 +126,29 @@ def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
 
 
 def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed) -> float:
-    if not snapshot.is_intact():
-        raise LayoutMismatch("its bytes are not those that were published")
+    changed.watch.begin("validate")
+    plan = check_fit(snapshot, governed)
     saved = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith(OPTIMIZER)}
     optimizer = {name: tensor for name, tensor in snapshot.tensors.items() if name.startswith(OPTIMIZER)}
-    plan = governed.prepare(snapshot.facts)
-    check_layout({name: snapshot.arena.layout[name] for name in saved}, plan.specs)
-    check_optimizer({name: snapshot.arena.layout[name] for name in optimizer}, plan.specs)
     # Kernels of other streams may still write to the weights that are about to be restored.
     wait_for_device(governed.stable_tensors())
+    changed.watch.begin("rebuild")
     changed.leaned = changed.leaned or plan.leaned
     changed.moves.extend(governed.commit(plan, at))
     changed.pruned.update(dict.fromkeys(plan.pruned))
     live = governed.stable_tensors()
+    changed.watch.begin("copy")
 
     def before_copy(index: int) -> object:
         return taps.pass_through(ROLLBACK_COPYING, at, index)
 
     # Where nobody listens all tensors are copied at once.
     snapshot.arena.copy_out(saved, live, None if taps is NO_TAPS else before_copy)
+    changed.watch.begin("settle")
     governed.restore_optimizers(optimizer, config.optimizer)
-    governed.settle(snapshot.facts)
+    governed.settle(_facts_of_host(snapshot))
     return taps.pass_through(PENALTY_OWED, at, config.penalty)
+
+
+def _facts_of_host(snapshot: Snapshot) -> dict[str, Any]:
+    return {name: fact for name, fact in snapshot.facts.items() if name != JURY}

@@ -7,9 +7,9 @@ schedulers, scaler and the count of steps. What is left out, with the reason:
     gradients                               they belong to weights that are gone, and are dropped
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -19,10 +19,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from tolaria.errors import ConfigError
 from tolaria.governor.governed import Spec
 from tolaria.governor.rollback import LayoutMismatch
+from tolaria.host.finite import all_finite
 from tolaria.integrations.outdated_graphs import OutdatedGraphs
 from tolaria.integrations.rates import scale_rates
 from tolaria.integrations.state_values import decode, encode
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Ease
 
 # The direction of past gradients, under the names that the optimizers of PyTorch give it: the reset policy forgets it.
 FIRST_MOMENTS = frozenset({"momentum_buffer", "exp_avg"})
@@ -142,10 +144,15 @@ class LoopState:
             scale_rates(parts.optimizers, parts.schedulers, self.rate_scale / facts["rate_scale"])
         parts.model.zero_grad()
 
-    def cut_rates(self, factor: float) -> None:
-        """Every learning rate, also those to come by the schedulers, times a factor."""
+    def ease(self, factor: float, steps: int, skip_steps: int) -> Ease:
+        """Every learning rate, also those to come by the schedulers, times a factor, for good; the data are the loop's own."""
         self.rate_scale *= factor
         scale_rates(self._parts.optimizers, self._parts.schedulers, factor)
+        return Ease(self.rate_scale, 0)
+
+    def probe(self) -> None:
+        """There are no validation data."""
+        return
 
     def nonfinite_places(self) -> tuple[str, ...]:
         """Which of parameters, buffers, averaged weights and optimizer state hold NaN or Inf."""
@@ -157,7 +164,7 @@ class LoopState:
             "optimizer": [value for *_, value in self._state() if isinstance(value, torch.Tensor)],
         }
         # All at once first: a healthy model, which is nearly every one, costs one pass and one read of the device.
-        if all_finite([tensor for tensors in groups.values() for tensor in tensors]):
+        if all_finite(chain.from_iterable(groups.values())):
             return ()
         return tuple(name for name, tensors in groups.items() if not all_finite(tensors))
 
@@ -181,19 +188,6 @@ class LoopState:
 def is_like(value: object, parameter: torch.nn.Parameter) -> bool:
     """Whether a piece of optimizer state is a tensor of its parameter's shape or a single number."""
     return isinstance(value, torch.Tensor) and value.shape in ((), parameter.shape)
-
-
-def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
-    """Whether no floating-point tensor holds NaN or Inf; a healthy model costs one read of its device."""
-    floats = [tensor.detach() for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
-    # A finite sum proves that every term is finite, and is several times faster to get than the largest of them.
-    sums: dict[torch.device, list[torch.Tensor]] = {}
-    for tensor in floats:
-        sums.setdefault(tensor.device, []).append(tensor.sum().float())
-    if all(math.isfinite(torch.stack(each).sum().item()) for each in sums.values()):
-        return True
-    # One that is not may have overflowed, so then each tensor is asked.
-    return all(bool(torch.isfinite(tensor).all()) for tensor in floats)
 
 
 def _tensors_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

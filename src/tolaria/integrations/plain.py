@@ -6,37 +6,38 @@
         guard.after_step(loss)       # judges, takes a snapshot when it is due, rolls back when it must
 
 What happens to a model that keeps collapsing: the newest trusted snapshot; soon after a rollback the next older one;
-from the third rollback within the budget's window half the learning rate; when the budget is spent, `BudgetSpent`. The
-data stream is never rewound, so every rollback also skips the batches that led to it.
+from the third rollback within the budget's window half the learning rate; when the budget is spent, `BudgetSpent`: the
+governor's own ladder. The data stream is never rewound, so every rollback also skips the batches that led to it.
 """
 
 import math
-from collections import deque
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 
 import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from tolaria.errors import BudgetSpent
+from tolaria.errors import BudgetSpent, ConfigError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governor import Governor
+from tolaria.governor.snapshots import Snapshot
 from tolaria.governor.verdict import Standing, Verdict
 from tolaria.integrations.loop_state import Ema, LoopParts, LoopState
 from tolaria.integrations.outdated_graphs import OutdatedGraphs
 from tolaria.integrations.readings import AtOnce, OneStepLate, Reading
+from tolaria.integrations.vault import Vault
 from tolaria.seams import NO_TAPS
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import RolledBack
+from tolaria.telemetry.governor_events import RolledBack, SnapshotTrusted
+from tolaria.telemetry.run_events import StorageFailed
 from tolaria.vitals import Vitals
 
 # Where a loop says nothing of its task, a loss counts as exploded only above this multiple of the chance loss.
 EXPLOSION_FACTOR = 1.5
-# The rollback within the budget's window from which on every one also cuts the learning rate, and by how much.
-CUT_FROM = 3
-RATE_CUT = 0.5
 
 
 class Outcome(StrEnum):
@@ -73,14 +74,18 @@ def watch(
     scaler: torch.amp.GradScaler | None = None,
     ema: Ema | None = None,
     emit: Callable[[Event], None] | None = None,
+    persist: Path | None = None,
 ) -> "Guard":
     """Take the first snapshot and return the guard of this loop; every number of `config` counts optimizer steps.
 
     Its suite of detectors is "batch" unless another is named.
 
     `chance_loss` is the loss of a model that knows nothing: ln C for C classes, the variance of the targets for squared
-    errors. `emit` is told every event. Raises `ConfigError` for what cannot be watched, `NotFinite` for a model that is
-    lost already.
+    errors. `emit` is told every event. Every snapshot that becomes trusted is stored in the folder `persist`, the two newest
+    are kept, and a new process begins with the newest one that it finds there: `Guard.steps` says how far that is.
+
+    Raises `ConfigError` for what cannot be watched, `NotFinite` for a model that is lost already, `CheckpointDamaged` for a
+    folder without one snapshot that this model could take.
     """
     parts = LoopParts(
         model,
@@ -94,7 +99,8 @@ def watch(
     config = config or GovernorConfig()
     if config.detectors == "default":
         config = replace(config, detectors="batch")
-    return Guard(parts, config, chance_loss, reading, emit)
+    vault = None if persist is None else Vault(persist)
+    return Guard(parts, config, chance_loss, reading, emit, vault)
 
 
 class Guard:
@@ -107,18 +113,25 @@ class Guard:
         chance_loss: float,
         reading: Reading,
         emit: Callable[[Event], None] | None = None,
+        vault: Vault | None = None,
     ) -> None:
+        _refuse_what_grows(config)
         # A loss that comes late says as many steps later that the weights of a snapshot were good.
         self._config = replace(config, probation=config.probation + reading.lag)
         self._reading = reading
         self._tell = emit
         self._calls = 0
-        self._rollbacks: deque[RolledBack] = deque()
+        self._rolled_back: RolledBack | None = None
         self._spent: str | None = None
         graphs = OutdatedGraphs()
         self._state = LoopState(parts, graphs)
         self._governor = Governor(self._config, chance_loss, EXPLOSION_FACTOR * chance_loss, NO_TAPS, self._emit)
-        self._governor.begin(self._state, Point(0))
+        self._vault = vault
+        recalled = None if vault is None else vault.recall(self._state)
+        self._calls = recalled or 0
+        self._governor.begin(self._state, Point(self._calls))
+        if recalled is None:
+            self._store(self._governor.snapshots.published[0])
         self._hook = parts.model.register_forward_hook(graphs)
 
     @property
@@ -147,6 +160,8 @@ class Guard:
     def finish(self) -> Answer | None:
         """At the end of the loop: judge the step that was not read yet, and leave the model as a model that nobody watches."""
         self._hook.remove()
+        if self._vault is not None:
+            self._vault.close()
         value = self._reading.rest()
         return None if value is None or self._spent else self._judged(value)
 
@@ -155,16 +170,17 @@ class Guard:
         # The loss of the batch stands for validation; accuracy is not known, and constant it moves no detector.
         vitals = Vitals(at.step, loss, loss, 0.0, None, self._places(loss))
         verdict = self._governor.judge(vitals)
-        told = len(self._rollbacks)
+        told = self._rolled_back
         try:
             response = self._governor.enforce(verdict, vitals, self._state, at, fossilized=False)
         finally:
             # Also where a listener failed after the rollback.
-            if len(self._rollbacks) != told:
+            if self._rolled_back is not told:
                 self._reading.forget()
         if verdict.standing is not Standing.COLLAPSED:
             return self._answer(verdict)
-        self._escalate(at.step, response.retired, verdict)
+        if response.retired:
+            self._stop(at.step, verdict)
         return self._answer(verdict)
 
     def _places(self, loss: float) -> tuple[str, ...]:
@@ -173,29 +189,50 @@ class Guard:
         # Weights that are lost show in the next loss, except those that are rarely used; they are found before a snapshot is due.
         return self._state.nonfinite_places() if due or not math.isfinite(loss) else ()
 
-    def _escalate(self, step: int, retired: bool, verdict: Verdict) -> None:
-        while self._rollbacks and step - self._rollbacks[0].at.step >= self._config.budget_window:
-            self._rollbacks.popleft()
-        if len(self._rollbacks) >= CUT_FROM:
-            self._state.cut_rates(RATE_CUT)
-        if retired:
-            assert verdict.alarm is not None
-            held = self._rollbacks[-1].snapshot_step
-            self._spent = (
-                f"step {step}: {len(self._rollbacks)} rollbacks within {self._config.budget_window} steps, "
-                f"the last for {verdict.alarm.cause}; the model holds the snapshot of step {held}"
-            )
-            raise BudgetSpent(self._spent)
+    def _stop(self, step: int, verdict: Verdict) -> None:
+        assert verdict.alarm is not None
+        assert self._rolled_back is not None
+        self._spent = (
+            f"step {step}: {self._governor.ladder.rollbacks} rollbacks within {self._config.budget_window} steps, "
+            f"the last for {verdict.alarm.cause}; the model holds the snapshot of step {self._rolled_back.snapshot_step}"
+        )
+        raise BudgetSpent(self._spent)
 
     def _answer(self, verdict: Verdict) -> Answer:
         cause = verdict.alarm.cause if verdict.alarm else None
         if verdict.standing is Standing.COLLAPSED:
-            return Answer(Outcome.ROLLED_BACK, self._calls, cause, self._rollbacks[-1].snapshot_step, self._state.rate_scale)
+            assert self._rolled_back is not None
+            return Answer(Outcome.ROLLED_BACK, self._calls, cause, self._rolled_back.snapshot_step, self._state.rate_scale)
         outcome = Outcome.HEALTHY if verdict.standing is Standing.HEALTHY else Outcome.SUSPECT
         return Answer(outcome, self._calls, cause, rate_scale=self._state.rate_scale)
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, RolledBack):
-            self._rollbacks.append(event)
+            self._rolled_back = event
         if self._tell:
             self._tell(event)
+        if isinstance(event, SnapshotTrusted):
+            self._store(next(snapshot for snapshot in self._governor.snapshots.published if snapshot.number == event.snapshot))
+
+    def _store(self, snapshot: Snapshot) -> None:
+        if self._vault is None:
+            return
+        try:
+            self._vault.store(snapshot)
+        except Exception as error:  # noqa: BLE001 - a disk may fail in any way; what was stored before stands, and the loop goes on
+            reason = f"the snapshot of step {snapshot.step} was not stored: {type(error).__name__}: {error}"
+            # Whoever listens to no events has to hear of it all the same.
+            warnings.warn(reason, RuntimeWarning, stacklevel=2)
+            if self._tell:
+                self._tell(StorageFailed(Point(self._calls), reason))
+
+
+def _refuse_what_grows(config: GovernorConfig) -> None:
+    """The data, the seeds and the learning rate of a plain loop are its owner's."""
+    if config.rewind or config.live_seeds != "prune":
+        asked = (config.live_seeds, config.rewind)
+        raise ConfigError(
+            "governor.live_seeds, governor.rewind", asked, "prune and false: a plain loop has no seeds, and its data are its own"
+        )
+    if config.optimizer == "rewarm":
+        raise ConfigError("governor.optimizer", "rewarm", "reset, reset_all or restore: the learning rate belongs to the loop's scheduler")

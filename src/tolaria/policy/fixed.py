@@ -29,6 +29,15 @@ class FixedPolicy(ABC):
         """Nothing is carried that could be made fresh."""
         assert env >= 0, env
 
+    def position(self, env: int) -> JSON:
+        """None, unless the controller counts or draws."""
+        assert env >= 0, env
+        return None
+
+    def rewind(self, env: int, position: JSON) -> None:
+        """Nothing to wind back."""
+        assert position is None, (env, position)
+
     def recurrent_state(self) -> RecurrentState | None:
         """None: nothing is carried."""
         return None

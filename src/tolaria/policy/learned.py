@@ -60,6 +60,15 @@ class LearnedPolicy:
         begun[env] = True
         self._state = _chosen(begun, self.net.initial_state(self.num_envs), self._state)
 
+    def position(self, env: int) -> JSON:
+        """None: a learner pays for the life that ended and decides anew, with new noise and a fresh recurrent state."""
+        assert 0 <= env < self.num_envs, env
+        return None
+
+    def rewind(self, env: int, position: JSON) -> None:
+        """Nothing is wound back."""
+        assert position is None, (env, position)
+
     def recurrent_state(self) -> RecurrentState:
         """A copy of what is carried now, [N, H] twice."""
         return self._state[0].clone(), self._state[1].clone()

@@ -57,6 +57,14 @@ class Policy(Protocol):
         """Give one environment a fresh recurrent state."""
         ...
 
+    def position(self, env: int) -> JSON:
+        """Where the controller stands in what it goes through for one environment, such as a script; None where that is nothing."""
+        ...
+
+    def rewind(self, env: int, position: JSON) -> None:
+        """Go on from where `position` said, so that the same views lead to the same decisions."""
+        ...
+
     def recurrent_state(self) -> RecurrentState | None:
         """A copy of what is carried now for all environments; None for controllers that carry nothing."""
         ...

@@ -31,6 +31,14 @@ class RandomPolicy(FixedPolicy):
         slot = int(rng.choice(np.flatnonzero(masks.slot_by_op[op])))
         return self.space.decode((op, slot, *(int(rng.integers(size)) for size in self.space.sizes[2:])))
 
+    def position(self, env: int) -> JSON:
+        """Where the environment's stream stands."""
+        return _position(self._stream(env))
+
+    def rewind(self, env: int, position: JSON) -> None:
+        """Draw the same numbers once more."""
+        _wind(self._stream(env), cast("Mapping[str, str]", position))
+
     def facts(self) -> dict[str, JSON]:
         """Where every stream stands."""
         return {str(env): _position(rng) for env, rng in self._streams.items()}

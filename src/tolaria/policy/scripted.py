@@ -45,6 +45,14 @@ class ScriptedPolicy(FixedPolicy):
         self._steps[view.env] = step + 1
         return self._script.get((step, view.env), self._script.get((step, None), WAIT))
 
+    def position(self, env: int) -> JSON:
+        """The next step of the script."""
+        return self._steps.get(env, 0)
+
+    def rewind(self, env: int, position: JSON) -> None:
+        """Follow the script from that step on once more."""
+        self._steps[env] = cast("int", position)
+
     def facts(self) -> dict[str, JSON]:
         """How far each environment is."""
         return {str(env): step for env, step in self._steps.items()}

@@ -26,12 +26,26 @@ class BatchStream:
         """The epoch, and how many of its samples are used up."""
         return self._epoch, self._cursor
 
+    @property
+    def number(self) -> int:
+        """The number of the next batch, from 0, also counting those that were skipped."""
+        return self._passed // self.batch_size
+
+    @property
+    def _passed(self) -> int:
+        return self._epoch * self.num_samples + self._cursor
+
     def seek(self, position: tuple[int, int]) -> None:
         """Go on from a position as if everything before it had been drawn."""
         epoch, cursor = position
         assert epoch >= 0, epoch
         assert 0 <= cursor < self.num_samples, (cursor, self.num_samples)
         self._epoch, self._cursor, self._order = epoch, cursor, self._permutation(epoch)
+
+    def skip(self, batches: int) -> None:
+        """Leave out so many batches, as if they had been drawn."""
+        assert batches >= 0, batches
+        self.seek(divmod(self._passed + batches * self.batch_size, self.num_samples))
 
     def next(self) -> torch.Tensor:
         """The indices [B] of the next batch."""

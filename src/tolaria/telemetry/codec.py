@@ -1,7 +1,8 @@
 """Events as lines of strict JSON and back, driven by the type hints of the events.
 
 A line holds `seq`, `event` (the kind), `at` and then the fields in the order of the class. NaN and the infinities,
-which JSON cannot say, are the strings "nan", "inf" and "-inf". Reading refuses what the hints do not allow.
+which JSON cannot say, are the strings "nan", "inf" and "-inf". Reading refuses what the hints do not allow. Fields that are
+`UNRECORDED` are not on the line.
 """
 
 import json
@@ -14,7 +15,7 @@ from types import NoneType, UnionType
 from typing import NoReturn, get_args, get_origin, get_type_hints
 
 from tolaria.errors import TolariaError
-from tolaria.telemetry.event import Event
+from tolaria.telemetry.event import Event, is_recorded
 from tolaria.telemetry.kinds import kind_of
 
 NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -80,7 +81,7 @@ def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
 @cache
 def _hints(owner: type) -> dict[str, object]:
     hints = get_type_hints(owner)
-    return {field.name: hints[field.name] for field in fields(owner)}
+    return {field.name: hints[field.name] for field in fields(owner) if is_recorded(field)}
 
 
 def _encode_fields(value: object, kind: str, prefix: str) -> dict[str, object]:

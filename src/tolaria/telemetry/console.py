@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,9 +12,9 @@ from rich.text import Text
 
 from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Event
-from tolaria.telemetry.governor_events import Collapsed, EnvironmentRetired, PenaltyDelivered, RolledBack
+from tolaria.telemetry.governor_events import Collapsed, EnvironmentRetired, PenaltyDelivered, Remedy, RolledBack, Rung, Work
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
-from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StepFinished
+from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StepFinished, StorageFailed
 
 # One letter and one style a stage; the letters alone say it where there are no colours.
 LETTERS: dict[Stage, tuple[str, str]] = {
@@ -147,6 +147,31 @@ def describe(env: int, status: Status) -> Text:
     return line.append("  retired", "bold red") if status.retired else line
 
 
+def describe_remedy(remedy: Remedy) -> str:
+    """The rung of a rollback in words, with what is to be known of it."""
+    words = {
+        Rung.NEWEST: "the newest trusted snapshot",
+        Rung.OLDER: "an older snapshot",
+        Rung.EASED: "going on gently",
+        Rung.RETIRED: "the last that the budget allows",
+    }
+    parts = [words[remedy.rung]]
+    if remedy.ease is not None:
+        parts.append(f"learning rate x {remedy.ease.lr_scale:g}, {remedy.ease.skipped_batches} batches skipped")
+    if remedy.probe is not None:
+        parts.append(f"loss {remedy.probe.loss:.4g} without its seed")
+    return ", ".join(parts)
+
+
+def describe_work(work: Work) -> str:
+    """What a rollback took: bytes, attempts where it was not one, and time where somebody measured it."""
+    parts = [f"{work.bytes:,} bytes"] + [f"{work.attempts} attempts"] * (work.attempts > 1)
+    if work.durations is not None:
+        phases = {name: 1000.0 * seconds for name, seconds in asdict(work.durations).items()}
+        parts.append(f"{sum(phases.values()):.1f} ms ({', '.join(f'{name} {each:.1f}' for name, each in phases.items())})")
+    return ", ".join(parts)
+
+
 def headline(event: Event) -> Text | None:
     """The line that an event is worth, or None."""
     where = f"step {event.at.step}" + ("" if event.at.env is None else f"  env {event.at.env}")
@@ -157,11 +182,14 @@ def headline(event: Event) -> Text | None:
             return Text(f"{where}  collapse: {event.cause}{loss}{threshold}", "bold red")
         case RolledBack():
             pruned = f", pruned {', '.join(event.pruned)}" if event.pruned else ""
-            return Text(f"{where}  rolled back to step {event.snapshot_step}{pruned}", "yellow")
+            remedy = describe_remedy(event.remedy)
+            return Text(f"{where}  rolled back to step {event.snapshot_step}, {remedy}{pruned}; {describe_work(event.work)}", "yellow")
         case StageChanged(stage_to=Stage.FOSSILIZED):
             return Text(f"{where}  fossilized {event.blueprint} in {event.slot}", "green")
         case EnvironmentRetired():
             return Text(f"{where}  retired after {event.rollbacks} rollbacks: {event.reason}", "bold red")
+        case StorageFailed():
+            return Text(f"{where}  not stored: {event.reason}", "bold red")
         case RunAborted():
             return Text(f"{where}  aborted by {event.error}: {event.message}", "bold red")
         case RunFinished():

@@ -1,8 +1,22 @@
 """Facts about snapshots, suspicion, collapse, rollback and penalty."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
-from tolaria.telemetry.event import Event
+from tolaria.telemetry.event import UNRECORDED, Event
+
+
+class Rung(StrEnum):
+    """How far a rollback went up the ladder of responses; each rung includes what the ones before it hope for.
+
+    NEWEST: the newest trusted snapshot. OLDER: an older one. EASED: also a lower learning rate and other data. RETIRED: also
+    the end of the environment.
+    """
+
+    NEWEST = "newest"
+    OLDER = "older"
+    EASED = "eased"
+    RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +69,11 @@ class Collapsed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the detectors knew when a rollback was decided; None where there is no value, never NaN."""
+    """What was known when a rollback was decided; None where there is no value, never NaN.
+
+    `recent` are the latest losses, the one that decided last. `snapshot_ages` are the ages in steps of every snapshot that
+    was kept, newest first.
+    """
 
     cause: str
     loss: float | None
@@ -64,19 +82,69 @@ class Decision:
     spread: float | None
     streak: int
     recent: tuple[float | None, ...]
+    snapshot_ages: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ease:
+    """A host goes on more gently: what cuts have left of its learning rate, and how many batches of its data it does not see."""
+
+    lr_scale: float
+    skipped_batches: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a restored host is worth on its validation data before it trains again: loss and mutual information in nats."""
+
+    loss: float
+    mutual_information: float
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What was done beside restoring. `ease` is None on the rungs that have none.
+
+    `probe` is what the recovery of a host is judged by that has lost a blended seed; None where no seed was leaned on, and
+    where the probe gave no number.
+    """
+
+    rung: Rung
+    ease: Ease | None
+    probe: Probe | None
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """How long the phases of a rollback kept the training thread, in seconds; failed attempts count in them."""
+
+    choose: float
+    validate: float
+    rebuild: float
+    copy: float
+    settle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a rollback took. `bytes` is the size of the snapshot; `durations` are not part of the record, which holds no clock."""
+
+    attempts: int
+    bytes: int
+    durations: Durations | None = field(default=None, compare=False, metadata=UNRECORDED)
 
 
 @dataclass(frozen=True, slots=True)
 class RolledBack(Event):
-    """A rollback is complete. `snapshot_ages` are the ages in steps of every snapshot that was kept, newest first."""
+    """A rollback is complete: to which snapshot, why, what became of the host, and what it took."""
 
     snapshot: int
     snapshot_step: int
     decision: Decision
-    snapshot_ages: tuple[int, ...]
     pruned: tuple[str, ...]
     optimizer_policy: str
-    attempts: int
+    remedy: Remedy
+    work: Work
     life: int
 
 
@@ -90,7 +158,7 @@ class PenaltyDelivered(Event):
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRetired(Event):
-    """An environment's rollback budget is spent; it trains no more, the others go on."""
+    """An environment's rollback budget is spent, or it cannot be stepped; it trains no more, the others go on."""
 
     rollbacks: int
     reason: str

@@ -24,6 +24,7 @@ from tolaria.telemetry.run_events import (
     RunFinished,
     RunStarted,
     StepFinished,
+    StorageFailed,
     UpdateFinished,
 )
 
@@ -54,6 +55,7 @@ EVENT_KINDS: dict[str, type[Event]] = tabulate(
         RolloutFinished,
         UpdateFinished,
         PolicyRestored,
+        StorageFailed,
         RunFinished,
         RunAborted,
         StageChanged,

@@ -72,6 +72,13 @@ class PolicyRestored(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StorageFailed(Event):
+    """A checkpoint, or a snapshot on its way to the disk, could not be stored; the ones before it stand."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished(Event):
     """The run reached its last step; one test accuracy an environment, None for a retired one."""
 

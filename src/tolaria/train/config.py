@@ -18,6 +18,7 @@ from tolaria.lifecycle.gates import GateConfig
 from tolaria.policy.heuristic import HeuristicConfig
 from tolaria.ppo.config import PpoConfig
 from tolaria.tasks import TASKS
+from tolaria.train import disk
 
 POLICIES = ("heuristic", "ppo", "random", "scripted")
 
@@ -89,8 +90,8 @@ def dump(config: TrainConfig) -> str:
 
 
 def save(config: TrainConfig, path: Path) -> None:
-    """Write the config to a file."""
-    path.write_text(json.dumps(asdict(config), sort_keys=True, indent=2) + "\n", encoding="utf-8")
+    """Write the config to a file; without it no checkpoint is of any use, so it is on the disk before the first one."""
+    disk.replace(path, f"{json.dumps(asdict(config), sort_keys=True, indent=2)}\n".encode())
 
 
 def load(path: Path) -> TrainConfig:

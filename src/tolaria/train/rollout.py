@@ -31,6 +31,8 @@ def take_step(run: Run) -> None:
         env, outcome, governor = run.envs.envs[view.env], outcomes[view.env], run.governors[view.env]
         at, life = Point(run.step, view.env), governor.life
 
+        env.note_controller(run.policy.position(view.env))
+
         # An environment that raised is retired, and the others go on.
         if isinstance(outcome, Broken):
             remember_broken(run, env, choice, governor.retire(at, outcome.reason), life)
@@ -68,7 +70,7 @@ def remember(run: Run, env: GrowthEnv, choice: Choice, outcome: Outcome, respons
     tally.fresh = ended
     if response.retired:
         run.envs.retired.add(env.env)
-    elif outcome.truncated:
+    elif env.is_over:
         begin_episode(run, env, at)
     if ended:
         run.policy.begin_life(env.env)
@@ -80,7 +82,10 @@ def remember_death(run: Run, env: GrowthEnv, choice: Choice, penalty: float, lif
     run.buffer.remember(env.env, Row.death(run.step, life, choice.record, penalty, tally.fresh))
     run.history.emit(PenaltyDelivered(Point(run.step, env.env), penalty, len(run.buffer.rows(env.env)) - 1))
     tally.count(penalty, died=True)
-    env.forget_action()
+    if run.config.governor.rewind:
+        run.policy.rewind(env.env, env.course.controller)
+    else:
+        env.forget_action()
 
 
 def remember_broken(run: Run, env: GrowthEnv, choice: Choice, response: Response, life: int) -> None:
@@ -98,6 +103,7 @@ def begin_episode(run: Run, env: GrowthEnv, at: Point) -> None:
     if run.step + 1 >= run.config.steps:
         return
     env.begin_episode()
+    env.note_controller(run.policy.position(env.env))
     run.governors[env.env].end_life()
     run.governors[env.env].begin(env.training, at)
 
@@ -109,7 +115,7 @@ def episode_finished(run: Run, env: GrowthEnv, at: Point) -> EpisodeFinished:
     return EpisodeFinished(
         at,
         env.episode,
-        env.episode_step,
+        env.course.step,
         tally.total_reward,
         tally.rollbacks,
         training.validate("validation")[1],

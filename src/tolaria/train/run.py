@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 
+from tolaria.env.config import Recovery
 from tolaria.env.growth_env import EnvConfig
 from tolaria.env.vector_env import VectorEnv
 from tolaria.errors import ConfigError
@@ -24,8 +24,7 @@ from tolaria.tasks import TASKS
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
 from tolaria.train.config import TrainConfig
-
-Tensors = dict[str, torch.Tensor]
+from tolaria.train.manifest import Facts, Tensors
 
 
 @dataclass(slots=True)
@@ -52,7 +51,9 @@ class Run:
         self.step = 0
         self.begun = False
         task = TASKS[config.task]()
-        env_config = EnvConfig(config.episode_length, config.training, config.gates, config.reward, scan=config.governor.enabled)
+        governed = config.governor
+        recovery = Recovery(governed.live_seeds == "restore", governed.rewind, governed.rewarm_batches)
+        env_config = EnvConfig(config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery)
         self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit)
         self.governors = [
             Governor(config.governor, task.chance_loss, task.explosion_loss, taps, history.emit, task.prior_loss)
@@ -72,10 +73,11 @@ class Run:
         """A good snapshot of every host before the first step."""
         self.begun = True
         for env, governor in zip(self.envs.envs, self.governors, strict=True):
+            env.note_controller(self.policy.position(env.env))
             governor.begin(env.training, Point(0, env.env))
         self.buffer.begin(self.policy.recurrent_state())
 
-    def capsule(self) -> tuple[Tensors, dict[str, Any]]:
+    def capsule(self) -> tuple[Tensors, Facts]:
         """The run's whole mutable state: tensors by path, and JSON."""
         tensors: Tensors = {}
         governors = []
@@ -99,7 +101,7 @@ class Run:
             facts["learner"] = self.learner.facts()
         return tensors, facts
 
-    def restore(self, tensors: Mapping[str, torch.Tensor], facts: dict[str, Any]) -> None:
+    def restore(self, tensors: Mapping[str, torch.Tensor], facts: Facts) -> None:
         """Become exactly what a checkpoint recorded."""
         self.step = facts["step"]
         self.begun = True

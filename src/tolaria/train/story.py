@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tolaria.lifecycle.stage import Stage
-from tolaria.telemetry.console import LETTERS
+from tolaria.telemetry.console import LETTERS, describe_remedy, describe_work
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import Collapsed, RolledBack
 from tolaria.telemetry.run_events import RunAborted, RunFinished, RunStarted
@@ -136,9 +136,8 @@ def _tell_trouble(event: Collapsed | RolledBack) -> Text:
         text = f"collapse at step {event.at.step}: {event.cause}, {', '.join(filter(None, numbers))}"
         return Text(text, "red").append(f"  {event.evidence}", "dim")
     pruned = f"pruned {', '.join(event.pruned)}" if event.pruned else "nothing to prune"
-    attempts = f", {event.attempts} attempts" if event.attempts > 1 else ""
-    text = f"rollback at step {event.at.step} to snapshot {event.snapshot} of step {event.snapshot_step}: {pruned}{attempts}"
-    return Text(text, "yellow")
+    text = f"rollback at step {event.at.step} to snapshot {event.snapshot} of step {event.snapshot_step}: "
+    return Text(f"{text}{describe_remedy(event.remedy)}, {pruned}", "yellow").append(f"  {describe_work(event.work)}", "dim")
 
 
 def _tell_outcome(env: int, record: EnvironmentRecord, ended: RunFinished | RunAborted | None) -> Text:

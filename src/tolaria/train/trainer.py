@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import torch
 from tolaria.seams import NO_TAPS, Taps
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
-from tolaria.telemetry.run_events import RunAborted, RunFinished, RunStarted
+from tolaria.telemetry.run_events import RunAborted, RunFinished, RunStarted, StorageFailed
 from tolaria.telemetry.sinks import Sink
-from tolaria.train import checkpoint
+from tolaria.telemetry.timings import TimingsSink
+from tolaria.train import checkpoint, disk, trial
 from tolaria.train.config import TrainConfig, dump, load, save
+from tolaria.train.manifest import Facts, Tensors
 from tolaria.train.rollout import episode_finished, finish_rollout, take_step
 from tolaria.train.run import Run, choose_device
 
@@ -24,20 +27,28 @@ RECORDED_PACKAGES = ("torch", "numpy", "scikit-learn", "tolaria")
 
 
 class Trainer:
-    """One run in its folder: `config.json`, `events.jsonl`, `checkpoints/`. Without a folder nothing is stored."""
+    """One run in its folder: `config.json`, `events.jsonl`, `timings.jsonl`, `checkpoints/`. Without a folder nothing is stored."""
 
     def __init__(self, run: Run, folder: Path | None) -> None:
         self.run = run
         self.folder = folder
+        # The folder is nobody else's until `close`.
+        self._held = ExitStack()
 
     @classmethod
     def start(cls, config: TrainConfig, folder: Path | None, sinks: tuple[Sink, ...] = ()) -> "Trainer":
         """A new run; raises `ConfigError` where the folder holds one already or the device is not there."""
         choose_device(config.device)
-        history = History(sinks) if folder is None else History.open(folder / "events.jsonl", sinks)
-        if folder is not None:
+        if folder is None:
+            return cls.tapped(config, History(sinks), NO_TAPS)
+        disk.make_folder(folder)
+        with ExitStack() as held:
+            held.enter_context(disk.held(folder))
+            history = History.open(folder / "events.jsonl", _with_timings(folder, sinks))
             save(config, folder / "config.json")
-        return cls.tapped(config, history, NO_TAPS, folder)
+            trainer = cls.tapped(config, history, NO_TAPS, folder)
+            trainer._held = held.pop_all()
+        return trainer
 
     @classmethod
     def tapped(cls, config: TrainConfig, history: History, taps: Taps, folder: Path | None = None) -> "Trainer":
@@ -64,13 +75,20 @@ class Trainer:
         config = load(folder / "config.json")
         device = choose_device(config.device)
         torch.set_num_threads(config.threads)
-        tensors, facts, remarks = checkpoint.read_newest(folder / "checkpoints")
-        history = History.resume(folder / "events.jsonl", facts["next_seq"], sinks)
-        run = Run(config, device, history, NO_TAPS)
-        run.restore(
-            {name: tensor.to(device) if name.startswith(("env/", "governor/")) else tensor for name, tensor in tensors.items()}, facts
-        )
-        return cls(run, folder), remarks + ([history.remark] if history.remark else [])
+
+        def accept(tensors: Tensors, facts: Facts) -> tuple[Tensors, Facts]:
+            trial.check(config, device, tensors, facts)
+            return tensors, facts
+
+        with ExitStack() as held:
+            held.enter_context(disk.held(folder))
+            (tensors, facts), remarks = checkpoint.read_newest(folder / "checkpoints", accept)
+            history = History.resume(folder / "events.jsonl", facts["next_seq"], _with_timings(folder, sinks))
+            run = Run(config, device, history, NO_TAPS)
+            run.restore(trial.placed(tensors, device), facts)
+            trainer = cls(run, folder)
+            trainer._held = held.pop_all()
+        return trainer, remarks + ([history.remark] if history.remark else [])
 
     def train(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
         """Train until the last step or until asked to stop, which takes effect between two steps. True when finished."""
@@ -78,6 +96,7 @@ class Trainer:
         try:
             if not run.begun:
                 run.begin()
+                self.save()
             while not run.finished:
                 if should_stop():
                     self.save()
@@ -87,7 +106,7 @@ class Trainer:
                 if rolled or run.finished:
                     finish_rollout(run)
                 if run.step % run.config.checkpoint_every == 0 and not run.finished:
-                    self.save()
+                    self._persist()
         except Exception as error:
             run.history.emit(RunAborted(Point(run.step), type(error).__name__, str(error)))
             raise
@@ -103,21 +122,34 @@ class Trainer:
         return checkpoint.write(self.folder / "checkpoints", self.run.step, tensors, facts)
 
     def close(self) -> list[str]:
-        """Close the history; returns what its sinks missed."""
-        self.run.history.close()
+        """Close the history and let go of the folder; returns what sinks missed."""
+        try:
+            self.run.history.close()
+        finally:
+            self._held.close()
         return self.run.history.complaints
+
+    def _persist(self) -> None:
+        try:
+            self.save()
+        except Exception as error:  # noqa: BLE001 - a disk may fail in any way; the checkpoints before stand, and the run goes on
+            self.run.history.emit(StorageFailed(Point(self.run.step), f"{type(error).__name__}: {error}"))
 
     def _finish(self) -> None:
         run = self.run
         at = Point(run.step)
         # Before the last words, so that a run that dies between them says each of them once when it is resumed.
-        self.save()
+        self._persist()
         for env in run.envs.active:
             # An episode that the last step did not end is told of all the same.
-            if 0 < env.episode_step < run.config.episode_length:
+            if 0 < env.course.step < run.config.episode_length:
                 run.history.emit(episode_finished(run, env, Point(run.step - 1, env.env)))
         accuracies = tuple(None if env.env in run.envs.retired else env.training.validate("test")[1] for env in run.envs.envs)
         run.history.emit(RunFinished(at, accuracies))
+
+
+def _with_timings(folder: Path, sinks: tuple[Sink, ...]) -> tuple[Sink, ...]:
+    return (*sinks, TimingsSink(folder / "timings.jsonl"))
 
 
 def versions() -> tuple[tuple[str, str], ...]:

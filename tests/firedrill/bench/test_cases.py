@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from firedrill.bench.cases import MODES, SIZES, Limit, Pair, Size, _prepared, contestants, model_of
+from firedrill.bench.cases import MODES, SIZES, Limit, Pair, Size, _prepared, _training, contestants, groups, model_of
 from firedrill.bench.snapshot import AGAINST
 
 TINY = Size(2_000, 6, 2)
@@ -16,11 +16,25 @@ def test_a_model_has_the_tensors_and_about_the_parameters_of_its_size(name: str)
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_contestant_can_be_prepared_and_run(mode: str) -> None:
-    found = contestants(TINY, mode)
-    assert set(AGAINST) <= set(found)
-    for contestant in found.values():
-        contestant.prepare()
-        contestant.run()
+    found = [contestant for group in groups(TINY) for contestant in contestants(group, TINY, mode).items()]
+    assert set(AGAINST) <= {name for name, _ in found}
+    assert len({name for name, _ in found}) == len(found)
+    for _, contestant in found:
+        assert contestant.sampled().cpu > 0.0
+
+
+def test_every_peer_works_in_a_process_of_its_own() -> None:
+    alone = [group for group in groups(SIZES["1M"]) if len(contestants(group, TINY, "hot")) == 1]
+    assert alone == ["clone and isfinite", "deepcopy of state_dict", "torch.save", "StateDictStager", "safetensors save", "load_state_dict"]
+    assert groups(SIZES["1M"]) == ("limit", "engine", *alone)
+
+
+def test_training_between_samples_changes_weights_and_leaves_gradients() -> None:
+    model = model_of(TINY)
+    before = [parameter.clone() for parameter in model.parameters()]
+    _training(model)()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert any(not torch.equal(parameter, was) for parameter, was in zip(model.parameters(), before, strict=True))
 
 
 @pytest.mark.parametrize(("mode", "called", "touched"), [("hot", 1, 0), ("train", 0, 1)])

@@ -5,7 +5,7 @@ from firedrill.bench.clock import Sample, sample, spread
 
 def test_percentiles_are_of_cpu_time() -> None:
     found = spread([Sample(float(cpu), 1000.0) for cpu in range(101)])
-    assert (found.p10, found.median, found.p99, found.wall_median, found.samples) == (10.0, 50.0, 99.0, 1000.0, 101)
+    assert (found.p10, found.median, found.mean, found.p99, found.wall_median, found.samples) == (10.0, 50.0, 50.0, 99.0, 1000.0, 101)
 
 
 @pytest.mark.parametrize(("wall", "contended"), [(1.0, False), (1.24, False), (1.26, True)])

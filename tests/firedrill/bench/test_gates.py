@@ -6,7 +6,7 @@ from firedrill.bench.gates import GATES, LIMIT, judge
 from firedrill.bench.record import Case
 from firedrill.bench.snapshot import AGAINST
 
-CASE = Case("take", 100_000, 30, "hot", 3.0, {"deepcopy of state_dict": 12.0, "StateDictStager": 12.0}, 1.0, 1.0, 1.0, 1.0, 7, False)
+CASE = Case("take", 100_000, 30, "hot", 3.0, {"deepcopy of state_dict": 12.0, "StateDictStager": 12.0}, 1.0, 1.0, 1.0, 1.0, 1.0, 7, False)
 
 
 def test_a_gate_holds_at_its_bound() -> None:
@@ -20,6 +20,12 @@ def test_a_gate_holds_at_its_bound() -> None:
 def test_slower_than_the_bound_is_a_miss_against_the_limit_and_against_a_peer() -> None:
     slower = replace(CASE, ratio_to_limit=3.01, speedup_vs={"deepcopy of state_dict": 11.99, "StateDictStager": 12.0})
     assert [one.holds for one in judge([slower])] == [False, False, True]
+
+
+def test_a_gate_that_is_not_reached_while_others_have_the_machine_is_not_missed() -> None:
+    slower = replace(CASE, ratio_to_limit=3.01)
+    assert [one.is_missed for one in judge([slower])] == [True, False, False]
+    assert [one.is_missed for one in judge([replace(slower, contended=True)])] == [False, False, False]
 
 
 @pytest.mark.parametrize("other", [replace(CASE, op="sealed take"), replace(CASE, params=123)])

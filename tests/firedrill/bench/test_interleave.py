@@ -12,7 +12,8 @@ def contest(rounds: int, warmups: int) -> tuple[list[str], dict[str, int], list[
     contestants = {
         name: Contestant(lambda name=name: calls.append(name), lambda name=name: calls.append(f"before {name}")) for name in NAMES
     }
-    samples = interleave(contestants, rounds, warmups, random.Random(0), lambda: ended.append(len(calls)))
+    timed = {name: contestant.sampled for name, contestant in contestants.items()}
+    samples = interleave(timed, rounds, warmups, random.Random(0), lambda: ended.append(len(calls)))
     return calls, {name: len(taken) for name, taken in samples.items()}, ended
 
 

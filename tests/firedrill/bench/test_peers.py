@@ -3,7 +3,7 @@ import io
 import pytest
 import torch
 
-from firedrill.bench.peers import CLONE, DEEPCOPY, SAFETENSORS, SAVE, STAGER, Held, cloned, loading, saved, snapshot_peers
+from firedrill.bench.peers import CLONE, DEEPCOPY, SAFETENSORS, SAVE, SNAPSHOT_PEERS, STAGER, Held, cloned, loading, saved, staging
 
 
 @pytest.fixture
@@ -12,11 +12,20 @@ def model() -> torch.nn.Module:
 
 
 def test_every_peer_runs_also_twice(model: torch.nn.Module) -> None:
-    peers = snapshot_peers(model)
-    assert set(peers) == {CLONE, DEEPCOPY, SAVE, STAGER, SAFETENSORS}
-    for peer in peers.values():
+    assert set(SNAPSHOT_PEERS) == {CLONE, DEEPCOPY, SAVE, STAGER, SAFETENSORS}
+    for build in SNAPSHOT_PEERS.values():
+        peer = build(model)
         peer()
         peer()
+
+
+def test_what_was_staged_last_is_still_there_while_the_next_is_staged(model: torch.nn.Module) -> None:
+    stage = staging(model)
+    first = stage()
+    with torch.no_grad():
+        model.bias.add_(1.0)
+    second = stage()
+    assert torch.equal(second["bias"] - first["bias"], torch.ones(2))
 
 
 def test_the_clone_checks_what_it_copied(model: torch.nn.Module) -> None:

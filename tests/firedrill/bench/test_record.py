@@ -5,7 +5,7 @@ import pytest
 
 from firedrill.bench.record import Case, Record, write_json
 
-CASE = Case("take", 100_000, 30, "hot", 2.5, {"torch.save": 30.0}, 1.0, 2.0, 3.0, 2.5, 7, True)
+CASE = Case("take", 100_000, 30, "hot", 2.5, {"torch.save": 30.0}, 1.0, 2.0, 2.2, 3.0, 2.5, 7, True)
 
 
 def test_a_record_is_written_with_its_schema_and_all_fields(tmp_path: Path) -> None:
@@ -23,6 +23,7 @@ def test_a_record_is_written_with_its_schema_and_all_fields(tmp_path: Path) -> N
             "speedup_vs": {"torch.save": 30.0},
             "p10": 1.0,
             "median": 2.0,
+            "mean": 2.2,
             "p99": 3.0,
             "wall_median": 2.5,
             "samples": 7,

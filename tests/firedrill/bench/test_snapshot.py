@@ -1,5 +1,6 @@
+from dataclasses import replace
+
 import pytest
-import torch
 
 from firedrill.bench.cases import Size
 from firedrill.bench.clock import Spread
@@ -9,31 +10,29 @@ TINY = Size(2_000, 6, 2)
 
 
 def spread_of(median: float) -> Spread:
-    return Spread(median / 2.0, median, median * 2.0, median, 9, False)
+    return Spread(median / 2.0, median, median * 4.0, median * 8.0, median, 9, False)
 
 
 def test_every_operation_is_a_case_in_every_mode_and_every_round_is_told() -> None:
     told: list[int] = []
-    threads = torch.get_num_threads()
     record = measure([TINY], ["hot", "train"], lambda: told.append(1))
     assert [(case.mode, case.op) for case in record.cases] == [(mode, op) for mode in ("hot", "train") for op in AGAINST]
     assert len(told) == rounds_of([TINY], ["hot", "train"]) == 2 * (2 + WARMUPS)
-    assert torch.get_num_threads() == threads
     assert all(case.ratio_to_limit > 0.0 and case.p10 <= case.median <= case.p99 for case in record.cases)
     assert record.machine["threads"] == "1"
-    assert record.versions["torch"] == torch.__version__.split("+", maxsplit=1)[0] or record.versions["torch"] == torch.__version__
+    assert "torch" in record.versions
 
 
-def test_a_ratio_is_to_the_faster_limit_and_a_speedup_is_of_medians() -> None:
+def test_a_ratio_is_to_the_faster_limit_and_a_speedup_is_of_means() -> None:
     spreads = {
         "restore": spread_of(3.0),
         "memmove back, one piece": spread_of(2.0),
         "memmove back, tensors": spread_of(1.5),
-        "load_state_dict": spread_of(12.0),
+        "load_state_dict": replace(spread_of(1.0), mean=48.0),
     }
     case = _case("restore", TINY, "hot", spreads)
     assert (case.ratio_to_limit, case.speedup_vs) == (2.0, {"load_state_dict": 4.0})
-    assert (case.p10, case.median, case.p99) == (1.5, 3.0, 6.0)
+    assert (case.p10, case.median, case.mean, case.p99) == (1.5, 3.0, 12.0, 24.0)
 
 
 def test_four_loads_are_what_four_rollbacks_are_held_against() -> None:

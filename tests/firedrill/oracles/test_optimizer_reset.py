@@ -82,5 +82,18 @@ def test_reset_all_needs_no_snapshot(edit: Edit) -> None:
     assert OptimizerReset().judge(under("reset_all", edit(RollbackObserved, snapshot=7, tensors=()))).answer is Answer.PASS
 
 
+def test_rewarm_is_a_reset_of_momentum(edit: Edit, healed: Evidence) -> None:
+    assert OptimizerReset().judge(under("rewarm", healed)).answer is Answer.PASS
+    kept = under("rewarm", edit(RollbackObserved, tensors=saved(healed)))
+    assert OptimizerReset().judge(kept).detail == "env 1 step 5: optimizer/host/head.weight/exp_avg still holds 0.3"
+
+
+def test_a_seeds_optimizer_must_come_back_with_its_seed(edit: Edit, healed: Evidence) -> None:
+    seed = TensorSeen("optimizer/s0.1/0.weight/exp_avg_sq", "77", 0, 0.4)
+    evidence = edit(SnapshotObserved, lambda e: e.snapshot == 1, tensors=(*saved(healed), seed))
+    finding = OptimizerReset().judge(replace(evidence, claim=replace(evidence.claim, live_seeds="restore")))
+    assert finding.detail == "env 1 step 5: optimizer/s0.1/0.weight/exp_avg_sq is missing"
+
+
 def test_a_policy_without_an_expectation_is_named(healed: Evidence) -> None:
-    assert OptimizerReset().judge(under("rewarm", healed)).detail == "no expectation for the policy rewarm"
+    assert OptimizerReset().judge(under("hope", healed)).detail == "no expectation for the policy hope"

@@ -1,6 +1,7 @@
 """The contract of every oracle of the table, and the questions that they share."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,9 +10,15 @@ from firedrill.oracles import BUNDLES, ORACLES
 from firedrill.oracles.oracle import Answer, Evidence, Oracle, differing_parts, first_strikes, last_steps, restorations
 from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Rung
 from tolaria.telemetry.growth_events import SlotRestored
 
-PARAMETERS: dict[str, dict[str, float]] = {"detected": {"within": 1}, "recovered": {"within": 3}, "reaches": {"test_accuracy": 0.8}}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "detected": {"within": 1},
+    "recovered": {"within": 3},
+    "reaches": {"test_accuracy": 0.8},
+    "climbed": {"to": Rung.NEWEST, "rollbacks": 1},
+}
 
 
 @pytest.fixture(params=ORACLES)
@@ -61,6 +68,12 @@ def test_a_snapshot_promises_nothing_of_a_growing_seed(healed: Evidence) -> None
     (pair,) = restorations(healed.faulted)
     assert "host/slots.s0.seed.0.weight" not in pair.promised
     assert len(pair.promised) == 5
+
+
+def test_a_snapshot_promises_growing_seeds_where_they_are_restored(healed: Evidence) -> None:
+    (pair,) = restorations(healed.faulted, "restore")
+    assert "host/slots.s0.seed.0.weight" in pair.promised
+    assert (len(pair.promised), pair.growing) == (6, ("s0",))
 
 
 def test_a_snapshot_promises_the_tensors_of_a_fossil(healed: Evidence) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from firedrill.events import RollbackObserved, SnapshotObserved
 from firedrill.oracles.oracle import Answer, Evidence, of
 from firedrill.oracles.state_restored import StateRestored
-from tolaria.telemetry.governor_events import RolledBack
+from tolaria.telemetry.governor_events import RolledBack, Work
 
 Edit = Callable[..., Evidence]
 
@@ -33,11 +33,11 @@ def test_without_an_observed_rollback_there_is_nothing_to_judge(drop: Edit) -> N
 
 
 def test_a_second_attempt_that_nobody_struck_fails(edit: Edit) -> None:
-    finding = StateRestored().judge(edit(RolledBack, attempts=2))
+    finding = StateRestored().judge(edit(RolledBack, work=Work(2, 100)))
     assert (finding.answer, finding.detail) == (Answer.FAIL, "env 1 step 5: 2 attempts were needed, and nothing had struck them")
 
 
 def test_a_second_attempt_may_follow_a_struck_one(edit: Edit) -> None:
-    evidence = edit(RolledBack, attempts=2)
+    evidence = edit(RolledBack, work=Work(2, 100))
     struck = replace(evidence, claim=replace(evidence.claim, fault_kinds=("governor.raise_in",)))
     assert StateRestored().judge(struck).answer is Answer.PASS

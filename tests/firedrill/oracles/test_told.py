@@ -6,7 +6,7 @@ import pytest
 from firedrill.oracles.oracle import Answer, Evidence, of
 from firedrill.oracles.told import Told
 from tolaria.telemetry.event import Point
-from tolaria.telemetry.governor_events import Collapsed, EnvironmentRetired, RolledBack
+from tolaria.telemetry.governor_events import Collapsed, Ease, EnvironmentRetired, Probe, Remedy, RolledBack, Rung, Work
 from tolaria.telemetry.run_events import RunAborted
 
 Edit = Callable[..., Evidence]
@@ -48,5 +48,51 @@ def test_a_decision_without_sense_fails(edit: Edit, healed: Evidence, changes: d
 
 
 @pytest.mark.parametrize("ages", [(), (2, -1)])
-def test_missing_ages_of_snapshots_fail(edit: Edit, ages: tuple[int, ...]) -> None:
-    assert Told().judge(edit(RolledBack, snapshot_ages=ages)).key == "incomplete"
+def test_missing_ages_of_snapshots_fail(edit: Edit, healed: Evidence, ages: tuple[int, ...]) -> None:
+    decision = replace(of(healed.faulted, RolledBack)[0].decision, snapshot_ages=ages)
+    assert Told().judge(edit(RolledBack, decision=decision)).key == "incomplete"
+
+
+def test_a_decision_without_recent_losses_fails(edit: Edit, healed: Evidence) -> None:
+    decision = replace(of(healed.faulted, RolledBack)[0].decision, recent=())
+    assert Told().judge(edit(RolledBack, decision=decision)).detail == "env 1 step 5: no recent losses"
+
+
+@pytest.mark.parametrize(
+    ("remedy", "sentence"),
+    [
+        (Remedy(Rung.EASED, None, None), "the rung is eased, the ease is None"),
+        (Remedy(Rung.NEWEST, Ease(0.5, 1), None), "the rung is newest, the ease is Ease(lr_scale=0.5, skipped_batches=1)"),
+        (Remedy(Rung.EASED, Ease(0.0, 1), None), "the ease is Ease(lr_scale=0.0, skipped_batches=1)"),
+        (Remedy(Rung.EASED, Ease(0.5, -1), None), "the ease is Ease(lr_scale=0.5, skipped_batches=-1)"),
+        (Remedy(Rung.NEWEST, None, Probe(float("nan"), 0.1)), "probe.loss is nan, which should be None"),
+        (Remedy(Rung.RETIRED, None, None), "the rung is retired, which is not what became of the environment"),
+        (Remedy(Rung.OLDER, None, None), "the rung is older, snapshot 1 was restored and 1 was the newest trusted"),
+    ],
+)
+def test_a_remedy_that_makes_no_sense_fails(edit: Edit, remedy: Remedy, sentence: str) -> None:
+    assert Told().judge(edit(RolledBack, remedy=remedy)).detail == f"env 1 step 5: {sentence}"
+
+
+def test_an_environment_that_is_retired_by_a_rollback_is_on_the_last_rung(add: Edit, edit: Edit) -> None:
+    end = EnvironmentRetired(Point(5, 1), 4, "spent")
+    assert Told().judge(add(end)).detail == "env 1 step 5: the rung is newest, which is not what became of the environment"
+    ended = edit(RolledBack, remedy=Remedy(Rung.RETIRED, None, None))
+    assert Told().judge(replace(ended, faulted=(*ended.faulted, end))).answer is Answer.PASS
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"work": Work(0, 100)}, "0 attempts"),
+        ({"work": Work(1, 99)}, "snapshot 1 was 100 bytes of step 3, not 99 bytes of step 3"),
+        ({"snapshot_step": 2}, "snapshot 1 was 100 bytes of step 3, not 100 bytes of step 2"),
+    ],
+)
+def test_an_account_that_disagrees_with_the_snapshot_fails(edit: Edit, changes: dict[str, object], sentence: str) -> None:
+    assert Told().judge(edit(RolledBack, **changes)).detail == f"env 1 step 5: {sentence}"
+
+
+def test_a_decision_that_is_not_the_collapse_that_was_told_fails(edit: Edit) -> None:
+    finding = Told().judge(edit(Collapsed, streak=3))
+    assert finding.detail == "env 1 step 5: decided for non_finite, but the collapse was told otherwise"

@@ -5,7 +5,7 @@ from firedrill.events import StateDigested
 from firedrill.oracles.oracle import Answer, Evidence, of
 from firedrill.oracles.twin import Twin
 from tolaria.telemetry.event import Point
-from tolaria.telemetry.governor_events import RolledBack
+from tolaria.telemetry.governor_events import Ease, Remedy, RolledBack, Rung
 
 Edit = Callable[..., Evidence]
 
@@ -40,11 +40,38 @@ def test_the_step_of_the_next_rollback_is_not_compared(add: Edit, healed: Eviden
     assert Twin(steps=8).judge(replace(without, twin=(*without.twin, *beyond))).detail == "7 steps byte-equal to the twin"
 
 
-def test_data_that_are_wound_back_fail_although_the_twin_agrees(edit: Edit, healed: Evidence) -> None:
-    parts = (("data", "once more"), ("host", "1.8"), ("rng", "8"))
+def with_data(edit: Edit, healed: Evidence, live: str) -> Evidence:
+    """Step 8 of the struck environment with a place in the data, which is "next" in the control run."""
+    parts = (("data", live), ("host", "1.8"), ("rng", "8"))
     twin = tuple(replace(event, parts=parts) if event.at.step == 8 else event for event in healed.twin)
     step = next(event for event in of(healed.control, StateDigested) if event.at == Point(8, 1))
     control = tuple(replace(step, parts=(("data", "next"), *step.parts)) if event is step else event for event in healed.control)
-    evidence = replace(edit(StateDigested, lambda e: e.at == Point(8, 1), parts=parts), twin=twin, control=control)
-    finding = Twin().judge(evidence)
+    return replace(edit(StateDigested, lambda e: e.at == Point(8, 1), parts=parts), twin=twin, control=control)
+
+
+def eased(evidence: Evidence, skipped: int) -> Evidence:
+    """The same, after a rollback that skipped so many batches."""
+    remedy = Remedy(Rung.EASED, Ease(0.5, skipped), None)
+    return replace(evidence, faulted=tuple(replace(e, remedy=remedy) if isinstance(e, RolledBack) else e for e in evidence.faulted))
+
+
+def test_data_that_are_wound_back_fail_although_the_twin_agrees(edit: Edit, healed: Evidence) -> None:
+    finding = Twin().judge(with_data(edit, healed, "once more"))
     assert (finding.answer, finding.detail) == (Answer.FAIL, "env 1 step 8: the data are not where they are in the control run")
+
+
+def test_data_that_were_skipped_stand_elsewhere(edit: Edit, healed: Evidence) -> None:
+    evidence = eased(with_data(edit, healed, "further on"), skipped=5)
+    # Compared at step 8 only: the other steps of this history say nothing of data.
+    rollback = next(event for event in evidence.faulted if isinstance(event, RolledBack))
+    later = tuple(replace(rollback, at=Point(7, 1)) if event is rollback else event for event in evidence.faulted)
+    assert Twin(steps=1).judge(replace(evidence, faulted=later)).detail == "1 steps byte-equal to the twin"
+
+
+def test_data_that_were_to_be_skipped_and_were_not_fail(edit: Edit, healed: Evidence) -> None:
+    finding = Twin().judge(eased(healed, skipped=5))
+    assert finding.detail == "env 1 step 6: the data are where they are in the control run, and were to be skipped"
+
+
+def test_an_ease_that_skips_nothing_moves_no_data(healed: Evidence) -> None:
+    assert Twin().judge(eased(healed, skipped=0)).answer is Answer.PASS

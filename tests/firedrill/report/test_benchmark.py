@@ -7,7 +7,7 @@ from firedrill.bench.gates import judge
 from firedrill.bench.record import Case
 from firedrill.report.benchmark import Sampling, cases_table, gates_table, verdict
 
-CASE = Case("restore", 100_000, 30, "hot", 2.5, {"load_state_dict": 4.5}, 45e-6, 2e-3, 1.5, 2.5, 7, False)
+CASE = Case("restore", 100_000, 30, "hot", 2.5, {"load_state_dict": 4.5}, 45e-6, 2e-3, 3e-3, 1.5, 2.5, 7, False)
 
 
 def shown(table: Table) -> str:
@@ -31,7 +31,11 @@ def test_what_was_contended_is_marked_and_the_mark_explained() -> None:
     contended = replace(CASE, contended=True)
     assert shown(cases_table([contended])).splitlines()[2].rstrip().endswith("2.50 ~")
     assert verdict(judge([contended])).endswith("~ contended")
-    assert verdict(judge([CASE])) == "2 gates: 1 hold, 1 missed; ratios of medians of thread CPU time, one thread"
+    assert verdict(judge([CASE])) == (
+        "2 gates: 1 hold, 1 missed, 0 undecided; thread CPU time, one thread; medians against memmove, means against peers"
+    )
+    assert verdict(judge([contended])).startswith("2 gates: 1 hold, 0 missed, 1 undecided")
+    assert shown(gates_table(judge([contended]))).splitlines()[3].endswith("?")
 
 
 def test_rounds_are_counted_also_where_there_is_no_terminal() -> None:

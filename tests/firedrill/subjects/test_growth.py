@@ -29,14 +29,18 @@ def host() -> CapsuleHost:
 def test_what_a_host_forgets_to_save_is_seen(host: CapsuleHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host.host, "tensors", dict)
     monkeypatch.setattr(host, "stable_tensors", dict)
-    assert {"host/head.weight", "optimizer/host/head.weight/momentum_buffer"} <= lasting_tensors_of(host).keys()
+    assert {"host/head.weight", "optimizer/host/head.weight/momentum_buffer"} <= lasting_tensors_of(host, "prune").keys()
 
 
 def test_a_growing_seed_does_not_last(host: CapsuleHost) -> None:
     everything = tensors_of(host).keys()
-    gone = everything - lasting_tensors_of(host).keys()
+    gone = everything - lasting_tensors_of(host, "prune").keys()
     assert any(name.startswith(SEED) for name in everything)
     assert gone == {name for name in everything if name.startswith((SEED, "optimizer/s0.1/"))}
+
+
+def test_a_growing_seed_lasts_where_live_seeds_are_restored(host: CapsuleHost) -> None:
+    assert lasting_tensors_of(host, "restore").keys() == tensors_of(host).keys()
 
 
 def test_state_of_a_parameter_that_is_gone_has_no_owner(host: CapsuleHost) -> None:

@@ -4,10 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tolaria.env.training import all_finite
 from tolaria.lifecycle.action import Action, Op
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.stage import Stage
@@ -236,7 +233,14 @@ def test_either_optimizer_trains(optimizer: str, make_host: MakeHost, open_gates
     assert not torch.equal(host.host.head.weight, before)
 
 
-@given(st.lists(st.floats(width=32), min_size=1, max_size=5))
-def test_all_finite_is_what_it_says(numbers: list[float]) -> None:
-    tensors = [torch.tensor([1.0, number]) for number in numbers]
-    assert all_finite([*tensors, torch.tensor([1, 2]), torch.empty(0)]) == all(map(math.isfinite, numbers))
+def test_a_probe_reads_only_and_is_none_where_there_is_no_number(make_host: MakeHost) -> None:
+    host = make_host().subject
+    before = {name: tensor.clone() for name, tensor in host.all_tensors().items()}
+    position = host.batches.position
+    probe = host.probe()
+    assert probe.loss == host.validate()[0]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in host.all_tensors().items())
+    assert host.batches.position == position
+    with torch.no_grad():
+        host.host.own_parameters()["head.bias"].fill_(float("nan"))
+    assert host.probe() is None

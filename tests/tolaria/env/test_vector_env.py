@@ -87,7 +87,7 @@ def test_a_retired_environment_is_stepped_no_more() -> None:
     assert [view.env for view in played.views[0]] == [0, 2]
     assert [env.env for env in played.envs.active] == [0, 2]
     assert played.state(1)[0] == []
-    assert played.envs.envs[1].episode_step == 0
+    assert played.envs.envs[1].course.step == 0
 
 
 def test_nothing_draws_from_the_global_generator() -> None:

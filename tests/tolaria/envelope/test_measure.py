@@ -19,6 +19,10 @@ def streams() -> list[Stream]:
     return [Stream("spirals", 0, 0, tuple(Vitals(step, loss, loss, 0.5, 1.0) for step, loss in enumerate(losses)))]
 
 
+def healthy(streams: list[Stream]) -> list[tuple[str, tuple[Vitals, ...]]]:
+    return [(one.task, one.vitals) for one in streams]
+
+
 def test_the_default_suite_is_nowhere_slower_than_the_classic_one_and_catches_more(streams: list[Stream]) -> None:
     default = measure(GovernorConfig(), streams, 0)
     for gate in (None, 12.0):
@@ -33,16 +37,21 @@ def test_the_default_suite_is_nowhere_slower_than_the_classic_one_and_catches_mo
 
 
 def test_a_healthy_stream_alarms_neither_suite(streams: list[Stream]) -> None:
-    found = false_alarms(GovernorConfig(), streams)
+    found = false_alarms({"default": GovernorConfig()}, healthy(streams))["default"]
     assert (found.steps, found.collapses) == (160, 0)
     assert found.bound == 3.0 / 160
 
 
 def test_an_alarm_on_a_stream_is_counted_by_its_cause(streams: list[Stream]) -> None:
-    bad = (*streams[0].vitals[:50], replace(streams[0].vitals[50], val_loss=math.nan), *streams[0].vitals[51:])
-    spoiled = Stream("spirals", 0, 0, streams[0].vitals)
-    object.__setattr__(spoiled, "vitals", bad)
-    assert false_alarms(GovernorConfig(), [spoiled]).causes == (("non_finite", 1),)
+    vitals = streams[0].vitals
+    bad = (*vitals[:50], replace(vitals[50], val_loss=math.nan), *vitals[51:])
+    found = false_alarms(
+        {"default": GovernorConfig(), "classic": GovernorConfig(detectors="classic")}, [("spirals", bad), ("spirals", bad)]
+    )
+    assert {name: (one.streams, one.steps, one.causes) for name, one in found.items()} == {
+        "default": (2, 320, (("non_finite", 2),)),
+        "classic": (2, 320, (("non_finite", 2),)),
+    }
 
 
 def test_later_or_less_often_is_slower_and_endless_is_slower_than_anything() -> None:

@@ -1,13 +1,17 @@
-import sys
+import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+import tolaria
 from tolaria.errors import RollbackFailed
-from tolaria.governor.arena import ALIGNMENT, HUGE_FROM, HUGE_PAGE, Arena, Bound, LayoutChanged, layout_of, prefaulted
+from tolaria.governor.arena import Arena, Bound, LayoutChanged
+from tolaria.governor.pages import ALIGNMENT
 from tolaria.governor.rollback import roll_back
+from tolaria.governor.segments import RUN_BYTES, layout_of
 from tolaria.governor.snapshots import SnapshotRing
 from tolaria.seams import NO_TAPS
 
@@ -43,8 +47,8 @@ def taken(tensors: Tensors, before_copy: Callable[[int], object] | None = None) 
     return arena
 
 
-def flat_bytes(arena: Arena) -> dict[torch.dtype, bytes]:
-    return {dtype: flat.view(torch.uint8).numpy().tobytes() for dtype, flat in arena.flats.items()}
+def flat_bytes(arena: Arena) -> list[bytes]:
+    return [flat.view(torch.uint8).numpy().tobytes() for flat in arena.flats]
 
 
 def raw(tensors: Tensors) -> dict[str, bytes]:
@@ -116,7 +120,7 @@ def test_an_arena_shares_no_storage_with_live_tensors() -> None:
     tensors = zoo()
     arena = taken(tensors)
     live = {tensor.untyped_storage().data_ptr() for tensor in tensors.values()} - {0}
-    assert not live & {flat.untyped_storage().data_ptr() for flat in arena.flats.values()}
+    assert not live & {flat.untyped_storage().data_ptr() for flat in arena.flats}
 
 
 def test_a_module_that_was_deleted_is_noticed_although_no_hook_fires() -> None:
@@ -177,24 +181,8 @@ def test_a_ring_refuses_a_changed_layout_and_keeps_its_snapshots_until_it_is_cle
 # Storage.
 
 
-def test_large_flats_lie_in_huge_pages_and_stay_where_the_mapping_is_forgotten() -> None:
-    flat = prefaulted(HUGE_FROM // 4, torch.float32, CPU)
-    assert flat.data_ptr() % (HUGE_PAGE if sys.platform == "linux" else ALIGNMENT) == 0
-    assert flat.numel() == HUGE_FROM // 4
-    assert not flat.any()
-    flat.fill_(3.0)
-    assert flat[-16:].clone().tolist() == [3.0] * 16
-
-
-@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.bfloat16, torch.complex64, torch.int64])
-def test_every_dtype_may_be_large(dtype: torch.dtype) -> None:
-    flat = prefaulted(HUGE_FROM // dtype.itemsize, dtype, CPU)
-    assert (flat.dtype, flat.numel()) == (dtype, HUGE_FROM // dtype.itemsize)
-    assert not flat.any()
-
-
 def test_flats_begin_on_cache_lines() -> None:
-    assert {flat.data_ptr() % ALIGNMENT for flat in taken(zoo()).flats.values()} == {0}
+    assert {flat.data_ptr() % ALIGNMENT for flat in taken(zoo()).flats} == {0}
 
 
 def test_views_of_one_dtype_do_not_overlap() -> None:
@@ -221,6 +209,78 @@ def test_infinities_that_would_cancel_are_found() -> None:
 @pytest.mark.parametrize(("dtype", "value"), [(torch.float16, 6e4), (torch.float32, 3e38), (torch.bfloat16, 3e38)])
 def test_finite_values_whose_sum_overflows_are_finite(dtype: torch.dtype, value: float) -> None:
     assert taken({"large": torch.full((4,), value, dtype=dtype)}).nonfinite() == ()
+
+
+def checked(tensors: Tensors) -> tuple[Arena, tuple[str, ...]]:
+    bound = Bound.to(tensors)
+    arena = Arena.allocate(bound.layout, bound.device)
+    return arena, arena.copy_in_checked(bound)
+
+
+def test_copying_and_checking_at_once_writes_what_copying_alone_does() -> None:
+    tensors = zoo()
+    arena, spoiled = checked(tensors)
+    assert (flat_bytes(arena), spoiled) == (flat_bytes(taken(tensors)), ())
+
+
+@pytest.mark.parametrize("name", ["weight", "half", "short", "channels_last", "single", "transposed", "double", "complex", "tied_in"])
+def test_whatever_is_not_finite_is_named_while_it_is_copied(name: str) -> None:
+    tensors = {key: tensor.detach().clone() for key, tensor in zoo().items()}
+    tensors[name][(-1,) * tensors[name].dim()] = math.nan
+    assert checked(tensors)[1] == (name,)
+
+
+@pytest.mark.parametrize("place", [0, RUN_BYTES // 4 - 1, RUN_BYTES // 4, -1])
+def test_every_run_of_a_large_state_is_checked(place: int) -> None:
+    tensors = {name: torch.zeros(RUN_BYTES // 4) for name in ("a", "b", "c")}
+    tensors["b"][place % len(tensors["b"])] = math.inf
+    assert checked(tensors)[1] == ("b",)
+
+
+def test_runs_whose_sums_overflow_only_together_are_finite() -> None:
+    assert checked({name: torch.full((RUN_BYTES // 4,), 1e32) for name in ("a", "b")})[1] == ()
+
+
+def test_large_sums_of_half_precision_need_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Arena, "nonfinite", lambda _: ("asked",))
+    assert checked({"a": torch.full((100,), 6e4, dtype=torch.float16)})[1] == ()
+
+
+def test_eight_bit_floats_are_checked_too() -> None:
+    eight = torch.tensor([1.0, 448.0]).to(torch.float8_e4m3fn)
+    assert checked({"a": eight})[1] == ()
+    assert checked({"a": torch.tensor([math.nan]).to(torch.float8_e4m3fn)})[1] == ("a",)
+
+
+def test_bytes_have_one_digest_however_their_storage_is_planned() -> None:
+    bound = Bound.to(zoo())
+    plans = (frozenset[str](), frozenset({"counter", "single"}))
+    arenas = [Arena.allocate(bound.layout, CPU, in_host_memory=plan) for plan in plans]
+    for arena in arenas:
+        arena.copy_in(bound, None)
+    assert len(arenas[0].segments) < len(arenas[1].segments)
+    assert arenas[0].digest({}) == arenas[1].digest({})
+
+
+def test_a_segment_that_did_not_change_is_kept_and_any_other_is_planned_anew() -> None:
+    small = layout_of({"host/w": torch.ones(2), "host/slots.a.w": torch.ones(2), "host/slots.b.w": torch.ones(2)})
+    large = small | layout_of({"host/slots.b.w": torch.ones(3), "host/slots.c.w": torch.ones(1)})
+    before = Arena.allocate(small, CPU)
+    after = Arena.allocate({name: large[name] for name in sorted(large)}, CPU, kept=before.segments)
+    same = {key: after.segments[key] is before.segments.get(key) for key in after.segments}
+    assert same == {"slots.a": True, "slots.b": False, "slots.c": False, "trunk": True}
+    assert after.views["host/w"].data_ptr() == before.views["host/w"].data_ptr()
+
+
+def test_a_copy_that_fails_on_the_way_back_is_not_passed_over() -> None:
+    arena = taken({"a": torch.ones(3), "b": torch.ones(3)})
+    with pytest.raises(RuntimeError):
+        arena.copy_out(["a", "b"], {"a": torch.ones(3), "b": torch.ones(4)}, None)
+
+
+def test_nobody_reads_the_state_of_the_global_generator_of_numpy_which_costs_more_than_a_small_model() -> None:
+    package = Path(tolaria.__file__).parent
+    assert [path.name for path in package.rglob("*.py") if "random.get_state" in path.read_text(encoding="utf-8")] == []
 
 
 # When a snapshot is sealed.

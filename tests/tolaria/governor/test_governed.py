@@ -13,6 +13,7 @@ from tolaria.governor.governed import Spec
 from tolaria.governor.governor import Governor
 from tolaria.seams import NO_TAPS
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Ease
 from tolaria.vitals import Vitals
 
 
@@ -49,6 +50,12 @@ class Buffers:
 
     def settle(self, facts: dict[str, Any]) -> None:
         assert facts == {}
+
+    def ease(self, factor: float, steps: int, skip_steps: int) -> Ease:
+        return Ease(factor, 0)
+
+    def probe(self) -> None:
+        return
 
 
 def test_features_are_promised_by_protocols_and_never_probed_for() -> None:

@@ -17,7 +17,6 @@ from tolaria.seams import NO_TAPS, SNAPSHOT_COPYING, SNAPSHOT_VERIFYING
 from tolaria.telemetry.codec import from_line, to_line
 from tolaria.telemetry.governor_events import (
     Collapsed,
-    EnvironmentRetired,
     RolledBack,
     SnapshotRefused,
     SnapshotTaken,
@@ -257,7 +256,7 @@ def test_a_fossil_that_is_struck_in_the_next_step_goes_and_nothing_is_left_of_it
     assert math.isfinite(world.host.validate()[0])
 
 
-# Penalty, relapse, budget, grace.
+# Penalties and what is told.
 
 
 def test_every_rollback_owes_exactly_one_penalty_and_nothing_else_does(new_world: NewWorld) -> None:
@@ -275,108 +274,17 @@ def test_one_typed_event_tells_of_a_rollback_with_all_that_was_known(new_world: 
     assert (decision.cause, decision.loss, decision.streak) == ("loss_explosion", 9.0, 3)
     assert (decision.mean, decision.spread) == (pytest.approx(0.4), pytest.approx(0.1))
     assert decision.recent == (*[0.3, 0.5] * 5, 9.0, 9.0, 9.0)
-    assert (rolled_back.snapshot_ages, rolled_back.life, rolled_back.attempts) == ((3, 8, 13), 1, 1)
+    assert (decision.snapshot_ages, rolled_back.life, rolled_back.work.attempts) == ((3, 8, 13), 1, 1)
     assert [from_line(to_line(number, event), EVENT_KINDS) for number, event in enumerate(world.events)] == list(enumerate(world.events))
 
 
-def two_trusted(new_world: NewWorld, **more: Any) -> World:
-    world = new_world(**more)
-    standings(world, *[0.3] * 8)
-    assert [snapshot.step for snapshot in world.governor.snapshots.trusted()] == [5, 0]
-    return world
-
-
-def test_a_relapse_takes_the_older_snapshot(new_world: NewWorld) -> None:
-    world = two_trusted(new_world)
+def test_a_rollback_tells_what_it_took_and_how_long(new_world: NewWorld) -> None:
+    world = new_world()
     world.die()
-    world.die()
-    assert [event.snapshot_step for event in world.told(RolledBack)] == [5, 0]
-
-
-def test_a_collapse_long_after_a_rollback_is_no_relapse(new_world: NewWorld) -> None:
-    world = new_world(relapse_steps=5, snapshot_every=100)
-    standings(world, *[0.3] * 4)
-    world.live(fossilized=True)
-    standings(world, *[0.3] * 3)
-    for healthy in (5, 4):
-        world.die()
-        standings(world, *[0.3] * healthy)
-    world.die()
-    assert [event.snapshot_step for event in world.told(RolledBack)] == [5, 5, 0]
-
-
-def test_a_relapse_takes_the_newest_snapshot_rather_than_none(new_world: NewWorld) -> None:
-    world = two_trusted(new_world)
-    world.die()
-    world.governor.snapshots.trusted()[1].tensors["host/head.bias"].add_(1.0)
-    assert world.die().penalty == -10.0
-    assert world.told(RolledBack)[-1].snapshot_step == 5
-
-
-def test_a_lasting_fault_spends_the_budget_and_retires_the_environment(new_world: NewWorld) -> None:
-    world = two_trusted(new_world, budget=4)
-    assert [world.die().retired for _ in range(4)] == [False, False, False, True]
-    (retired,) = world.told(EnvironmentRetired)
-    assert (retired.rollbacks, retired.reason) == (4, "4 rollbacks within 40 steps")
-
-
-def test_rollbacks_further_apart_than_the_window_never_retire(new_world: NewWorld) -> None:
-    world = new_world(budget=2, budget_window=5)
-    for _ in range(6):
-        assert not world.die().retired
-        standings(world, *[0.3] * 4)
-    assert world.die().retired is False
-    assert world.die().retired is True
-
-
-def leaning(new_world: NewWorld) -> World:
-    """A host that is good with a blended seed, and has just lost it in a rollback."""
-    world = new_world(snapshot_every=100, budget=100)
-    world.bring("s0", Stage.HOLDING)
-    standings(world, *[0.05] * 10)
-    world.die()
-    return world
-
-
-def test_a_host_that_lost_a_blended_seed_is_suspected_and_not_judged_for_a_while(new_world: NewWorld) -> None:
-    world = leaning(new_world)
-    assert standings(world, *[9.0] * 3) == [SUSPECT] * 3
-    assert [event.streak for event in world.told(Suspected)] == [0, 0, 0]
-    assert standings(world, *[9.0] * 3) == [SUSPECT, SUSPECT, COLLAPSED]
-
-
-def test_nan_stays_immediate_while_a_host_recovers(new_world: NewWorld) -> None:
-    world = leaning(new_world)
-    assert standings(world, math.nan) == [COLLAPSED]
-
-
-def test_a_failing_detector_stays_immediate_while_a_host_recovers(new_world: NewWorld) -> None:
-    world = leaning(new_world)
-    world.governor._jury.detectors["lobotomy"] = Broken(Limits(GovernorConfig(), 1.0, 1.0, 1.0))
-    assert standings(world, 0.3) == [COLLAPSED]
-
-
-def test_what_a_host_could_do_with_a_seed_is_no_baseline_for_what_it_can_do_without(new_world: NewWorld) -> None:
-    world = leaning(new_world)
-    assert standings(world, *[CHANCE] * 10) == [HEALTHY] * 10
-
-
-def test_a_rollback_that_took_no_blended_seed_grants_no_grace(new_world: NewWorld) -> None:
-    world = new_world(snapshot_every=100)
-    world.bring("s0", Stage.TRAINING)
-    standings(world, *[0.05] * 10)
-    world.die()
-    assert standings(world, CHANCE) == [COLLAPSED]
-
-
-def test_a_host_leaned_also_on_a_seed_that_only_the_snapshot_knows(new_world: NewWorld) -> None:
-    world = new_world(snapshot_every=1, probation=0)
-    world.bring("s0", Stage.HOLDING)
-    world.live(0.05)
-    world.host.prune("s0", world.at, "decision", "policy")
-    world.die()
-    assert standings(world, 9.0) == [SUSPECT]
-    assert world.told(Suspected)[0].streak == 0
+    work = world.told(RolledBack)[0].work
+    assert (work.attempts, work.bytes) == (1, world.told(SnapshotTaken)[0].bytes)
+    seconds = (work.durations.choose, work.durations.validate, work.durations.rebuild, work.durations.copy, work.durations.settle)
+    assert all(each > 0.0 for each in seconds)
 
 
 def test_a_new_host_begins_with_nothing_of_the_old_one(new_world: NewWorld) -> None:

@@ -7,6 +7,7 @@ from tolaria.governor.config import GovernorConfig
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.jury import Jury
 from tolaria.governor.verdict import Standing
+from tolaria.telemetry.governor_events import Probe
 from tolaria.vitals import Outputs, Vitals
 
 GOOD = Vitals(0, 0.3, 0.3, 0.9, 1.0, outputs=Outputs(0.9, 1.05, 0.36))
@@ -60,3 +61,56 @@ def test_a_jury_goes_on_from_its_facts() -> None:
     standings(first, bad, bad)
     second.restore(json.loads(json.dumps(first.facts())))
     assert second.judge(bad).standing is Standing.COLLAPSED
+
+
+def recovering(probe: Probe | None) -> Jury:
+    judging = jury("early_explosion")
+    judging.rolled_back(leaned=True, probe=probe)
+    return judging
+
+
+def dead(judging: Jury) -> list[Standing]:
+    lost = replace(GOOD, outputs=Outputs(0.0, 1.05, 0.4))
+    return standings(judging, lost, lost)
+
+
+def test_a_recovery_is_judged_by_its_probe_until_the_window_is_rich_again() -> None:
+    judging = recovering(Probe(0.4, 0.8))
+    assert standings(judging, *[GOOD] * 9) == [Standing.HEALTHY] * 9
+    assert dead(judging) == [Standing.SUSPECT, Standing.COLLAPSED]
+    assert standings(judging, GOOD) == [Standing.HEALTHY]
+    assert not judging.relies_on_probe
+    assert dead(judging) == [Standing.HEALTHY] * 2
+
+
+def test_the_probe_is_asked_also_while_nothing_else_is_counted() -> None:
+    judging = recovering(Probe(0.4, 0.8))
+    worse = replace(GOOD, val_loss=9.0)
+    first = judging.judge(worse, recovering=True)
+    assert (first.standing, first.alarm and first.alarm.cause, first.streak) == (Standing.SUSPECT, "recovery_failed", 1)
+    judging.remember(first, worse)
+    assert judging.judge(worse, recovering=True).standing is Standing.COLLAPSED
+
+
+def test_a_probe_is_of_one_host_and_of_one_rollback() -> None:
+    judging = recovering(Probe(0.4, 0.8))
+    judging.rolled_back(leaned=False, probe=None)
+    assert not judging.relies_on_probe
+    judging = recovering(Probe(0.4, 0.8))
+    judging.begin()
+    assert not judging.relies_on_probe
+
+
+def test_a_probe_comes_through_a_checkpoint() -> None:
+    judging, again = recovering(Probe(0.4, 0.8)), jury("early_explosion")
+    again.restore(json.loads(json.dumps(judging.facts())))
+    assert again.facts() == judging.facts()
+    assert dead(again) == [Standing.SUSPECT, Standing.COLLAPSED]
+
+
+def test_a_recovery_that_cannot_be_judged_is_a_collapse_and_no_crash() -> None:
+    judging = recovering(Probe(0.4, 0.8))
+    verdict = judging.judge(replace(GOOD, val_loss="much"), recovering=True)  # type: ignore[arg-type]  # what makes a comparison raise
+    assert verdict.standing is Standing.COLLAPSED
+    assert verdict.alarm is not None
+    assert (verdict.alarm.cause, verdict.alarm.evidence[:27]) == ("detector_failed", "recovery_failed: TypeError:")

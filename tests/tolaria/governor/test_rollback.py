@@ -71,7 +71,7 @@ def test_a_passing_failure_anywhere_is_outlived_in_the_same_call(new_world: NewW
         assert world.die().penalty == -10.0
         assert world.taps.struck == 1
         assert restored(world)
-        assert world.events[-1].attempts == 2
+        assert world.events[-1].work.attempts == 2
         assert world.events[-1].pruned == ("s1",)
         assert world.events[-2].slot == "s1"
 
@@ -108,7 +108,7 @@ def test_a_damaged_snapshot_is_passed_over_for_the_next_older_one(new_world: New
     newest.tensors["host/head.bias"].add_(1.0)
     world.die()
     rolled_back = world.events[-1]
-    assert (rolled_back.snapshot, rolled_back.attempts) == (oldest.number, 3)
+    assert (rolled_back.snapshot, rolled_back.work.attempts) == (oldest.number, 3)
     assert restored(world)
     assert [snapshot.number for snapshot in world.governor.snapshots.published] == [oldest.number]
 
@@ -390,5 +390,5 @@ def test_ages_of_all_snapshots_are_told_newest_first(new_world: NewWorld) -> Non
     for _ in range(5):
         world.live()
     world.die()
-    assert world.events[-1].snapshot_ages == (2, 4, 6)
+    assert world.events[-1].decision.snapshot_ages == (2, 4, 6)
     assert replace(world.at, step=6) == world.at

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tolaria.governor.window import LossWindow, Statistics
+from tolaria.governor.clean import Statistics
+from tolaria.governor.window import LossWindow
 from tolaria.vitals import Outputs, Vitals
 
 FINITE = st.floats(0.0, 100.0)
@@ -102,8 +103,8 @@ def test_accuracies_and_outputs_are_those_of_clean_steps() -> None:
     window = filled(1.0)
     window.add(Vitals(1, 9.0, 9.0, 0.1, 1.0, outputs=Outputs(0.0, 1.0, 1.0)), healthy=False)
     window.add(Vitals(2, 1.0, 1.0, 0.6, 1.0), healthy=True)
-    assert window.accuracies == (0.5, 0.6)
-    assert window.outputs == (Outputs(0.3, 1.0, 0.4),)
+    assert window.clean.accuracies == (0.5, 0.6)
+    assert window.clean.outputs == (Outputs(0.3, 1.0, 0.4),)
 
 
 def test_the_latest_twenty_losses_are_kept_for_the_report() -> None:
@@ -120,5 +121,5 @@ def test_what_is_known_of_predictions_goes_through_facts_where_there_is_any() ->
     window, resumed = filled(1.0), LossWindow(20)
     window.add(Vitals(1, 1.0, 1.0, 0.6, 1.0), healthy=True)
     resumed.restore(json.loads(json.dumps(window.facts())))
-    assert resumed.outputs == (Outputs(0.3, 1.0, 0.4),)
-    assert resumed.accuracies == (0.5, 0.6)
+    assert resumed.clean.outputs == (Outputs(0.3, 1.0, 0.4),)
+    assert resumed.clean.accuracies == (0.5, 0.6)

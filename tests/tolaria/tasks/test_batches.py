@@ -65,3 +65,15 @@ def test_a_position_outside_the_stream_is_refused(position: tuple[int, int]) -> 
     with pytest.raises(AssertionError):
         batches.seek(position)
     assert batches.position == (0, 0)
+
+
+@pytest.mark.parametrize("skipped", [0, 1, 4, 11])
+def test_what_is_skipped_is_as_if_it_had_been_drawn(skipped: int) -> None:
+    drawn, batches = BatchStream(10, 4, 0), BatchStream(10, 4, 0)
+    drawn.next()
+    batches.next()
+    for _ in range(skipped):
+        drawn.next()
+    batches.skip(skipped)
+    assert (batches.number, batches.position) == (1 + skipped, drawn.position)
+    assert torch.equal(batches.next(), drawn.next())

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import firedrill.events
 from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.codec import CodecError, from_line, to_line
-from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import Decision, PenaltyDelivered, RolledBack
+from tolaria.telemetry.event import Event, Point, is_recorded
+from tolaria.telemetry.governor_events import Decision, Durations, Ease, PenaltyDelivered, Probe, Remedy, RolledBack, Rung, Work
 from tolaria.telemetry.growth_events import StageChanged
 from tolaria.telemetry.kinds import EVENT_KINDS, tabulate
 from tolaria.telemetry.run_events import RunFinished, RunStarted
@@ -26,7 +26,8 @@ MOVED_LINE = (
     '{"seq":7,"event":"stage_changed","at":{"step":3,"env":1},"slot":"s0","generation":2,"blueprint":null,'
     '"stage_from":"training","stage_to":"blending","reason":"ready","initiator":"policy"}'
 )
-DECISION = Decision("explosion", math.inf, 3.5, None, None, 1, (1.5, None, -0.0))
+REMEDY = Remedy(Rung.EASED, Ease(0.5, 50), Probe(0.7, 0.25))
+DECISION = Decision("explosion", math.inf, 3.5, None, None, 1, (1.5, None, -0.0), (1, 3))
 
 
 def values(hint: Any) -> st.SearchStrategy[Any]:
@@ -40,7 +41,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.tuples(*map(values, members))
     if isinstance(hint, type) and is_dataclass(hint):
         hints = get_type_hints(hint)
-        return st.builds(hint, **{field.name: values(hints[field.name]) for field in fields(hint)})
+        return st.builds(hint, **{field.name: values(hints[field.name]) for field in fields(hint) if is_recorded(field)})
     if issubclass(hint, StrEnum):
         return st.sampled_from(hint)
     plain = {int: st.integers(), float: st.floats(), str: st.text(), bool: st.booleans()}
@@ -73,7 +74,7 @@ def test_nonfinite_numbers_are_strings() -> None:
 
 
 def test_a_nested_value_is_an_object() -> None:
-    event = RolledBack(Point(5, 0), 1, 4, DECISION, (1, 3), ("s0",), "restore", 1, 2)
+    event = RolledBack(Point(5, 0), 1, 4, DECISION, ("s0",), "restore", REMEDY, Work(1, 400), 2)
     assert json.loads(to_line(0, event))["decision"] == {
         "cause": "explosion",
         "loss": "inf",
@@ -82,7 +83,16 @@ def test_a_nested_value_is_an_object() -> None:
         "spread": None,
         "streak": 1,
         "recent": [1.5, None, -0.0],
+        "snapshot_ages": [1, 3],
     }
+
+
+def test_what_a_clock_measured_is_on_no_line_and_makes_no_difference() -> None:
+    timed = RolledBack(Point(5, 0), 1, 4, DECISION, ("s0",), "restore", REMEDY, Work(1, 400, Durations(0.1, 0.2, 0.3, 0.4, 0.5)), 2)
+    untimed = replace(timed, work=Work(1, 400))
+    assert to_line(0, timed) == to_line(0, untimed)
+    assert timed == untimed
+    assert json.loads(to_line(0, timed))["work"] == {"attempts": 1, "bytes": 400}
 
 
 def altered(**changes: object) -> str:

@@ -2,18 +2,32 @@ import io
 import math
 from collections.abc import Iterable
 
+import pytest
 from rich.console import Console
 
 from tolaria.lifecycle.stage import Stage
-from tolaria.telemetry.console import LETTERS, ConsoleSink
+from tolaria.telemetry.console import LETTERS, ConsoleSink, describe_remedy, describe_work
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import Collapsed, Decision, EnvironmentRetired, PenaltyDelivered, RolledBack
+from tolaria.telemetry.governor_events import (
+    Collapsed,
+    Decision,
+    Durations,
+    Ease,
+    EnvironmentRetired,
+    PenaltyDelivered,
+    Probe,
+    Remedy,
+    RolledBack,
+    Rung,
+    Work,
+)
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
-from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StepFinished
+from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StepFinished, StorageFailed
 
 STARTED = RunStarted(Point(0), 1, "{}", "", (), ("s0", "s1"), 2.3)
-DECISION = Decision("explosion", 40.0, 3.5, 1.0, 0.1, 1, ())
-ROLLED_BACK = RolledBack(Point(4, 0), 1, 2, DECISION, (2,), ("s0",), "restore", 1, 1)
+REMEDY = Remedy(Rung.NEWEST, None, None)
+DECISION = Decision("explosion", 40.0, 3.5, 1.0, 0.1, 1, (), (2,))
+ROLLED_BACK = RolledBack(Point(4, 0), 1, 2, DECISION, ("s0",), "restore", REMEDY, Work(1, 400), 1)
 
 
 def finished(step: int, env: int, loss: float = 1.5) -> StepFinished:
@@ -79,7 +93,7 @@ def test_what_matters_has_a_line_of_its_own() -> None:
     assert text.splitlines() == [
         "step 4  env 0  collapse: explosion, loss 40 over 3.5",
         "step 5  env 1  collapse: nonfinite",
-        "step 4  env 0  rolled back to step 2, pruned s0",
+        "step 4  env 0  rolled back to step 2, the newest trusted snapshot, pruned s0; 400 bytes",
         "step 6  env 0  fossilized norm in s0",
         "step 7  env 0  retired after 3 rollbacks: budget spent",
         "step 8  aborted by OSError: disk full",
@@ -88,6 +102,7 @@ def test_what_matters_has_a_line_of_its_own() -> None:
 
 
 def test_words_in_brackets_are_shown_as_they_are() -> None:
+    assert "step 8  not stored: OSError: full" in shown([StorageFailed(Point(8), "OSError: full")])
     assert "aborted by OSError: [bold]disk[/] full" in shown([RunAborted(Point(8), "OSError", "[bold]disk[/] full")])
 
 
@@ -108,3 +123,21 @@ def test_lines_stand_above_the_bar_of_a_terminal() -> None:
 
 def test_every_stage_has_a_letter() -> None:
     assert set(LETTERS) == set(Stage)
+
+
+@pytest.mark.parametrize(
+    ("remedy", "words"),
+    [
+        (Remedy(Rung.OLDER, None, None), "an older snapshot"),
+        (Remedy(Rung.EASED, Ease(0.25, 50), None), "going on gently, learning rate x 0.25, 50 batches skipped"),
+        (Remedy(Rung.RETIRED, None, None), "the last that the budget allows"),
+        (Remedy(Rung.NEWEST, None, Probe(0.71, 0.2)), "the newest trusted snapshot, loss 0.71 without its seed"),
+    ],
+)
+def test_a_rollback_says_which_rung_it_was(remedy: Remedy, words: str) -> None:
+    assert describe_remedy(remedy) == words
+
+
+def test_a_rollback_says_what_it_took() -> None:
+    work = Work(2, 12345, Durations(0.001, 0.002, 0.0, 0.0105, 0.0))
+    assert describe_work(work) == "12,345 bytes, 2 attempts, 13.5 ms (choose 1.0, validate 2.0, rebuild 0.0, copy 10.5, settle 0.0)"

@@ -20,9 +20,12 @@ from tolaria.telemetry.governor_events import (
     Decision,
     EnvironmentRetired,
     PenaltyDelivered,
+    Remedy,
     RolledBack,
+    Rung,
     SnapshotTaken,
     Suspected,
+    Work,
 )
 from tolaria.telemetry.growth_events import ActionRefused, SlotRestored, StageChanged
 from tolaria.telemetry.history import History
@@ -73,12 +76,12 @@ MOVES: dict[int, list[Event]] = {
 def collapse_and_rollback(step: int, env: int, snapshot: tuple[int, int], life: int) -> list[Event]:
     """What one collapse leaves in a history."""
     at = Point(step, env)
-    decision = Decision("explosion", 40.0, 3.5, 1.2, 0.1, 1, (1.3, 1.2, None))
+    decision = Decision("explosion", 40.0, 3.5, 1.2, 0.1, 1, (1.3, 1.2, None), (3, 8))
     return [
         Collapsed(at, "explosion", 40.0, 3.5, 1, "validation loss over threshold"),
         move(step, env, "s1", 1, (Stage.BLENDING if env else Stage.TRAINING, Stage.PRUNED), "governor"),
         SlotRestored(at, "s1", 0, Stage.PRUNED, Stage.DORMANT),
-        RolledBack(at, snapshot[0], snapshot[1], decision, (3, 8), ("s1",), "restore", 1, life),
+        RolledBack(at, snapshot[0], snapshot[1], decision, ("s1",), "restore", Remedy(Rung.NEWEST, None, None), Work(1, 400), life),
         PenaltyDelivered(at, -10.0, step),
     ]
 

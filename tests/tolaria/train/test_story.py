@@ -31,7 +31,7 @@ def told(events: list[Event]) -> list[str]:
         "s0.1 conv_light germinated 1 → training 2 → blending 5 → holding 10 → fossilized 12 (policy)",
         "s1.1 norm germinated 13 → training 15 → pruned 17 (governor: rollback)",
         "collapse at step 17: explosion, loss 40, threshold 3.5, streak 1 validation loss over threshold",
-        "rollback at step 17 to snapshot 4 of step 16: pruned s1",
+        "rollback at step 17 to snapshot 4 of step 16: the newest trusted snapshot, pruned s1 400 bytes",
         "penalties: -10 at step 17",
         "refused actions: 1, most of them advance (1)",
         "episode 0: 24 steps, return -8.800, rollbacks 1, test accuracy 90.0%, 12,345 parameters",

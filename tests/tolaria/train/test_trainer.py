@@ -15,7 +15,8 @@ from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.governor_events import RolledBack
 from tolaria.telemetry.growth_events import StageChanged
 from tolaria.telemetry.history import HistoryDamaged, read
-from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted
+from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StorageFailed
+from tolaria.train import checkpoint
 from tolaria.train.config import Move, TrainConfig, save
 from tolaria.train.trainer import Trainer, commit, version_of
 
@@ -184,6 +185,66 @@ def test_a_damaged_newest_checkpoint_is_told_of_and_passed_over(small_config: Co
     resumed.close()
     assert resumed.run.step == 6
     assert [text.split(":")[0] for text in remarks] == [str(damaged.parent), str(tmp_path / "events.jsonl")]
+
+
+def test_a_run_that_is_killed_in_its_first_step_is_resumed(small_config: Configure, tmp_path: Path) -> None:
+    config = small_config(envs=2, steps=4)
+    train_whole(config, tmp_path / "whole")
+    killed = Trainer.start(config, tmp_path / "killed")
+
+    def killing() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        killed.train(killing)
+    killed.close()
+    resume_copy(tmp_path / "killed", 0)
+    assert_same(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_a_checkpoint_that_is_whole_but_of_another_run_gives_way_to_the_older(small_config: Configure, tmp_path: Path) -> None:
+    trainer = Trainer.start(small_config(envs=1, steps=10, checkpoint_every=3), tmp_path)
+    assert not trainer.train(Interruptions(trainer, 8))
+    trainer.close()
+    tensors, facts = checkpoint.read(tmp_path / "checkpoints" / "step-00000008")
+    tensors["env/0/host/head.weight"] = tensors["env/0/host/head.weight"].double()
+    checkpoint.write(tmp_path / "checkpoints", 8, tensors, facts)
+    resumed, remarks = Trainer.resume(tmp_path)
+    resumed.close()
+    assert resumed.run.step == 6
+    assert "step-00000008: it does not fit the run: env/0/host/head.weight is float64" in remarks[0]
+
+
+def test_one_folder_is_written_by_one_trainer(small_config: Configure, tmp_path: Path) -> None:
+    config = small_config(envs=1, steps=4)
+    trainer = Trainer.start(config, tmp_path)
+    assert not trainer.train(Interruptions(trainer, 2))
+    for second in (lambda: Trainer.resume(tmp_path), lambda: Trainer.start(config, tmp_path)):
+        with pytest.raises(ConfigError, match="a folder that no other process is writing into"):
+            second()
+    trainer.close()
+    resume_copy(tmp_path, 2)
+
+
+def test_a_disk_that_fails_for_a_while_costs_a_checkpoint_and_not_the_run(
+    small_config: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer.start(small_config(envs=1, steps=6, checkpoint_every=2), tmp_path)
+    mkdir = os.mkdir
+    asked = []
+
+    def failing(path: str, *rest: int) -> None:
+        asked.append(path)
+        if len(asked) == 3:
+            raise OSError(28, "No space left on device")
+        mkdir(path, *rest)
+
+    monkeypatch.setattr(os, "mkdir", failing)
+    assert trainer.train()
+    trainer.close()
+    (failed,) = (event for event in read(tmp_path / "events.jsonl") if isinstance(event, StorageFailed))
+    assert (failed.at.step, failed.reason) == (2, "OSError: [Errno 28] No space left on device")
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-00000004", "step-00000006"]
 
 
 def test_a_run_that_died_before_its_last_word_says_every_last_word_once(small_config: Configure, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ soon, and what it costs in false alarms.
 from collections.abc import Callable
 
 from tolaria.governor.detectors.accuracy_drop import AccuracyDrop
+from tolaria.governor.detectors.confirmed_lobotomy import ConfirmedLobotomy
 from tolaria.governor.detectors.detector import Detector, Limits
 from tolaria.governor.detectors.early_explosion import EarlyExplosion
 from tolaria.governor.detectors.lobotomy import Lobotomy
@@ -26,6 +27,7 @@ from tolaria.governor.detectors.uniform_output import UniformOutput
 DETECTORS: dict[str, Callable[[Limits], Detector]] = {
     "non_finite": NonFinite,
     "lobotomy": Lobotomy,
+    "confirmed_lobotomy": ConfirmedLobotomy,
     "uniform_output": UniformOutput,
     "loss_explosion": LossExplosion,
     "early_explosion": EarlyExplosion,

@@ -20,7 +20,7 @@ class AccuracyDrop:
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
         """Twice, because a seed that begins to blend may shake the host for one step."""
-        before = window.accuracies
+        before = window.clean.accuracies
         if len(before) < self._samples_min:
             return None
         usual = fmean(before[-RECENT:])

@@ -27,8 +27,8 @@ class LossOutlier:
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
         """Medians, so that the first outliers, which enter the window, do not move what they are measured by."""
-        before = window.losses
-        if len(before) < self._samples_min or not vitals.val_loss > TIMES * median(before):
+        before = window.clean.losses
+        if len(before) < self._samples_min or not vitals.val_loss > TIMES * window.clean.median_loss:
             return None
         logs = [math.log(max(loss, LOSS_MIN)) for loss in before]
         middle = median(logs)

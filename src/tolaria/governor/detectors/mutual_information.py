@@ -4,8 +4,6 @@ I = H(mean answer) - mean H(answer), in nats on the validation batch, is what an
 a constant one, whether uniform or certain, with any number of classes and any frequency of labels.
 """
 
-from statistics import median
-
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.verdict import Alarm
 from tolaria.governor.window import LossWindow
@@ -27,10 +25,9 @@ class MutualInformation:
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
         """Nothing to say where nobody looked at the answers, or not often enough yet."""
-        before = window.outputs
-        if vitals.outputs is None or len(before) < self._samples_min:
+        if vitals.outputs is None or len(window.clean.outputs) < self._samples_min:
             return None
-        usual = median(outputs.mutual_information for outputs in before)
+        usual = window.clean.median_information
         now = vitals.outputs.mutual_information
         if usual <= self._floor or now >= LEFT * usual:
             return None

@@ -7,9 +7,10 @@ a shift which other detectors only suspect is not suspected for ever.
 
 from statistics import median
 
+from tolaria.governor.clean import LEVEL
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.verdict import Alarm
-from tolaria.governor.window import LEVEL, LossWindow
+from tolaria.governor.window import LossWindow
 from tolaria.vitals import Vitals
 
 # How far the level may rise: to so many times the best one, and by that part of the chance loss above it.
@@ -28,8 +29,10 @@ class SlowDrift:
         if window.best is None:
             return None
         threshold = max(TIMES * window.best, window.best + self._rise)
+        if not vitals.val_loss > threshold:
+            return None
         latest = [loss for loss in window.recent[-LEVEL + 1 :] if loss is not None]
-        if not vitals.val_loss > threshold or len(latest) < LEVEL - 1:
+        if len(latest) < LEVEL - 1:
             return None
         level = median([*latest, vitals.val_loss])
         if not level > threshold:

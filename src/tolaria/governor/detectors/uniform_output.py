@@ -26,15 +26,18 @@ class UniformOutput:
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
         """Nothing to say where nobody looked at the answers, or not often enough yet."""
-        now, before = vitals.outputs, window.outputs
+        now, before = vitals.outputs, window.clean.outputs
         if now is None or len(before) < self._samples_min:
             return None
-        was = median(outputs.sample_entropy for outputs in before)
-        if now.sample_entropy > UNIFORM * self._chance and now.mean_entropy > UNIFORM * self._chance and was < INFORMED * self._chance:
-            evidence = f"answers of {now.sample_entropy:.4f} nats each, {self._chance:.4f} is uniform, {was:.4f} was usual"
-            return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
-        share = median(outputs.largest_share for outputs in before)
-        if now.largest_share >= ONE_CLASS and share <= SEVERAL_CLASSES:
-            evidence = f"one class takes {now.largest_share:.1%} of the inputs, {share:.1%} was usual"
-            return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
+        # What was usual is asked for last, because hardly any answers are so poor.
+        if now.sample_entropy > UNIFORM * self._chance and now.mean_entropy > UNIFORM * self._chance:
+            was = median([outputs.sample_entropy for outputs in before])
+            if was < INFORMED * self._chance:
+                evidence = f"answers of {now.sample_entropy:.4f} nats each, {self._chance:.4f} is uniform, {was:.4f} was usual"
+                return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
+        if now.largest_share >= ONE_CLASS:
+            share = median([outputs.largest_share for outputs in before])
+            if share <= SEVERAL_CLASSES:
+                evidence = f"one class takes {now.largest_share:.1%} of the inputs, {share:.1%} was usual"
+                return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
         return None

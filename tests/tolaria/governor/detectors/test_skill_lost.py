@@ -32,3 +32,10 @@ def test_ten_steps_are_enough_and_nine_are_not(alarm: Any, window_of: Any, vital
 def test_two_in_a_row_are_a_collapse_and_one_says_nothing(alarm: Any, window_of: Any, vitals: Any) -> None:
     found = alarm("skill_lost", vitals(1.5), window_of([vitals(0.25)] * 10))
     assert found == Alarm("skill_lost", 2, 1.5, 0.9, "loss 1.5 above 0.9 after a mean of 0.25", suspect_at=2)
+
+
+@pytest.mark.parametrize(("loss", "noticed"), [(1.179, False), (1.181, True)])
+def test_half_as_high_again_is_what_a_blend_may_do_to_a_host_that_was_never_far_below(
+    alarm: Any, window_of: Any, vitals: Any, loss: float, noticed: bool
+) -> None:
+    assert (alarm("skill_lost", vitals(loss), window_of([vitals(0.59)] * 10), prior_loss=1.0) is not None) == noticed

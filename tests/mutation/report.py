@@ -58,7 +58,7 @@ def page(scores: Sequence[Score], score_min: float) -> str:
             "",
             "Each module is changed in one small way at a time (a comparison, a number, an argument, an entry of a table), and its",
             f"tests are run against the change. At least {score_min} % of the changes that can be noticed must be, in every module, and",
-            "every survivor has a reason in `mutation/triage.toml`. This page was written by",
+            "every survivor has a reason in `tests/mutation/triage.toml`. This page was written by",
             "",
             f"    {COMMAND}",
             "",

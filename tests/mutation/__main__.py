@@ -17,7 +17,7 @@ from mutation.report import Score, page
 from mutation.triage import Triage
 from mutation.trial import Trial, survivors
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 SOURCES = ROOT / "src"
 
 
@@ -25,7 +25,7 @@ def main() -> int:
     """The command line; the exit status is 1 where the tests are not good enough."""
     options = _options()
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutation"]
-    triage = Triage.read(ROOT / "mutation" / "triage.toml")
+    triage = Triage.read(ROOT / "tests" / "mutation" / "triage.toml")
     for name in settings["preload"]:
         importlib.import_module(name)
     scores = [
@@ -83,7 +83,7 @@ def _verdict(scores: list[Score], score_min: float) -> int:
     if low:
         print(f"below {score_min} %: {', '.join(low)}")
     if unknown:
-        print(f"{unknown} survivors are not in mutation/triage.toml")
+        print(f"{unknown} survivors are not in tests/mutation/triage.toml")
     return 1 if low or unknown else 0
 
 

@@ -1,0 +1,141 @@
+"""What the ring does with copies that are still on their way; the ways themselves need a device and are under tests/gpu."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+import torch
+
+from tolaria.governor.arena import Arena, Bound
+from tolaria.governor.offload import Offload, Pending
+from tolaria.governor.snapshots import SnapshotRing
+from tolaria.telemetry.event import Point
+from tolaria.telemetry.governor_events import SnapshotRefused, SnapshotTrusted
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass
+class Late:
+    """A copy that arrives when the test says so, or when somebody waits for it."""
+
+    arena: Arena
+    values: Tensors
+    waited: int = 0
+    arrived: bool = False
+
+    def has_arrived(self) -> bool:
+        return self.arrived
+
+    def wait(self) -> None:
+        self.waited += 1
+        self.arrive()
+
+    def arrive(self) -> None:
+        if not self.arrived:
+            self.arrived = True
+            for name, value in self.values.items():
+                self.arena.views[name].copy_(value)
+
+    def is_finite(self) -> bool:
+        assert self.arrived
+        return not self.arena.nonfinite()
+
+
+@dataclass
+class Slow:
+    """Stands for the way off a device: what it is given is in host memory already, and arrives late."""
+
+    pinned: bool = False
+    begun: list[Late] = field(default_factory=list)
+
+    def take(self, bound: Bound, target: Arena) -> Pending:
+        values = {name: tensor.detach().clone() for name, tensor in zip(bound.names, bound.live, strict=True)}
+        self.begun.append(Late(target, values))
+        return cast(Pending, self.begun[-1])
+
+
+def slow(ring: SnapshotRing) -> Slow:
+    """From here on this ring's copies are late."""
+    way = Slow()
+    ring._offload = cast(Offload, way)
+    return way
+
+
+def take(ring: SnapshotRing, value: float, reason: str = "cadence") -> None:
+    ring.take({"w": torch.full((4,), value)}, {}, 0, reason, None, bool)
+
+
+@pytest.fixture
+def ring() -> SnapshotRing:
+    """One that holds a first snapshot, trusted from the start."""
+    ring = SnapshotRing(3, 1, "offload")
+    take(ring, 0.5, "begin")
+    return ring
+
+
+def test_the_first_snapshot_of_a_life_is_waited_for() -> None:
+    ring = SnapshotRing(3, 1, "offload")
+    way = slow(ring)
+    take(ring, 0.5, "begin")
+    assert way.begun[0].waited == 1
+    assert [snapshot.is_intact() for snapshot in ring.trusted()] == [True]
+
+
+def test_a_copy_on_its_way_is_published_and_not_trusted_however_long_it_takes(ring: SnapshotRing) -> None:
+    way = slow(ring)
+    take(ring, 2.0)
+    assert [ring.age() for _ in range(3)] == [(), (), ()]
+    assert [(snapshot.number, snapshot.is_trusted(0)) for snapshot in ring.published] == [(1, False), (0, True)]
+    assert way.begun[0].waited == 0
+
+
+def test_a_copy_that_arrives_after_its_probation_becomes_trusted_in_the_next_step(ring: SnapshotRing) -> None:
+    way = slow(ring)
+    take(ring, 2.0)
+    ring.age()
+    ring.age()
+    way.begun[0].arrive()
+    assert ring.age() == (1,)
+    assert ring.trusted()[0].is_intact()
+    assert ring.trusted()[0].tensors["w"].tolist() == [2.0] * 4
+
+
+def test_what_arrives_and_is_not_finite_is_dropped_and_told_once(ring: SnapshotRing) -> None:
+    way = slow(ring)
+    take(ring, math.nan)
+    way.begun[0].arrive()
+    assert ring.age() == ()
+    assert [snapshot.number for snapshot in ring.published] == [0]
+    assert ring.refused() == ("NotFinite: snapshot 1: not finite: w",)
+    assert ring.refused() == ()
+
+
+def test_storage_of_a_copy_that_is_given_up_is_used_again_only_when_it_has_arrived(ring: SnapshotRing) -> None:
+    way = slow(ring)
+    take(ring, 2.0)
+    ring.drop(frozenset({1}))
+    assert way.begun[0].waited == 1
+    take(ring, 3.0)
+    assert way.begun[1].arena is way.begun[0].arena
+
+
+def test_a_checkpoint_waits_for_what_is_on_its_way(ring: SnapshotRing) -> None:
+    way = slow(ring)
+    take(ring, 2.0)
+    tensors, facts = ring.capsule()
+    assert way.begun[0].waited == 1
+    assert tensors["1/w"].tolist() == [2.0] * 4
+    assert all(head["digest"] for head in facts["published"])
+
+
+def test_a_governor_tells_of_a_snapshot_that_turned_out_not_to_be_finite(new_world: Callable[..., Any]) -> None:
+    world = new_world("sgd", digest="offload", snapshot_every=1, probation=1)
+    way = slow(world.governor.snapshots)
+    world.governor.snapshots.take({"w": torch.tensor([math.inf])}, {}, 0, "cadence", None, bool)
+    way.begun[0].arrive()
+    world.live()
+    assert world.told(SnapshotRefused) == [SnapshotRefused(Point(1, 0), "NotFinite: snapshot 1: not finite: w")]
+    assert world.told(SnapshotTrusted) == []
