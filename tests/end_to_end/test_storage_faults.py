@@ -28,7 +28,7 @@ def struck(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
 
 @pytest.mark.parametrize(
     ("subject", "old", "operations"),
-    [("the first one", None, 21), ("behind the newest", 2, 23), ("in the place of the newest", 2, 25)],
+    [("the first one", None, 20), ("behind the newest", 2, 22), ("in the place of the newest", 2, 24)],
 )
 def test_a_strike_at_any_operation_leaves_the_old_or_the_new_one(
     subject: str, old: int | None, operations: int, struck: dict[str, Rows]

@@ -74,18 +74,14 @@ def watch(
     scaler: torch.amp.GradScaler | None = None,
     ema: Ema | None = None,
     emit: Callable[[Event], None] | None = None,
-    persist: Path | None = None,
 ) -> "Guard":
     """Take the first snapshot and return the guard of this loop; every number of `config` counts optimizer steps.
 
     Its suite of detectors is "batch" unless another is named.
 
     `chance_loss` is the loss of a model that knows nothing: ln C for C classes, the variance of the targets for squared
-    errors. `emit` is told every event. Every snapshot that becomes trusted is stored in the folder `persist`, the two newest
-    are kept, and a new process begins with the newest one that it finds there: `Guard.steps` says how far that is.
-
-    Raises `ConfigError` for what cannot be watched, `NotFinite` for a model that is lost already, `CheckpointDamaged` for a
-    folder without one snapshot that this model could take.
+    errors. `emit` is told every event. Raises `ConfigError` for what cannot be watched, `NotFinite` for a model that is
+    lost already.
     """
     parts = LoopParts(
         model,
@@ -99,8 +95,7 @@ def watch(
     config = config or GovernorConfig()
     if config.detectors == "default":
         config = replace(config, detectors="batch")
-    vault = None if persist is None else Vault(persist)
-    return Guard(parts, config, chance_loss, reading, emit, vault)
+    return Guard(parts, config, chance_loss, reading, emit)
 
 
 class Guard:
@@ -113,7 +108,6 @@ class Guard:
         chance_loss: float,
         reading: Reading,
         emit: Callable[[Event], None] | None = None,
-        vault: Vault | None = None,
     ) -> None:
         _refuse_what_grows(config)
         # A loss that comes late says as many steps later that the weights of a snapshot were good.
@@ -126,12 +120,8 @@ class Guard:
         graphs = OutdatedGraphs()
         self._state = LoopState(parts, graphs)
         self._governor = Governor(self._config, chance_loss, EXPLOSION_FACTOR * chance_loss, NO_TAPS, self._emit)
-        self._vault = vault
-        recalled = None if vault is None else vault.recall(self._state)
-        self._calls = recalled or 0
-        self._governor.begin(self._state, Point(self._calls))
-        if recalled is None:
-            self._store(self._governor.snapshots.published[0])
+        self._vault: Vault | None = None
+        self._governor.begin(self._state, Point(0))
         self._hook = parts.model.register_forward_hook(graphs)
 
     @property
@@ -143,6 +133,23 @@ class Guard:
     def governor(self) -> Governor:
         """Whoever judges, with its snapshots."""
         return self._governor
+
+    def persist(self, folder: Path) -> int:
+        """Store every snapshot that becomes trusted; where the folder holds some, put the loop back to the newest first.
+
+        To be called before the first step; returns `steps`. The two newest are kept. Raises `CheckpointDamaged` for a folder
+        that holds no snapshot which this loop could take, `ConfigError` where another process writes into it.
+        """
+        if self._calls:
+            raise ConfigError("guard.persist", f"{self._calls} steps", "a guard that has not seen a step")
+        self._vault = Vault(folder)
+        recalled = self._vault.recall(self._state)
+        if recalled is None:
+            self._store(self._governor.snapshots.published[0])
+        else:
+            self._calls = recalled
+            self._governor.begin(self._state, Point(recalled))
+        return self._state.steps
 
     def after_step(self, loss: torch.Tensor | float) -> Answer:
         """Judge a step whose optimizer has stepped. Of a loss with several elements, such as of micro-batches, the mean counts.

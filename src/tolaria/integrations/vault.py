@@ -42,7 +42,7 @@ class Vault:
             return None
         step, remarks = checkpoint.read_newest(self._folder, lambda tensors, facts: _restored(state, tensors, facts))
         for remark in remarks:
-            warnings.warn(f"an older snapshot was restored; {remark}", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"an older snapshot was restored; {remark}", RuntimeWarning, stacklevel=3)
         return step
 
     def close(self) -> None:

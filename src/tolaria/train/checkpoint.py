@@ -29,7 +29,9 @@ def write(folder: Path, step: int, tensors: Tensors, facts: Facts) -> Path:
     disk.make_folder(folder)
     place = folder / f"step-{step:08d}"
     aside = folder / f".{place.name}.tmp"
-    disk.remove(aside)
+    # What a failure has left takes room that this one may need.
+    for stale in folder.glob(".step-*.tmp"):
+        disk.remove(stale)
     aside.mkdir()
     disk.store(aside / TENSORS, payload)
     disk.store(aside / MANIFEST, written)
@@ -71,9 +73,7 @@ def read(place: Path) -> tuple[Tensors, Facts]:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what is older than the two newest, and what failures have left."""
-    for aside in folder.glob(".step-*.tmp"):
-        disk.remove(aside)
+    """Remove what is older than the two newest, and finish replacements that were cut off."""
     for replaced in folder.glob(f"step-*{REPLACED}"):
         if replaced.with_suffix("").exists():
             disk.remove(replaced)

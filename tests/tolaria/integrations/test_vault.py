@@ -34,8 +34,8 @@ def train(folder, killed_before=-1):
     model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 5)
-    guard = watch(model, optimizer, GovernorConfig(snapshot_every=4), chance_loss=3.0, scheduler=scheduler, persist=Path(folder))
-    begun = guard.steps
+    guard = watch(model, optimizer, GovernorConfig(snapshot_every=4), chance_loss=3.0, scheduler=scheduler)
+    begun = guard.persist(Path(folder))
     for step in range(begun, 20):
         if step == killed_before:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -48,7 +48,7 @@ def train(folder, killed_before=-1):
         guard.after_step(loss)
     guard.finish()
     state = optimizer.state_dict()["state"]
-    tensors = [*model.state_dict().values(), *(value for fields in state.values() for value in fields.values())]
+    tensors = [*model.state_dict().values(), *(fields[name] for fields in state.values() for name in sorted(fields))]
     return begun, [tensor.tolist() for tensor in tensors], scheduler.state_dict()
 """
 
@@ -63,7 +63,8 @@ def train() -> Callable[..., Any]:
 def persisted(loop: Any, folder: Path) -> Any:
     """The loop under a guard whose snapshots are stored."""
     parts = {"scheduler": loop.scheduler, "scaler": loop.scaler, "ema": loop.ema, "emit": loop.events.append}
-    loop.guard = watch(loop.model, loop.optimizer, loop.config, chance_loss=1.0986, persist=folder, **parts)
+    loop.guard = watch(loop.model, loop.optimizer, loop.config, chance_loss=1.0986, **parts)
+    assert loop.guard.persist(folder) == loop.guard.steps
     return loop
 
 
@@ -179,7 +180,7 @@ def test_the_snapshots_of_another_model_are_refused_and_left_alone(new_loop: New
     model = torch.nn.Linear(2, 2)
     before = model.weight.tolist()
     with pytest.raises(CheckpointDamaged, match=r"step-00000006: it does not fit the model: .*step-00000003"):
-        watch(model, torch.optim.SGD(model.parameters(), lr=0.1), chance_loss=1.0, persist=tmp_path)
+        watch(model, torch.optim.SGD(model.parameters(), lr=0.1), chance_loss=1.0).persist(tmp_path)
     assert (stored(tmp_path), model.weight.tolist()) == (known, before)
 
 
@@ -208,6 +209,13 @@ def test_a_snapshot_that_was_made_up_is_refused_although_every_digest_is_right(
         again = persisted(new_loop(guarded=False), tmp_path)
     assert said in str(warned[0].message)
     assert again.guard.steps == 3
+
+
+def test_a_loop_that_has_begun_is_not_put_back(new_loop: New, tmp_path: Path) -> None:
+    loop = new_loop()
+    loop.run(1)
+    with pytest.raises(ConfigError, match="a guard that has not seen a step"):
+        loop.guard.persist(tmp_path)
 
 
 def test_a_folder_is_let_go_of(tmp_path: Path) -> None:
