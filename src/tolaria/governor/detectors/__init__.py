@@ -1,11 +1,11 @@
 """The detectors by name, in the order in which they are asked.
 
-To add one: a file in this folder with one class, a line here, and its name in `governor.config.DETECTOR_NAMES`, which makes it
-part of the default suite. The class is built from `Limits` and answers `alarm(vitals, window)`; it keeps nothing between two
-steps, because what the window remembers is what a checkpoint remembers. Its alarm says how many in a row make a collapse: 1
-at once, 2 or more for what a seed that begins to blend may cause for a step, None for a warning. The conformance test
-(`test_detector.py`) then asks of it what is asked of all; `tolaria envelope --detectors default` shows what it catches, how
-soon, and what it costs in false alarms.
+To add one (see the README): a file here with one class, a line in this table, and its name in
+`governor.config.DETECTOR_NAMES`, which makes it part of the default suite. The class is built from `Limits` and answers
+`alarm(vitals, window)`; it keeps nothing between two steps, because what the window remembers is what a checkpoint remembers.
+Its alarm says how many in a row make a collapse: 1 at once, 2 or more for what a seed that begins to blend may cause for a
+step, None for a warning. The conformance test (`test_detector.py`) then asks of it what is asked of all; `tolaria envelope`
+shows what it catches, how soon, and what it costs in false alarms.
 """
 
 from collections.abc import Callable
