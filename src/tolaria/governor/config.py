@@ -39,6 +39,8 @@ class GovernorConfig:
     `optimizer` is what a rollback does to optimizer state: "reset" zeroes momentum and
     first moments and restores second moments and step counters, "reset_all" forgets everything, "restore" restores everything.
     `digest` is when a snapshot is sealed: "always" at the take, "offload" when it becomes trusted or leaves memory.
+    On a CUDA device, "always" waits for all streams at every take; "offload" lets the host go on, orders the copy behind the
+    training stream, which is that of the takes, and checks it in a later step.
     The rollback that reaches `budget` within `budget_window` steps retires the environment.
     """
 

@@ -19,15 +19,12 @@ from dataclasses import dataclass, field
 from tolaria.errors import RollbackFailed, TolariaError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, PlanT, Spec
-from tolaria.governor.snapshots import Snapshot, SnapshotRing, wait_for_device
+from tolaria.governor.snapshots import OPTIMIZER, Snapshot, SnapshotRing, wait_for_device
 from tolaria.seams import NO_TAPS, PENALTY_OWED, ROLLBACK_COPYING, Taps
 from tolaria.telemetry.event import Event, Point
 
 # The same snapshot is tried so often before an older one is taken.
 ATTEMPTS = 2
-
-# Optimizer state is rebuilt under its own policy and is no part of the byte-exact copy.
-OPTIMIZER = "optimizer/"
 
 
 class LayoutMismatch(TolariaError):
