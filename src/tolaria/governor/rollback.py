@@ -20,7 +20,7 @@ from typing import Any
 from tolaria.errors import RollbackFailed, TolariaError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, PlanT, Spec
-from tolaria.governor.snapshots import NotFinite, Snapshot, SnapshotRing, wait_for_device
+from tolaria.governor.snapshots import OPTIMIZER, NotFinite, Snapshot, SnapshotRing, wait_for_device
 from tolaria.governor.stopwatch import Stopwatch
 from tolaria.seams import NO_TAPS, PENALTY_OWED, ROLLBACK_COPYING, Taps
 from tolaria.telemetry.event import Event, Point
@@ -31,8 +31,6 @@ ATTEMPTS = 2
 
 # What the governor itself records with a snapshot, for a rollback that rewinds.
 JURY = "jury"
-# Optimizer state is rebuilt under its own policy and is no part of the byte-exact copy.
-OPTIMIZER = "optimizer/"
 
 
 class LayoutMismatch(TolariaError):

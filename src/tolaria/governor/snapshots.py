@@ -25,7 +25,7 @@ from tolaria.governor.memory_policy import Placement, placement
 from tolaria.governor.offload import Offload, Pending
 from tolaria.governor.segments import layout_of
 
-# Names of optimizer state begin with it.
+# Names of optimizer state begin with it. It is rebuilt under its own policy and is no part of the byte-exact copy.
 OPTIMIZER = "optimizer/"
 
 

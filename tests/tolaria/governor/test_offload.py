@@ -10,7 +10,7 @@ import torch
 
 from tolaria.governor.arena import Arena, Bound
 from tolaria.governor.offload import Offload, Pending
-from tolaria.governor.snapshots import SnapshotRing
+from tolaria.governor.snapshots import SnapshotRing, without_optimizer
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.governor_events import SnapshotRefused, SnapshotTrusted
 
@@ -129,6 +129,11 @@ def test_a_checkpoint_waits_for_what_is_on_its_way(ring: SnapshotRing) -> None:
     assert way.begun[0].waited == 1
     assert tensors["1/w"].tolist() == [2.0] * 4
     assert all(head["digest"] for head in facts["published"])
+
+
+def test_where_memory_is_short_only_optimizer_state_is_left_out() -> None:
+    names = ("host/w", "host/optimizer/w", "optimizer/host/w/exp_avg")
+    assert list(without_optimizer(dict.fromkeys(names, torch.ones(1)))) == ["host/w", "host/optimizer/w"]
 
 
 def test_a_governor_tells_of_a_snapshot_that_turned_out_not_to_be_finite(new_world: Callable[..., Any]) -> None:
