@@ -165,8 +165,8 @@ class CapsuleHost(GrowingHost):
         for path in sorted(path for path in saved if path.startswith(prefix)):
             name, _, field = path.removeprefix(prefix).rpartition("/")
             parameter = parameters[name]
-            # These optimizers count their steps on the CPU, wherever the parameter lies.
-            device = torch.device("cpu") if field == "step" else parameter.device
+            # These optimizers count their steps on the CPU, wherever the parameter lies; fused ones count beside it.
+            device = torch.device("cpu") if field == "step" and not self.config.gate else parameter.device
             # A copy: an optimizer works in place, and must never work on the snapshot itself.
             value = saved[path].to(device, copy=True)
             if policy == "reset" and field in FIRST_MOMENTS:

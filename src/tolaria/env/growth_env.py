@@ -133,9 +133,9 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         fossils = self._fossils()
         accepted = training.apply(action, self.config.gates, at)
         self.taps.pass_through(ACTION_APPLIED, at, training)
-        train_loss, gradient_norm = training.train(at)
+        trained = training.train(at)
         training.tick(at)
-        vitals = training.vitals(at, train_loss, gradient_norm, self.config.scan)
+        vitals = training.vitals(at, trained, self.config.scan)
         training.measure_seeds(vitals.val_accuracy)
         self.episode_step += 1
         truncated = self.episode_step >= self.config.episode_steps

@@ -8,6 +8,10 @@
 What happens to a model that keeps collapsing: the newest trusted snapshot; soon after a rollback the next older one;
 from the third rollback within the budget's window half the learning rate; when the budget is spent, `BudgetSpent`. The
 data stream is never rewound, so every rollback also skips the batches that led to it.
+
+With `gate=True`, for optimizers made with `fused=True`, a gradient that is not finite never reaches the weights: the
+optimizer leaves out that step on the device, and the guard learns of it when it reads the loss. Such a step is no collapse
+while everything that lasts is finite; `strikes` of them in a row are one.
 """
 
 import math
@@ -21,12 +25,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from tolaria.errors import BudgetSpent
+from tolaria.gate import Gate
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governor import Governor
 from tolaria.governor.verdict import Standing, Verdict
 from tolaria.integrations.loop_state import Ema, LoopParts, LoopState
 from tolaria.integrations.outdated_graphs import OutdatedGraphs
-from tolaria.integrations.readings import AtOnce, OneStepLate, Reading
+from tolaria.integrations.readings import AtOnce, OneStepLate, Read, Reading
 from tolaria.seams import NO_TAPS
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import RolledBack
@@ -40,9 +45,10 @@ RATE_CUT = 0.5
 
 
 class Outcome(StrEnum):
-    """What became of a step. UNREAD: its loss is still on the device, and the next call will tell."""
+    """What became of a step. UNREAD: its loss is still on the device, and the next call will tell. GATED: it was left out."""
 
     UNREAD = "unread"
+    GATED = "gated"
     HEALTHY = "healthy"
     SUSPECT = "suspect"
     ROLLED_BACK = "rolled_back"
@@ -72,6 +78,7 @@ def watch(
     scheduler: LRScheduler | Sequence[LRScheduler] = (),
     scaler: torch.amp.GradScaler | None = None,
     ema: Ema | None = None,
+    gate: bool = False,
     emit: Callable[[Event], None] | None = None,
 ) -> "Guard":
     """Take the first snapshot and return the guard of this loop; every number of `config` counts optimizer steps.
@@ -79,7 +86,8 @@ def watch(
     Its suite of detectors is "batch" unless another is named.
 
     `chance_loss` is the loss of a model that knows nothing: ln C for C classes, the variance of the targets for squared
-    errors. `emit` is told every event. Raises `ConfigError` for what cannot be watched, `NotFinite` for a model that is
+    errors. `gate` keeps gradients that are not finite from the weights, which needs optimizers made with `fused=True`.
+    `emit` is told every event. Raises `ConfigError` for what cannot be watched, `NotFinite` for a model that is
     lost already.
     """
     parts = LoopParts(
@@ -94,7 +102,7 @@ def watch(
     config = config or GovernorConfig()
     if config.detectors == "default":
         config = replace(config, detectors="batch")
-    return Guard(parts, config, chance_loss, reading, emit)
+    return Guard(parts, config, chance_loss, reading, Gate(parts.optimizers) if gate else None, emit)
 
 
 class Guard:
@@ -106,11 +114,15 @@ class Guard:
         config: GovernorConfig,
         chance_loss: float,
         reading: Reading,
+        gate: Gate | None = None,
         emit: Callable[[Event], None] | None = None,
     ) -> None:
         # A loss that comes late says as many steps later that the weights of a snapshot were good.
         self._config = replace(config, probation=config.probation + reading.lag)
         self._reading = reading
+        self._gate = gate
+        self._gated_in_a_row = 0
+        self._scaler = parts.scaler
         self._tell = emit
         self._calls = 0
         self._rollbacks: deque[RolledBack] = deque()
@@ -141,19 +153,36 @@ class Guard:
             raise BudgetSpent(self._spent)
         self._calls += 1
         self._state.steps += 1
-        value = self._reading.read(loss)
-        return Answer(Outcome.UNREAD, self._calls) if value is None else self._judged(value)
+        read = self._reading.read(loss, self._gate.take() if self._gate else None)
+        return Answer(Outcome.UNREAD, self._calls) if read is None else self._answered(read, self._calls - self._reading.lag)
 
     def finish(self) -> Answer | None:
         """At the end of the loop: judge the step that was not read yet, and leave the model as a model that nobody watches."""
         self._hook.remove()
-        value = self._reading.rest()
-        return None if value is None or self._spent else self._judged(value)
+        if self._gate:
+            self._gate.close()
+        read = self._reading.rest()
+        return None if read is None or self._spent else self._answered(read, self._calls)
 
-    def _judged(self, loss: float) -> Answer:
+    def _answered(self, read: Read, step: int) -> Answer:
+        if not read.gated:
+            self._gated_in_a_row = 0
+            return self._judged(read.loss, self._places(read.loss))
+        self._state.steps -= 1
+        self._governor.gated(step, Point(self._calls))
+        # A scaler overflows when it looks for its scale, and finds a smaller one by itself.
+        overflowed = self._scaler is not None and self._scaler.is_enabled() and math.isfinite(read.loss)
+        self._gated_in_a_row += not overflowed
+        places = self._state.nonfinite_places()
+        if not places and self._gated_in_a_row < self._config.strikes:
+            return Answer(Outcome.GATED, self._calls, rate_scale=self._state.rate_scale)
+        # Nothing comes through any more, or something else is lost too.
+        return self._judged(read.loss, places or ("gradients",))
+
+    def _judged(self, loss: float, places: tuple[str, ...]) -> Answer:
         at = Point(self._calls)
         # The loss of the batch stands for validation; accuracy is not known, and constant it moves no detector.
-        vitals = Vitals(at.step, loss, loss, 0.0, None, self._places(loss))
+        vitals = Vitals(at.step, loss, loss, 0.0, None, places)
         verdict = self._governor.judge(vitals)
         told = len(self._rollbacks)
         try:
@@ -162,6 +191,7 @@ class Guard:
             # Also where a listener failed after the rollback.
             if len(self._rollbacks) != told:
                 self._reading.forget()
+                self._gated_in_a_row = 0
         if verdict.standing is not Standing.COLLAPSED:
             return self._answer(verdict)
         self._escalate(at.step, response.retired, verdict)
