@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from tolaria.env.config import TrainingConfig
 from tolaria.errors import ConfigError
-from tolaria.gate import Gate
 from tolaria.governor.config import GovernorConfig
 from tolaria.integrations.loop_state import LoopParts
 from tolaria.integrations.plain import Answer, Guard, watch
@@ -51,7 +50,7 @@ class Loop:
         self.events: list[Event] = []
         parts = LoopParts(self.model, [self.optimizer], scaler=self.scaler)
         config = GovernorConfig(detectors="batch", **({"snapshot_every": 4, "probation": 1} | settings))
-        self.guard = Guard(parts, config, math.log(3), reading, Gate([self.optimizer]), self.events.append)
+        self.guard = Guard(parts, config, math.log(3), reading, self.events.append).gated()
 
     def step(self, inputs: float = 1.0, loss: float = 1.0, gradient: float | None = None) -> Answer:
         """One optimizer step; factors of the inputs and the loss of its first micro-batch, a number written into a gradient."""
@@ -193,9 +192,9 @@ def test_after_the_end_the_optimizer_is_one_that_nobody_gates() -> None:
 def test_watch_puts_the_gate_before_fused_optimizers_and_refuses_others() -> None:
     model = torch.nn.Linear(2, 2)
     with pytest.raises(ConfigError, match="SGD without fused kernels"):
-        watch(model, torch.optim.SGD(model.parameters(), lr=0.1), chance_loss=1.0, gate=True)
+        watch(model, torch.optim.SGD(model.parameters(), lr=0.1), chance_loss=1.0).gated()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=True)
-    guard = watch(model, optimizer, chance_loss=1.0, gate=True)
+    guard = watch(model, optimizer, chance_loss=1.0).gated()
     (model(torch.ones(1, 2)).sum() * NAN).backward()
     optimizer.step()
     assert guard.after_step(NAN).outcome == "gated"

@@ -3,6 +3,7 @@
 from firedrill.oracles.bystanders_untouched import BystandersUntouched
 from firedrill.oracles.clean import Clean
 from firedrill.oracles.detected import Detected
+from firedrill.oracles.frugal import Frugal
 from firedrill.oracles.keys_matched import KeysMatched
 from firedrill.oracles.lawful import Lawful
 from firedrill.oracles.optimizer_reset import OptimizerReset
@@ -31,6 +32,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "quiet": Quiet,
     "twin": Twin,
     "reaches": Reaches,
+    "frugal": Frugal,
 }
 
 BUNDLES: dict[str, tuple[str, ...]] = {

@@ -9,9 +9,9 @@ What happens to a model that keeps collapsing: the newest trusted snapshot; soon
 from the third rollback within the budget's window half the learning rate; when the budget is spent, `BudgetSpent`. The
 data stream is never rewound, so every rollback also skips the batches that led to it.
 
-With `gate=True`, for optimizers made with `fused=True`, a gradient that is not finite never reaches the weights: the
-optimizer leaves out that step on the device, and the guard learns of it when it reads the loss. Such a step is no collapse
-while everything that lasts is finite; `strikes` of them in a row are one.
+With `watch(...).gated()`, for optimizers made with `fused=True`, a gradient that is not finite never reaches the weights:
+the optimizer leaves out that step on the device, and the guard learns of it when it reads the loss. Such a step is no
+collapse while everything that lasts is finite; `strikes` of them in a row are one.
 """
 
 import math
@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 import torch
 from torch.optim import Optimizer
@@ -78,7 +79,6 @@ def watch(
     scheduler: LRScheduler | Sequence[LRScheduler] = (),
     scaler: torch.amp.GradScaler | None = None,
     ema: Ema | None = None,
-    gate: bool = False,
     emit: Callable[[Event], None] | None = None,
 ) -> "Guard":
     """Take the first snapshot and return the guard of this loop; every number of `config` counts optimizer steps.
@@ -86,8 +86,7 @@ def watch(
     Its suite of detectors is "batch" unless another is named.
 
     `chance_loss` is the loss of a model that knows nothing: ln C for C classes, the variance of the targets for squared
-    errors. `gate` keeps gradients that are not finite from the weights, which needs optimizers made with `fused=True`.
-    `emit` is told every event. Raises `ConfigError` for what cannot be watched, `NotFinite` for a model that is
+    errors. `emit` is told every event. Raises `ConfigError` for what cannot be watched, `NotFinite` for a model that is
     lost already.
     """
     parts = LoopParts(
@@ -102,7 +101,7 @@ def watch(
     config = config or GovernorConfig()
     if config.detectors == "default":
         config = replace(config, detectors="batch")
-    return Guard(parts, config, chance_loss, reading, Gate(parts.optimizers) if gate else None, emit)
+    return Guard(parts, config, chance_loss, reading, emit)
 
 
 class Guard:
@@ -114,15 +113,14 @@ class Guard:
         config: GovernorConfig,
         chance_loss: float,
         reading: Reading,
-        gate: Gate | None = None,
         emit: Callable[[Event], None] | None = None,
     ) -> None:
         # A loss that comes late says as many steps later that the weights of a snapshot were good.
         self._config = replace(config, probation=config.probation + reading.lag)
         self._reading = reading
-        self._gate = gate
+        self._parts = parts
+        self._gate: Gate | None = None
         self._gated_in_a_row = 0
-        self._scaler = parts.scaler
         self._tell = emit
         self._calls = 0
         self._rollbacks: deque[RolledBack] = deque()
@@ -132,6 +130,15 @@ class Guard:
         self._governor = Governor(self._config, chance_loss, EXPLOSION_FACTOR * chance_loss, NO_TAPS, self._emit)
         self._governor.begin(self._state, Point(0))
         self._hook = parts.model.register_forward_hook(graphs)
+
+    def gated(self) -> Self:
+        """Put a gate before the optimizers, for the rest of the loop.
+
+        Raises `ConfigError` for an optimizer that cannot be gated: without `fused=True`, or with a closure.
+        """
+        assert self._gate is None, "there is a gate already"
+        self._gate = Gate(self._parts.optimizers)
+        return self
 
     @property
     def steps(self) -> int:
@@ -171,7 +178,8 @@ class Guard:
         self._state.steps -= 1
         self._governor.gated(step, Point(self._calls))
         # A scaler overflows when it looks for its scale, and finds a smaller one by itself.
-        overflowed = self._scaler is not None and self._scaler.is_enabled() and math.isfinite(read.loss)
+        scaler = self._parts.scaler
+        overflowed = scaler is not None and scaler.is_enabled() and math.isfinite(read.loss)
         self._gated_in_a_row += not overflowed
         places = self._state.nonfinite_places()
         if not places and self._gated_in_a_row < self._config.strikes:

@@ -11,7 +11,6 @@ import torch
 from torch.nn import functional as F
 
 from tolaria.errors import BudgetSpent, ConfigError, GraphOutdated, RollbackFailed
-from tolaria.gate import Gate
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.snapshots import NotFinite
 from tolaria.integrations.loop_state import LoopParts
@@ -319,8 +318,8 @@ def test_a_listener_that_fails_does_not_prevent_the_rollback(new_loop: New) -> N
 # A loss that comes late, as from a device.
 
 
-def late_guard(loop: Any, gate: Gate | None = None, **settings: Any) -> Guard:
-    return Guard(LoopParts(loop.model, [loop.optimizer]), GovernorConfig(**settings), math.log(3), OneStepLate(torch.device("cpu")), gate)
+def late_guard(loop: Any, **settings: Any) -> Guard:
+    return Guard(LoopParts(loop.model, [loop.optimizer]), GovernorConfig(**settings), math.log(3), OneStepLate(torch.device("cpu")))
 
 
 def test_a_late_loss_is_judged_before_the_step_after_next(new_loop: New) -> None:
