@@ -90,6 +90,8 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_thousand_rollbacks_leave_nothing_behind() -> None:
     world = World()
     # A seed in each stage that it can have, in either slot; every fourth is a fossil that goes again.
@@ -99,8 +101,8 @@ def test_a_thousand_rollbacks_leave_nothing_behind() -> None:
     for number in range(1, ROLLBACKS + 1):
         stage = stages[number % 4]
         world.grow(f"s{number // 4 % 2}", stage)
-        # Long enough for a snapshot to be trusted in one life of three.
-        for step in range(1 + 2 * (number % 3)):
+        # Now and then long enough for a snapshot to be trusted.
+        for step in range(5 if number % 12 == 1 else 1):
             world.live(fossilized=step == 0 and stage is Stage.FOSSILIZED)
         world.die()
         world.rest()
@@ -109,7 +111,7 @@ def test_a_thousand_rollbacks_leave_nothing_behind() -> None:
             objects[number] = len(gc.get_objects())
     assert world.told["RolledBack"] == ROLLBACKS
     # Fossils that went, and snapshots that a rollback went back to.
-    assert min(world.told["SlotRestored"], world.told["SnapshotTrusted"]) > ROLLBACKS // 10
+    assert min(world.told["SlotRestored"], world.told["SnapshotTrusted"]) > ROLLBACKS // 20
     first, *later = (seen[number] for number in MOMENTS)
     assert later == [first, first]
     assert first.hooks == 0
