@@ -62,6 +62,17 @@ class RollbackObserved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CensusTaken(Event):
+    """Right after a rollback: how much more the process holds than after the first one of the run."""
+
+    tensors: int
+    tensor_bytes: int
+    hooks: int
+    threads: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
 class RowSeen:
     """One row of the buffer as the update will see it. `marker` is true on a row that ended in a rollback.
 

@@ -28,7 +28,7 @@ class Vitals:
     """Losses are mean cross-entropy in nats, accuracy lies in [0, 1]; `gradient_norm` is None when nothing was trained.
 
     `nonfinite` names the places that hold NaN or Inf: "parameters", "buffers", "optimizer", "gradients".
-    `outputs` is None where nobody looked at the predictions.
+    `outputs` is None where nobody looked at the predictions. `gated`: some gradient was kept from the weights.
     """
 
     step: int
@@ -38,6 +38,7 @@ class Vitals:
     gradient_norm: float | None
     nonfinite: tuple[str, ...] = ()
     outputs: Outputs | None = None
+    gated: bool = False
 
     @property
     def finite(self) -> bool:

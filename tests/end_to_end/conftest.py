@@ -93,6 +93,13 @@ SCENARIOS = (
         [NAN_NOTICED, *UNDONE[1:]],
     ),
     scenario(
+        "nan-weight-four-times",
+        "steps: 22, batches_per_step: 2, governor: {snapshot_every: 2, probation: 1, budget: 5, relapse_steps: 0, detectors: classic}",
+        [f"at: {{step: {step}, env: 1, batch: 1}}, {NAN}" for step in (9, 13, 17, 21)],
+        ["frugal: {rollbacks: 4}", *WITNESSED],
+        budget="rollbacks: 4",
+    ),
+    scenario(
         "explosion-on-snapshot-step",
         f"{SPIRALS}, {YOUNG_SEED}",
         [f"at: {{step: 6, env: 1, batch: 1}}, {EXPLODE}"],

@@ -321,6 +321,14 @@ def values_are_expected_after_death(patch: Patch) -> None:
     wrap(patch, buffering, "gae", around)
 
 
+def a_rollback_leaves_a_hook_behind(patch: Patch) -> None:
+    def around(real: Wrapper, self: CapsuleHost, facts: dict[str, Any]) -> None:
+        real(self, facts)
+        self.host.register_forward_hook(lambda *_: None)
+
+    wrap(patch, CapsuleHost, "settle", around)
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """Under this sabotage the cell of the scenario gets the verdict; where an oracle is named, it is one that answers FAIL."""
@@ -376,6 +384,7 @@ PROOFS: Mapping[str, Proof] = {
     "the penalty is clipped": Proof(rewards_are_clipped, "penalty", WRONG, "penalized"),
     "the penalty comes twice": Proof(the_penalty_comes_twice, "penalty", WRONG, "penalized"),
     "the penalty ends nothing": Proof(the_penalty_ends_nothing, "penalty", WRONG, "penalized"),
+    "a rollback leaves a hook behind": Proof(a_rollback_leaves_a_hook_behind, "nan-weight-four-times", WRONG, "frugal"),
     "memory survives death": Proof(memory_survives_death, "penalty", WRONG, "penalized"),
     "values are expected after death": Proof(values_are_expected_after_death, "penalty", WRONG, "penalized"),
 }

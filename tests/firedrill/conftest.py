@@ -11,6 +11,7 @@ import pytest
 
 from firedrill.events import (
     BufferObserved,
+    CensusTaken,
     FaultStruck,
     RollbackObserved,
     RowSeen,
@@ -126,7 +127,9 @@ def history(faulted: bool) -> tuple[Event, ...]:
         if step in {6, 13}:
             steps = range(step - 6, step + 1)
             events += [rows(0, steps, False), rows(1, steps, faulted and step == 6)]
-    return (*events, RunFinished(Point(13), (0.9, 0.85)))
+    # As if a census had been taken four times.
+    counted = [CensusTaken(STRUCK, 0, 0, 0, 0, 0)] * 4
+    return (*events, *counted, RunFinished(Point(13), (0.9, 0.85)))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from firedrill.oracles.bystanders_untouched import BystandersUntouched
 from firedrill.oracles.clean import Clean
 from firedrill.oracles.climbed import Climbed
 from firedrill.oracles.detected import Detected
+from firedrill.oracles.frugal import Frugal
 from firedrill.oracles.keys_matched import KeysMatched
 from firedrill.oracles.lawful import Lawful
 from firedrill.oracles.optimizer_reset import OptimizerReset
@@ -33,6 +34,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "twin": Twin,
     "reaches": Reaches,
     "climbed": Climbed,
+    "frugal": Frugal,
 }
 
 BUNDLES: dict[str, tuple[str, ...]] = {

@@ -14,11 +14,11 @@ from typing import TypeVar
 
 import torch
 
-from firedrill.events import BufferObserved, FaultStruck, RollbackObserved, SnapshotObserved, StateDigested, TwinStepped
+from firedrill.events import BufferObserved, CensusTaken, FaultStruck, RollbackObserved, SnapshotObserved, StateDigested, TwinStepped
 from firedrill.faults.governor_raise_in import SINK_WRITING
 from firedrill.runner.inject import Injector
 from firedrill.runner.observe import Observer
-from firedrill.runner.plan import config_of, twin_steps
+from firedrill.runner.plan import config_of, takes_census, twin_steps
 from firedrill.runner.verdict import End
 from firedrill.scenario.cell import Cell
 from firedrill.subjects.growth import build
@@ -31,7 +31,7 @@ from tolaria.train.config import TrainConfig
 
 T = TypeVar("T")
 
-KINDS = EVENT_KINDS | tabulate((FaultStruck, StateDigested, SnapshotObserved, RollbackObserved, BufferObserved, TwinStepped))
+KINDS = EVENT_KINDS | tabulate((FaultStruck, StateDigested, SnapshotObserved, RollbackObserved, CensusTaken, BufferObserved, TwinStepped))
 CONTROL, FAULTED, COUNTERFACTUAL, ENDING = "control.jsonl", "faulted.jsonl", "counterfactual.jsonl", "ending.json"
 # So many seconds after its time a child that the watchdog has not ended is alone.
 PATIENCE_S = 10
@@ -125,7 +125,7 @@ def run(cell: Cell, config: TrainConfig, path: Path, faulted: bool) -> tuple[lis
     sink = FragileSink()
     history = Recording((sink,), path.open("xb"), DURABLE | {FaultStruck})
     injector = Injector(cell.scenario.faults if faulted else (), cell.seed, history.emit)
-    observer = Observer(history.emit, twin_steps(cell.scenario) if faulted else 0)
+    observer = Observer(history.emit, twin_steps(cell.scenario) if faulted else 0, takes_census(cell.scenario) and faulted)
     history.injector = sink.injector = injector
     harness = Harness(injector, observer)
     trainer = build(config, history, harness)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from firedrill.events import RollbackObserved, SnapshotObserved, StateDigested, TwinStepped
+from firedrill.subjects.census import Census
 from firedrill.subjects.growth import (
     Twin,
     buffers_observed,
@@ -33,12 +34,17 @@ Kept = tuple[dict[str, torch.Tensor], dict[str, Any]]
 
 
 class Observer:
-    """Sees, and changes nothing. `twin_steps`: so long a fresh twin walks beside every rolled-back environment; 0 for none."""
+    """Sees, and changes nothing. `twin_steps`: so long a fresh twin walks beside every rolled-back environment; 0 for none.
 
-    def __init__(self, emit: Callable[[Event], None], twin_steps: int) -> None:
+    `counts`: a census is taken after every rollback.
+    """
+
+    def __init__(self, emit: Callable[[Event], None], twin_steps: int, counts: bool = False) -> None:
         self.run: Run | None = None
         self._emit = emit
         self._twin_steps = twin_steps
+        self._counts = counts
+        self._first: Census | None = None
         self._kept: dict[tuple[int, int], Kept] = {}
         self._identities: dict[int, frozenset[int]] = {}
         self._twins: dict[int, tuple[int, Point, Twin]] = {}
@@ -87,6 +93,14 @@ class Observer:
             )
         )
         self._begin_twin[at.env] = (observed.snapshot, at)
+        if self._counts:
+            self._count(at)
+
+    def _count(self, at: Point) -> None:
+        assert self.run is not None
+        census = Census.of(env.training for env in self.run.envs.envs)
+        self._first = self._first or census
+        self._emit(census.since(self._first, at))
 
     def _step(self, at: Point, host: CapsuleHost) -> None:
         assert self.run is not None

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from firedrill.oracles.frugal import Frugal
 from firedrill.oracles.oracle import Claim
 from firedrill.oracles.twin import Twin
 from firedrill.scenario.cell import Cell
@@ -53,3 +54,8 @@ def claim_of(cell: Cell, chance_loss: float) -> Claim:
 def twin_steps(scenario: Scenario) -> int:
     """How long a twin must walk beside a rolled-back environment; 0 where no oracle asks for one."""
     return max((oracle.steps for oracle in scenario.oracles if isinstance(oracle, Twin)), default=0)
+
+
+def takes_census(scenario: Scenario) -> bool:
+    """Whether what the process holds must be counted, which takes longer than a step."""
+    return any(isinstance(oracle, Frugal) for oracle in scenario.oracles)

@@ -56,7 +56,7 @@ class Ending:
 
 
 RECOVERY_ORACLES = frozenset(
-    {"state_restored", "keys_matched", "clean", "optimizer_reset", "twin", "bystanders_untouched", "penalized", "lawful", "told"}
+    {"state_restored", "keys_matched", "clean", "optimizer_reset", "twin", "bystanders_untouched", "penalized", "lawful", "told", "frugal"}
 )
 WORK_ORACLES = frozenset({"recovered", "reaches"})
 # The typed stop: nothing could be trusted. Every other abort is a crash.

@@ -141,16 +141,20 @@ class CapsuleHost(GrowingHost):
             for key, optimizer in self.optimizers.items()
             for name, parameter in self._named(key).items()
         }
+        before = {parameter: state for optimizer in self.optimizers.values() for parameter, state in optimizer.state.items()}
         for optimizer in self.optimizers.values():
             optimizer.state.clear()
         # Sorted, because the order in which a checkpoint gives tensors back is not that of the run.
         for path in sorted(path for path in saved if policy != "reset_all"):
             name, _, field = path.removeprefix("optimizer/").rpartition("/")
             optimizer, parameter = owners[name]
-            # These optimizers count their steps on the CPU, wherever the parameter lies.
-            device = torch.device("cpu") if field == "step" else parameter.device
-            # A copy: an optimizer works in place, and must never work on the snapshot itself.
-            value = saved[path].to(device, copy=True)
+            # These optimizers count their steps on the CPU, wherever the parameter lies; fused ones count beside it.
+            device = torch.device("cpu") if field == "step" and not self.config.gate else parameter.device
+            # Into the tensor that is there: whoever was bound to it would keep it beside a new one. Never the snapshot's own, because
+            # an optimizer works in place.
+            live = before.get(parameter, {}).get(field)
+            value = live if _fits(live, saved[path], device) else torch.empty_like(saved[path], device=device)
+            value.copy_(saved[path])
             if policy in FORGETTING and field in FIRST_MOMENTS:
                 value.zero_()
             optimizer.state[parameter][field] = value
@@ -211,3 +215,7 @@ class CapsuleHost(GrowingHost):
     def _named(self, key: str) -> dict[str, torch.nn.Parameter]:
         mine = {id(parameter) for group in self.optimizers[key].param_groups for parameter in group["params"]}
         return {name: parameter for name, parameter in self.host.named_parameters() if id(parameter) in mine}
+
+
+def _fits(live: torch.Tensor | None, saved: torch.Tensor, device: torch.device) -> bool:
+    return live is not None and (live.shape, live.dtype, live.device) == (saved.shape, saved.dtype, device)

@@ -13,7 +13,8 @@ REWARD_MODES = ("progress", "sparse")
 class TrainingConfig:
     """The inner training loop. `learning_rate` None means the task's own; seeds learn at `seed_lr_factor` times it.
 
-    `warmup_batches`: a new optimizer's learning rate rises linearly over so many batches.
+    `warmup_batches`: a new optimizer's learning rate rises linearly over so many batches. `gate`: fused optimizers that
+    leave out a batch whose gradient is not finite, on the device; left out or not, a batch counts for the warm-up.
     """
 
     batches_per_step: int = 10
@@ -24,6 +25,7 @@ class TrainingConfig:
     weight_decay: float = 5e-4
     grad_norm_max: float = 1.0
     warmup_batches: int = 10
+    gate: bool = False
 
     def __post_init__(self) -> None:
         if self.batches_per_step < 1:

@@ -8,13 +8,14 @@ host's own loss and touches nothing of the host, to the last bit.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import torch
 
 from tolaria.env.config import USUAL, Recovery, TrainingConfig
 from tolaria.env.rate_cut import RateCut
+from tolaria.gate import flag_of, gated_step
 from tolaria.host.finite import all_finite
 from tolaria.host.host import Host
 from tolaria.host.slot import Slot
@@ -33,13 +34,25 @@ from tolaria.seeding import derive_seed
 from tolaria.tasks.batches import BatchStream
 from tolaria.tasks.task import Split, Task
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import Probe
+from tolaria.telemetry.governor_events import Probe, UpdateGated
 from tolaria.vitals import Outputs, Vitals
 
 # In these stages a seed is part of the host's own forward pass and learns from the host's own loss.
 BLENDED = frozenset({Stage.BLENDING, Stage.HOLDING})
 # In these stages a seed has an optimizer.
 LEARNING = BLENDED | {Stage.TRAINING}
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a step's batches came to: mean loss in nats, largest gradient norm before clipping, and whether some were gated.
+
+    A gated batch counts for neither number; without any other the loss is NaN.
+    """
+
+    loss: float
+    gradient_norm: float
+    gated: bool = False
 
 
 class HostTraining(ABC):
@@ -109,18 +122,22 @@ class HostTraining(ABC):
     def fossilize(self, slot: str, at: Point, reason: str, initiator: str) -> None:
         """Commit a seed for good."""
 
-    def train(self, at: Point) -> tuple[float, float]:
-        """One step's batches. Returns the mean loss in nats and the largest gradient norm before clipping."""
+    def train(self, at: Point) -> Trained:
+        """One step's batches; the device is read once, after the last of them."""
         self.host.train()
-        losses: list[torch.Tensor] = []
-        norms: list[torch.Tensor] = []
-        for batch in range(self.config.batches_per_step):
-            loss, norm = self._train_batch(replace(at, batch=batch))
-            losses.append(loss)
-            norms.append(norm)
-        # One read of the device a step.
-        mean, largest = torch.stack([torch.stack(losses).mean(), torch.stack(norms).max()]).tolist()
-        return float(mean), float(largest)
+        batches = [self._train_batch(replace(at, batch=batch)) for batch in range(self.config.batches_per_step)]
+        losses, norms, heard = map(torch.stack, zip(*batches, strict=True))  # each [B]
+        if not self.config.gate:
+            mean, largest = torch.stack([losses.mean(), norms.max()]).tolist()
+            return Trained(mean, largest)
+        flags = flag_of(heard)
+        came_through = flags == 0.0
+        mean = torch.where(came_through, losses, 0.0).sum() / came_through.sum()
+        largest = torch.where(came_through, norms, 0.0).max()
+        loss, norm, *gated = torch.cat([mean[None], largest[None], flags]).tolist()
+        if any(gated):
+            self.emit(UpdateGated(at, at.step, tuple(batch for batch, flag in enumerate(gated) if flag)))
+        return Trained(loss, norm, any(gated))
 
     def validate(self, split: str = "validation", without: tuple[str, ...] = ()) -> tuple[float, float]:
         """Mean loss in nats and accuracy in [0, 1] over a whole split, in evaluation mode; `without` these slots' seeds."""
@@ -145,14 +162,15 @@ class HostTraining(ABC):
             hits = (logits.argmax(dim=1) == data.targets).float().mean()
             return tuple(torch.stack([loss.float(), hits, *more(logits.float())]).tolist())
 
-    def vitals(self, at: Point, train_loss: float, gradient_norm: float | None, scan: bool) -> Vitals:
+    def vitals(self, at: Point, trained: Trained, scan: bool) -> Vitals:
         """Validate, and look for NaN and Inf in everything that lasts."""
         split = self._splits["validation"]
         data = self.taps.pass_through(VALIDATION_READY, at, Batch(split.inputs, split.targets))
         loss, accuracy, *seen = self._measured(data, (), answer_shape)
         outputs = Outputs(*seen) if all(map(math.isfinite, seen)) else None
         places = self.nonfinite_places() if scan else ()
-        return self.taps.pass_through(VITALS_MEASURED, at, Vitals(at.step, train_loss, loss, accuracy, gradient_norm, places, outputs))
+        vitals = Vitals(at.step, trained.loss, loss, accuracy, trained.gradient_norm, places, outputs, trained.gated)
+        return self.taps.pass_through(VITALS_MEASURED, at, vitals)
 
     def nonfinite_places(self) -> tuple[str, ...]:
         """Which of parameters, buffers and optimizer state hold NaN or Inf; isolated seeds are not the host's trouble."""
@@ -191,8 +209,10 @@ class HostTraining(ABC):
             elif slot.state.stage in BLENDED:
                 slot.state = replace(slot.state, contribution=accuracy - self.validate(without=(slot.slot_id,))[1])
 
-    def _train_batch(self, at: Point) -> tuple[torch.Tensor, torch.Tensor]:
-        number, chosen = self.batches.number, self.batches.next()
+    def _train_batch(self, at: Point) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        number = self.batches.number
+        # Without waiting: the indices lie in host memory, and a device takes its copy of them before it goes on.
+        chosen = self.batches.next().to(self.device, non_blocking=True)
         data = self._splits["train"]
         batch = self.taps.pass_through(BATCH_READY, at, Batch(data.inputs[chosen], data.targets[chosen], number))
         for optimizer in self.optimizers.values():
@@ -204,11 +224,13 @@ class HostTraining(ABC):
                 self._shadow_gradients(slot, batch.targets)
         self.taps.pass_through(GRADIENTS_READY, at, self)
         norm = torch.nn.utils.clip_grad_norm_(self.host_parameters(), self.config.grad_norm_max)
-        for slot in self.live_slots():
-            self._step_seed(slot)
-        self._step("host")
+        # A seed in TRAINING is isolated, and the host never hears of its gradients.
+        norms = {slot: self._step_seed(slot) for slot in self.live_slots()}
+        self._step("host", norm)
         self.taps.pass_through(WEIGHTS_UPDATED, at, self)
-        return loss.detach(), norm
+        # Finite only if each of them is.
+        heard = sum((each for slot, each in norms.items() if slot.state.stage in BLENDED), start=norm)
+        return loss.detach(), norm, heard
 
     def _shadow_gradients(self, slot: Slot, targets: torch.Tensor) -> None:
         parameters = [p for p in seed_module(slot).parameters() if p.requires_grad]
@@ -216,21 +238,24 @@ class HostTraining(ABC):
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
             parameter.grad = gradient
 
-    def _step_seed(self, slot: Slot) -> None:
+    def _step_seed(self, slot: Slot) -> torch.Tensor:
         norm = torch.nn.utils.clip_grad_norm_(seed_module(slot).parameters(), self.config.grad_norm_max)
-        # An isolated seed's bad gradient is its own affair: it skips its step, and the host never hears of it.
-        if slot.state.stage is Stage.TRAINING and not bool(torch.isfinite(norm)):
-            return
-        self._step(optimizer_key(slot))
+        # An isolated seed's bad gradient is its own affair: it skips its step, also where there is no gate.
+        if self.config.gate or slot.state.stage is not Stage.TRAINING or bool(torch.isfinite(norm)):
+            self._step(optimizer_key(slot), norm)
+        return norm
 
-    def _step(self, key: str) -> None:
+    def _step(self, key: str, norm: torch.Tensor) -> None:
         optimizer = self.optimizers.get(key)
         if optimizer is None:
             return
         rate = self.learning_rate(key)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        optimizer.step()
+        if self.config.gate:
+            gated_step(optimizer, flag_of(norm))
+        else:
+            optimizer.step()
         self.batches_stepped[key] += 1
         if key in self.rewarming:
             self.rewarming[key] += 1
@@ -246,12 +271,14 @@ class HostTraining(ABC):
         return rate * (self.rewarming[key] + 1) / self.recovery.rewarm_batches if key in self.rewarming else rate
 
     def _new_optimizer(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-        rate = self.task.learning_rate
+        rate, decay = self.task.learning_rate, self.config.weight_decay
+        # None leaves the choice to PyTorch; only fused kernels can be gated.
+        fused = self.config.gate or None
         if self.config.optimizer == "adam":
-            return torch.optim.Adam(parameters, lr=rate, weight_decay=self.config.weight_decay)
+            return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=fused)
         if self.config.optimizer == "adamw":
-            return torch.optim.AdamW(parameters, lr=rate, weight_decay=self.config.weight_decay)
-        return torch.optim.SGD(parameters, lr=rate, momentum=self.config.momentum, weight_decay=self.config.weight_decay)
+            return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=fused)
+        return torch.optim.SGD(parameters, lr=rate, momentum=self.config.momentum, weight_decay=decay, fused=fused)
 
 
 def answer_shape(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

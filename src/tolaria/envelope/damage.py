@@ -113,8 +113,7 @@ class Patient:
 
     def _step(self, host: CapsuleHost, step: int) -> Vitals:
         at = Point(step, 0)
-        loss, norm = host.train(at)
-        return host.vitals(at, loss, norm, scan=True)
+        return host.vitals(at, host.train(at), scan=True)
 
     def _judge(self, jury: Jury, vitals: Vitals) -> str:
         verdict = jury.judge(vitals)

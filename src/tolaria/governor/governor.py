@@ -39,7 +39,9 @@ from tolaria.telemetry.governor_events import (
     SnapshotRefused,
     SnapshotTaken,
     SnapshotTrusted,
+    SnapshotWithdrawn,
     Suspected,
+    UpdateGated,
 )
 from tolaria.vitals import Vitals
 
@@ -115,7 +117,9 @@ class Governor:
         self._grace = max(0, self._grace - 1)
         self._jury.remember(verdict, vitals)
         if verdict.standing is Standing.HEALTHY:
-            self._go_on(governed, at, fossilized)
+            # A step of which something was gated vouches for no candidate, and gives none.
+            if not vitals.gated:
+                self._go_on(governed, at, fossilized)
             return Response()
         assert verdict.alarm is not None
         alarm = verdict.alarm
@@ -128,6 +132,16 @@ class Governor:
             # The host is rolled back even where nobody can be told why.
             response = self._recover(verdict, governed, at)
         return response
+
+    def gated(self, flagged: int, at: Point) -> None:
+        """Read only now: the gate kept the gradient of step `flagged` from the weights. A candidate that came since is withdrawn.
+
+        A candidate becomes a snapshot only when the flags of its steps were read clean.
+        """
+        withdrawn = self._snapshots.withdraw(flagged)
+        self._emit(UpdateGated(at, flagged))
+        for number in withdrawn:
+            self._emit(SnapshotWithdrawn(at, number, flagged))
 
     def retire(self, at: Point, reason: str) -> Response:
         """The environment cannot be stepped any more, whatever its host is like. Its last row owes the penalty like any other death."""

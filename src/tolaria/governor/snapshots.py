@@ -176,6 +176,12 @@ class SnapshotRing:
         for snapshot in gone:
             self._retire(snapshot)
 
+    def withdraw(self, flagged: int) -> tuple[int, ...]:
+        """Drop the candidates that were taken in or after this step; returns their numbers. What is trusted stays."""
+        numbers = tuple(s.number for s in self._published if s.step >= flagged and not s.is_trusted(self._probation))
+        self.drop(frozenset(numbers))
+        return numbers
+
     def clear(self) -> None:
         """Forget everything: a new host begins."""
         self._bound = Bound.to({})

@@ -8,6 +8,10 @@
 What happens to a model that keeps collapsing: the newest trusted snapshot; soon after a rollback the next older one;
 from the third rollback within the budget's window half the learning rate; when the budget is spent, `BudgetSpent`: the
 governor's own ladder. The data stream is never rewound, so every rollback also skips the batches that led to it.
+
+With `watch(...).gated()`, for optimizers made with `fused=True`, a gradient that is not finite never reaches the weights:
+the optimizer leaves out that step on the device, and the guard learns of it when it reads the loss. Such a step is no
+collapse while everything that lasts is finite; `strikes` of them in a row are one.
 """
 
 import math
@@ -16,19 +20,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from tolaria.errors import BudgetSpent, ConfigError
+from tolaria.gate import Gate
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governor import Governor
 from tolaria.governor.snapshots import Snapshot
 from tolaria.governor.verdict import Standing, Verdict
 from tolaria.integrations.loop_state import Ema, LoopParts, LoopState
 from tolaria.integrations.outdated_graphs import OutdatedGraphs
-from tolaria.integrations.readings import AtOnce, OneStepLate, Reading
+from tolaria.integrations.readings import AtOnce, OneStepLate, Read, Reading
 from tolaria.integrations.vault import Vault
 from tolaria.seams import NO_TAPS
 from tolaria.telemetry.event import Event, Point
@@ -41,9 +47,10 @@ EXPLOSION_FACTOR = 1.5
 
 
 class Outcome(StrEnum):
-    """What became of a step. UNREAD: its loss is still on the device, and the next call will tell."""
+    """What became of a step. UNREAD: its loss is still on the device, and the next call will tell. GATED: it was left out."""
 
     UNREAD = "unread"
+    GATED = "gated"
     HEALTHY = "healthy"
     SUSPECT = "suspect"
     ROLLED_BACK = "rolled_back"
@@ -113,6 +120,9 @@ class Guard:
         # A loss that comes late says as many steps later that the weights of a snapshot were good.
         self._config = replace(config, probation=config.probation + reading.lag)
         self._reading = reading
+        self._parts = parts
+        self._gate: Gate | None = None
+        self._gated_in_a_row = 0
         self._tell = emit
         self._calls = 0
         self._rolled_back: RolledBack | None = None
@@ -123,6 +133,15 @@ class Guard:
         self._vault: Vault | None = None
         self._governor.begin(self._state, Point(0))
         self._hook = parts.model.register_forward_hook(graphs)
+
+    def gated(self) -> Self:
+        """Put a gate before the optimizers, for the rest of the loop.
+
+        Raises `ConfigError` for an optimizer that cannot be gated: without `fused=True`, or with a closure.
+        """
+        assert self._gate is None, "there is a gate already"
+        self._gate = Gate(self._parts.optimizers)
+        return self
 
     @property
     def steps(self) -> int:
@@ -161,21 +180,39 @@ class Guard:
             raise BudgetSpent(self._spent)
         self._calls += 1
         self._state.steps += 1
-        value = self._reading.read(loss)
-        return Answer(Outcome.UNREAD, self._calls) if value is None else self._judged(value)
+        read = self._reading.read(loss, self._gate.take() if self._gate else None)
+        return Answer(Outcome.UNREAD, self._calls) if read is None else self._answered(read, self._calls - self._reading.lag)
 
     def finish(self) -> Answer | None:
         """At the end of the loop: judge the step that was not read yet, and leave the model as a model that nobody watches."""
         self._hook.remove()
         if self._vault is not None:
             self._vault.close()
-        value = self._reading.rest()
-        return None if value is None or self._spent else self._judged(value)
+        if self._gate:
+            self._gate.close()
+        read = self._reading.rest()
+        return None if read is None or self._spent else self._answered(read, self._calls)
 
-    def _judged(self, loss: float) -> Answer:
+    def _answered(self, read: Read, step: int) -> Answer:
+        if not read.gated:
+            self._gated_in_a_row = 0
+            return self._judged(read.loss, self._places(read.loss))
+        self._state.steps -= 1
+        self._governor.gated(step, Point(self._calls))
+        # A scaler overflows when it looks for its scale, and finds a smaller one by itself.
+        scaler = self._parts.scaler
+        overflowed = scaler is not None and scaler.is_enabled() and math.isfinite(read.loss)
+        self._gated_in_a_row += not overflowed
+        places = self._state.nonfinite_places()
+        if not places and self._gated_in_a_row < self._config.strikes:
+            return Answer(Outcome.GATED, self._calls, rate_scale=self._state.rate_scale)
+        # Nothing comes through any more, or something else is lost too.
+        return self._judged(read.loss, places or ("gradients",))
+
+    def _judged(self, loss: float, places: tuple[str, ...]) -> Answer:
         at = Point(self._calls)
         # The loss of the batch stands for validation; accuracy is not known, and constant it moves no detector.
-        vitals = Vitals(at.step, loss, loss, 0.0, None, self._places(loss))
+        vitals = Vitals(at.step, loss, loss, 0.0, None, places)
         verdict = self._governor.judge(vitals)
         told = self._rolled_back
         try:
@@ -184,6 +221,7 @@ class Guard:
             # Also where a listener failed after the rollback.
             if self._rolled_back is not told:
                 self._reading.forget()
+                self._gated_in_a_row = 0
         if verdict.standing is not Standing.COLLAPSED:
             return self._answer(verdict)
         if response.retired:

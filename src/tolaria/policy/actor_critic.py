@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from tolaria.host.randomness import seeded
 from tolaria.policy.policy import RecurrentState
 from tolaria.seeding import derive_seed
 
@@ -22,8 +23,7 @@ class ActorCritic(nn.Module):
     def __init__(self, observation_size: int, head_sizes: Sequence[int], hidden_size: int, seed: int) -> None:
         super().__init__()
         self.hidden_size = hidden_size
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(seed, "actor_critic"))
+        with seeded(derive_seed(seed, "actor_critic")):
             self.trunk = nn.Sequential(nn.Linear(observation_size, hidden_size), nn.LayerNorm(hidden_size), nn.ReLU())
             self.cell = nn.LSTM(hidden_size, hidden_size)
             self.heads = nn.ModuleList(nn.Linear(hidden_size, size) for size in head_sizes)

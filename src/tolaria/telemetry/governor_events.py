@@ -47,6 +47,25 @@ class SnapshotRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotWithdrawn(Event):
+    """A candidate is no snapshot any more: the flag of step `flagged`, which came late, was not clean."""
+
+    snapshot: int
+    flagged: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateGated(Event):
+    """The gate kept gradients that are not finite from the weights: those of step `flagged`, in these of its batches.
+
+    A loop that is not ours has no batches: all of its step counts.
+    """
+
+    flagged: int
+    batches: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Suspected(Event):
     """An anomaly that is not yet a collapse; snapshots are frozen. `loss` and `threshold` are None where there is none."""
 

@@ -1,6 +1,7 @@
 """The ordered record of a run: in memory, on disk as one line of JSON an event, and handed to sinks."""
 
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,8 @@ class History:
         self._durable = durable
         self._sinks = [sink if isinstance(sink, SinkQueue) else SinkQueue(sink) for sink in sinks]
         self._closed = False
+        # Environments may be stepped from several threads, and an event has one number and one line.
+        self._one_at_a_time = threading.Lock()
 
     @classmethod
     def open(cls, path: Path, sinks: Iterable[Sink] = (), durable: frozenset[type[Event]] = DURABLE) -> Self:
@@ -88,15 +91,16 @@ class History:
         return [complaint for sink in self._sinks if (complaint := sink.complaint())]
 
     def emit(self, event: Event) -> None:
-        """Record an event. Sinks cannot fail here; a failing disk does."""
+        """Record an event, from any thread. Sinks cannot fail here; a failing disk does."""
         assert not self._closed, "the history is closed"
-        if self._file is not None:
-            self._file.write(to_line(self.next_seq, event).encode("ascii") + b"\n")
-        self.events.append(event)
-        if type(event) in self._durable:
-            self.sync()
-        for sink in self._sinks:
-            sink.write(event)
+        with self._one_at_a_time:
+            if self._file is not None:
+                self._file.write(to_line(self.next_seq, event).encode("ascii") + b"\n")
+            self.events.append(event)
+            if type(event) in self._durable:
+                self.sync()
+            for sink in self._sinks:
+                sink.write(event)
 
     def sync(self) -> None:
         """Bring every line to the disk; a checkpoint that counts on `next_seq` lines calls it before."""

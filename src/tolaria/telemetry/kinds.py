@@ -13,7 +13,9 @@ from tolaria.telemetry.governor_events import (
     SnapshotRefused,
     SnapshotTaken,
     SnapshotTrusted,
+    SnapshotWithdrawn,
     Suspected,
+    UpdateGated,
 )
 from tolaria.telemetry.growth_events import ActionRefused, SlotRestored, StageChanged
 from tolaria.telemetry.run_events import (
@@ -64,6 +66,8 @@ EVENT_KINDS: dict[str, type[Event]] = tabulate(
         SnapshotTaken,
         SnapshotTrusted,
         SnapshotRefused,
+        SnapshotWithdrawn,
+        UpdateGated,
         Suspected,
         Collapsed,
         RolledBack,

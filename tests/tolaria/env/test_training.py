@@ -8,7 +8,9 @@ import torch
 from tolaria.lifecycle.action import Action, Op
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.stage import Stage
+from tolaria.seams import GRADIENTS_READY, NO_TAPS, Seam, T, Taps
 from tolaria.telemetry.event import Point
+from tolaria.telemetry.governor_events import UpdateGated
 from tolaria.telemetry.growth_events import StageChanged
 
 # Builds a host in training and keeps what it tells.
@@ -19,10 +21,10 @@ def step(host: Any, number: int, action: Action | None, gates: GateConfig) -> fl
     at = Point(number, 0)
     if action is not None:
         assert host.apply(action, gates, at)
-    loss, _ = host.train(at)
+    trained = host.train(at)
     host.tick(at)
     host.measure_seeds(host.validate()[1])
-    return float(loss)
+    return float(trained.loss)
 
 
 def germinate(slot: str = "s0", blueprint: str = "residual_mlp") -> Action:
@@ -169,9 +171,9 @@ def test_a_spoiled_seed_in_training_is_pruned_by_the_environment_and_alarms_nobo
     poison_seed(host, "s0")
     at = Point(2, 0)
     assert host.nonfinite_places() == ()
-    train_loss, norm = host.train(at)
+    trained = host.train(at)
     host.tick(at)
-    assert host.vitals(at, train_loss, norm, scan=True).finite
+    assert host.vitals(at, trained, scan=True).finite
     pruned = [event for event in told.of(StageChanged) if event.stage_to is Stage.PRUNED]
     assert [(event.slot, event.reason, event.initiator) for event in pruned] == [("s0", "not finite", "environment")]
     assert host.host.slot("s0").seed is None
@@ -244,3 +246,84 @@ def test_a_probe_reads_only_and_is_none_where_there_is_no_number(make_host: Make
     with torch.no_grad():
         host.host.own_parameters()["head.bias"].fill_(float("nan"))
     assert host.probe() is None
+
+
+# The gate.
+
+
+class Gradients:
+    """Taps that change gradients of the host or of the seed in "s0", in one batch of one step."""
+
+    def __init__(self, step: int, batches: tuple[int, ...], value: float | None, prefix: str = "") -> None:
+        self.step, self.batches, self.value, self.prefix = step, batches, value, prefix
+
+    def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
+        if seam is GRADIENTS_READY and at.step == self.step and at.batch in self.batches:
+            for name, parameter in value.host.named_parameters():
+                if self.value is None:
+                    # Nothing to step with: as if the batch had been left out.
+                    parameter.grad = None
+                elif parameter.grad is not None and name.startswith(self.prefix):
+                    parameter.grad.view(-1)[0] = self.value
+        return value
+
+
+GROWING = [
+    germinate(),
+    Action(op=Op.ADVANCE, slot="s0"),
+    Action(op=Op.ADVANCE, slot="s0"),
+    *[None] * 3,
+]
+
+
+def grown(make_host: MakeHost, gates: GateConfig, taps: Taps, **settings: Any) -> Any:
+    """A host with a seed in TRAINING in step 1 and blended from step 2 on."""
+    told = make_host(taps=taps, **({"gate": True, "batches_per_step": 3, "warmup_batches": 0} | settings))
+    told.subject.losses = [step(told.subject, number, action, gates) for number, action in enumerate(GROWING)]
+    return told
+
+
+def bytes_of(host: Any) -> dict[str, bytes]:
+    return {name: tensor.detach().numpy().tobytes() for name, tensor in host.all_tensors().items()}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("struck", [0, 1, 3])
+def test_a_gated_host_goes_on_as_if_the_bad_batch_had_been_left_out(
+    struck: int, optimizer: str, make_host: MakeHost, open_gates: GateConfig
+) -> None:
+    bad = grown(make_host, open_gates, Gradients(struck, (1,), math.nan), optimizer=optimizer, learning_rate=0.01)
+    left_out = grown(make_host, open_gates, Gradients(struck, (1,), None), optimizer=optimizer, learning_rate=0.01)
+    assert bytes_of(bad.subject) == bytes_of(left_out.subject)
+    assert bad.of(UpdateGated) == [UpdateGated(Point(struck, 0), struck, (1,))]
+    assert all(map(math.isfinite, bad.subject.losses))
+
+
+def test_a_healthy_gated_host_tells_nothing_and_learns_like_one_without_a_gate(make_host: MakeHost, open_gates: GateConfig) -> None:
+    gated, free = (grown(make_host, open_gates, NO_TAPS, gate=gate) for gate in (True, False))
+    assert gated.of(UpdateGated) == []
+    # The fused kernels round differently.
+    assert gated.subject.losses == pytest.approx(free.subject.losses, rel=1e-4)
+
+
+def test_a_step_of_which_nothing_came_through_has_no_loss(make_host: MakeHost, open_gates: GateConfig) -> None:
+    told = grown(make_host, open_gates, Gradients(4, (0, 1, 2), math.inf))
+    assert [math.isnan(loss) for loss in told.subject.losses] == [False] * 4 + [True, False]
+    assert [event.batches for event in told.of(UpdateGated)] == [(0, 1, 2)]
+
+
+def test_the_bad_gradient_of_an_isolated_seed_is_left_out_without_a_word(make_host: MakeHost, open_gates: GateConfig) -> None:
+    told = grown(make_host, open_gates, Gradients(1, (0,), math.nan, "slots.s0.seed"))
+    assert told.of(UpdateGated) == []
+    assert told.subject.nonfinite_places() == ()
+
+
+def test_the_bad_gradient_of_a_blended_seed_is_told_of(make_host: MakeHost, open_gates: GateConfig) -> None:
+    told = grown(make_host, open_gates, Gradients(3, (2,), math.nan, "slots.s0.seed"))
+    assert [event.batches for event in told.of(UpdateGated)] == [(2,)]
+    assert told.subject.nonfinite_places() == ()
+
+
+def test_vitals_say_that_something_was_gated(make_host: MakeHost) -> None:
+    host = make_host(taps=Gradients(1, (0,), math.nan), gate=True).subject
+    assert [host.vitals(at, host.train(at), scan=True).gated for at in (Point(0, 0), Point(1, 0))] == [False, True]

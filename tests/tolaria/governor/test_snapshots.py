@@ -343,3 +343,14 @@ def test_a_fossil_whose_snapshot_is_trusted_comes_back_with_its_host(new_world: 
     world.die()
     assert same(world.host.host.tensors(), wanted)
     assert world.host.state("s0").stage is Stage.FOSSILIZED
+
+
+def test_candidates_of_a_flagged_step_are_withdrawn_and_what_is_trusted_stays() -> None:
+    ring = SnapshotRing(kept=4, probation=2)
+    tensors = {"weight": torch.ones(3)}
+    take(ring, tensors, step=5)
+    for step in (5, 6, 7):
+        take(ring, tensors, step=step, reason="cadence")
+    assert ring.withdraw(6) == (3, 2)
+    assert [snapshot.number for snapshot in ring.published] == [1, 0]
+    assert ring.withdraw(0) == (1,)
