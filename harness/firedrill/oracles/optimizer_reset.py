@@ -19,7 +19,10 @@ Tensors = Mapping[str, TensorSeen]
 
 @dataclass(frozen=True, slots=True)
 class OptimizerReset(Oracle):
-    """Optimizer state equals the declared policy, `reset`, `reset_all`, `restore` or `rewarm`; that of seeds that come back too."""
+    """Optimizer state equals the declared policy: `reset`, `reset_all`, `restore` or `rewarm`.
+
+    The host's, and that of seeds where these come back.
+    """
 
     kind: ClassVar[str] = "optimizer_reset"
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 
 from firedrill.events import StateDigested
 from firedrill.oracles.oracle import Answer, Evidence, of
-from firedrill.oracles.twin import Twin
+from firedrill.oracles.twin import Twin, steps_done_again
 from tolaria.telemetry.event import Point
-from tolaria.telemetry.governor_events import Ease, Remedy, RolledBack, Rung
+from tolaria.telemetry.governor_events import Ease, Remedy, RolledBack, Rung, SnapshotTaken
 
 Edit = Callable[..., Evidence]
 
@@ -75,3 +75,34 @@ def test_data_that_were_to_be_skipped_and_were_not_fail(edit: Edit, healed: Evid
 
 def test_an_ease_that_skips_nothing_moves_no_data(healed: Evidence) -> None:
     assert Twin().judge(eased(healed, skipped=0)).answer is Answer.PASS
+
+
+def exact(evidence: Evidence) -> Evidence:
+    """The same histories of a run that restores and rewinds everything."""
+    return replace(evidence, claim=replace(evidence.claim, optimizer_policy="restore", live_seeds="restore", rewind=True))
+
+
+def test_after_a_rewind_the_steps_since_the_snapshot_are_done_again(healed: Evidence) -> None:
+    # Taken in step 3, restored in step 5: step 6 is step 4 once more.
+    assert steps_done_again(healed, 1, 8) == {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 4, 7: 5, 8: 6}
+
+
+def test_a_second_rewind_counts_from_where_the_first_one_led(add: Edit, healed: Evidence) -> None:
+    first = of(healed.faulted, RolledBack)[0]
+    later = SnapshotTaken(Point(8, 1), 7, "", 0, "cadence")
+    again = replace(add(replace(first, at=Point(9, 1), snapshot=7, snapshot_step=8)), twin=())
+    with_both = replace(again, faulted=(*again.faulted, later))
+    assert [steps_done_again(with_both, 1, 11)[step] for step in (8, 9, 10, 11)] == [6, 7, 7, 8]
+
+
+def test_the_first_snapshot_of_a_run_lies_before_its_step(healed: Evidence) -> None:
+    first = replace(of(healed.faulted, RolledBack)[0], snapshot=0, snapshot_step=0)
+    faulted = tuple(first if isinstance(event, RolledBack) else event for event in healed.faulted)
+    begin = SnapshotTaken(Point(0, 1), 0, "", 0, "begin")
+    assert steps_done_again(replace(healed, faulted=(begin, *faulted)), 1, 7)[6] == 0
+
+
+def test_a_run_that_restores_everything_is_compared_with_the_one_that_never_fell(healed: Evidence) -> None:
+    finding = Twin().judge(exact(healed))
+    assert (finding.answer, finding.key) == (Answer.FAIL, "control")
+    assert finding.detail == "env 1 step 6: host differs from step 4 of the control run"

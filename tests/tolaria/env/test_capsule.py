@@ -1,9 +1,6 @@
 import json
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
-from enum import Enum
-from types import FunctionType
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +8,7 @@ import torch
 from safetensors.torch import load, save
 
 from tolaria.env.capsule import FACTS, CapsuleHost
-from tolaria.env.config import TrainingConfig
+from tolaria.env.config import USUAL, Recovery, TrainingConfig
 from tolaria.env.growth_env import EnvConfig, GrowthEnv
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governor import Governor
@@ -38,9 +35,10 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def build(optimizer: str = "sgd", seed: int = 0) -> tuple[CapsuleHost, list[Event]]:
+def build(optimizer: str = "sgd", seed: int = 0, recovery: Recovery = USUAL) -> tuple[CapsuleHost, list[Event]]:
     events: list[Event] = []
-    host = CapsuleHost(TASKS["spirals"](), TrainingConfig(optimizer=optimizer, batches_per_step=1), seed, CPU, NO_TAPS, events.append)
+    config = TrainingConfig(optimizer=optimizer, batches_per_step=1)
+    host = CapsuleHost(TASKS["spirals"](), config, seed, CPU, NO_TAPS, events.append, recovery)
     host.loss_before = 1.0
     return host, events
 
@@ -206,138 +204,7 @@ def test_optimizer_state_of_an_unknown_parameter_is_refused() -> None:
         host.restore_optimizers({"optimizer/host/head.wait/momentum_buffer": torch.zeros(3)}, "restore")
 
 
-# Every piece of mutable state.
-
-# What facts or tensors hold, by class and attribute.
-CAPTURED = {
-    "GrowthEnv": {"episode", "training"},
-    "CapsuleHost": {"host", "optimizers", "batches", "batches_stepped", "loss_before", "rewarming", "rate_cut", "course"},
-    "MlpHost": {"blocks", "slots", "head"},
-    "DenseBlock": {"linear"},
-    "Slot": {"state", "seed"},
-    "BatchStream": {"_epoch", "_cursor"},
-    "Adam": {"state"},
-    "Governor": {"_jury", "_snapshots", "_grace", "ladder", "_life"},
-    "Ladder": {"_steps"},
-    "Jury": {"window", "streaks", "_probe"},
-    "SnapshotRing": {"_published", "_taken"},
-    "LossWindow": {"_clean", "_recent", "_best"},
-}
-# What neither holds, and why not.
-EXEMPT = {
-    "GrowthEnv": {
-        "task": "a constant",
-        "config": "a constant",
-        "env": "a constant",
-        "taps": "handed in",
-        "emit": "handed in",
-        "_seed": "from the config of the run",
-        "_device": "from the config of the run",
-        "actions": "follows from the task",
-        "observation_space": "follows from the task",
-        "action_space": "follows from the task",
-    },
-    "CapsuleHost": {
-        "task": "a constant",
-        "config": "a constant",
-        "seed": "follows from the environment's seed and episode",
-        "device": "from the config of the run",
-        "taps": "handed in",
-        "emit": "handed in",
-        "recovery": "a constant",
-        "_splits": "constant data on the device",
-    },
-    "MlpHost": {"family": "a constant", "channels": "a constant"},
-    "Slot": {
-        "slot_id": "a constant",
-        "channels": "a constant",
-        "features": "of the batch at hand; every training forward writes it anew before it is read",
-    },
-    "BatchStream": {
-        "num_samples": "a constant",
-        "batch_size": "a constant",
-        "_seed": "a constant",
-        "_order": "follows from seed and epoch",
-    },
-    "Adam": {"defaults": "a constant", "param_groups": "the rate is set anew before every step, from the batches stepped"},
-    "Governor": {
-        "_config": "a constant",
-        "_taps": "handed in",
-        "_emit": "handed in",
-    },
-    "Ladder": {"_config": "a constant"},
-    "Jury": {
-        "_config": "a constant",
-        "detectors": "pure functions with constant limits",
-        "_recovery": "a pure function with constant limits",
-    },
-    "SnapshotRing": {
-        "_kept": "a constant",
-        "_probation": "a constant",
-        "_seals_at_once": "a constant",
-        "_bound": "found out again by the next snapshot",
-        "_spare": "storage without content",
-    },
-    "DenseBlock": {},
-    "LossWindow": {},
-    "NoTaps": {},
-    "NonFinite": {},
-    "Lobotomy": dict.fromkeys(("_samples_min", "_history_max", "_tolerance", "_chance_loss"), "a constant"),
-    "LossExplosion": dict.fromkeys(("_config", "_absolute"), "a constant"),
-    "EarlyExplosion": dict.fromkeys(("_config", "_threshold"), "a constant"),
-    "SpikeTrain": dict.fromkeys(("_strikes", "_explosion"), "a constant"),
-    "UniformOutput": dict.fromkeys(("_samples_min", "_chance"), "a constant"),
-    "MutualInformation": dict.fromkeys(("_samples_min", "_floor"), "a constant"),
-    "AccuracyDrop": {"_samples_min": "a constant"},
-    "SkillLost": dict.fromkeys(("_samples_min", "_unskilled", "_skilled"), "a constant"),
-    "SlowDrift": dict.fromkeys(("_strikes", "_rise"), "a constant"),
-    "LossOutlier": {"_samples_min": "a constant"},
-    "Recovery": dict.fromkeys(("_absolute", "_multiplier", "_floor"), "a constant"),
-}
-# Machinery of torch beside parameters, buffers and modules; `training` is set before every forward.
-TORCH = set(vars(torch.nn.Module())) | {"_parameters", "_buffers", "_modules"}
-# State of an optimizer lies in `state` and `param_groups`; the rest are hooks and profiling.
-OPTIMIZER = {"defaults", "state", "param_groups"}
-
-
-def attributes(thing: object) -> dict[str, object]:
-    """What an object of ours remembers."""
-    if isinstance(thing, torch.optim.Optimizer):
-        return {name: value for name, value in vars(thing).items() if name in OPTIMIZER}
-    if isinstance(thing, torch.nn.Module):
-        own = {name: value for name, value in vars(thing).items() if name not in TORCH}
-        return own | dict(vars(thing)["_modules"])
-    return dict(vars(thing))
-
-
-def parts(thing: object) -> list[object]:
-    """What an object holds; nothing for plain values and for what belongs to others."""
-    if isinstance(thing, dict):
-        return list(thing.values())
-    if isinstance(thing, (list, tuple, set, deque)):
-        return list(thing)
-    if isinstance(thing, (torch.nn.ModuleDict, torch.nn.ModuleList)):
-        return list(thing.children())
-    if is_dataclass(thing) and not isinstance(thing, type):
-        return [getattr(thing, field.name) for field in fields(thing)]
-    return list(attributes(thing).values()) if is_mutable(thing) else []
-
-
-def is_mutable(thing: object) -> bool:
-    """Whether it is an object of ours that can change, or an optimizer; records of ours are frozen."""
-    ours = type(thing).__module__.startswith("tolaria.") and not isinstance(thing, (type, Enum, FunctionType))
-    return isinstance(thing, torch.optim.Optimizer) or (ours and not is_dataclass(thing))
-
-
-def reachable(thing: object, found: dict[str, set[str]], seen: set[int]) -> dict[str, set[str]]:
-    """Attributes by class of everything mutable that can be reached."""
-    if id(thing) not in seen:
-        seen.add(id(thing))
-        if is_mutable(thing):
-            found.setdefault(type(thing).__name__, set()).update(attributes(thing))
-        for part in parts(thing):
-            reachable(part, found, seen)
-    return found
+# Facts and checkpoints.
 
 
 def grown_env() -> tuple[GrowthEnv, Governor]:
@@ -359,13 +226,6 @@ def advance(env: GrowthEnv, governor: Governor, step: int) -> None:
     action = {8: Action(Op.GERMINATE, "s1", "residual_mlp"), 9: Action(Op.ADVANCE, "s1")}.get(step, WAIT)
     outcome = env.advance(action, Point(step, 0))
     governor.enforce(governor.judge(outcome.vitals), outcome.vitals, env.training, Point(step, 0), outcome.fossilized)
-
-
-def test_every_mutable_attribute_is_captured_or_on_the_list_with_a_reason() -> None:
-    env, governor = grown_env()
-    found = reachable([env, governor], {}, set())
-    assert found == {name: CAPTURED.get(name, set()) | EXEMPT[name].keys() for name in CAPTURED.keys() | EXEMPT.keys()}
-    assert all(not CAPTURED[name] & EXEMPT[name].keys() for name in CAPTURED)
 
 
 def test_facts_are_complete_and_json() -> None:
@@ -394,3 +254,79 @@ def test_after_a_checkpoint_everything_goes_on_to_the_last_bit() -> None:
         assert twin.facts() == env.facts()
         assert second.capsule()[1] == governor.capsule()[1]
     assert governor.life == 2
+
+
+# Going back further.
+
+
+@pytest.mark.parametrize("live", STAGES)
+@pytest.mark.parametrize("recorded", STAGES)
+@pytest.mark.parametrize("rewind", [False, True])
+def test_a_live_seed_comes_back_from_any_stage(rewind: bool, recorded: Stage, live: Stage) -> None:
+    recovery = Recovery(live_seeds=True, rewind=rewind)
+    origin, _ = build(recovery=recovery)
+    origin.train(AT)
+    bring(origin, "s0", recorded)
+    origin.train(AT)
+    ring = SnapshotRing(2, 0)
+    snapshot = ring.take(origin.stable_tensors(), origin.facts(), 0, "begin", bool, bool)
+
+    host, _ = build(seed=1, recovery=recovery)
+    later = recorded is not live and recorded is not Stage.DORMANT and live is not Stage.DORMANT
+    bring(host, "s0", live, generation=2 if later else 1)
+    host.train(AT)
+    roll_back(ring, host, AT, False, GovernorConfig(optimizer="restore"), NO_TAPS)
+    assert raw(host.stable_tensors()) == raw(snapshot.tensors)
+    if recorded in EXPERIMENTAL or rewind:
+        assert host.state("s0") == origin.state("s0")
+        assert host.batches_stepped == origin.batches_stepped
+    assert (host.batches.position == (0, 64)) == rewind
+    assert host.optimizers.keys() == host.batches_stepped.keys()
+
+
+def test_a_slot_that_returns_to_a_seed_is_told() -> None:
+    host, _ = build(recovery=Recovery(live_seeds=True))
+    bring(host, "s0", Stage.BLENDING)
+    facts = json.loads(json.dumps(host.facts()))
+    host.prune("s0", AT, "test", "policy")
+    plan = host.prepare(facts)
+    assert (plan.pruned, plan.leaned) == ((), False)
+    assert host.commit(plan, AT) == (SlotRestored(AT, "s0", 1, Stage.PRUNED, Stage.BLENDING),)
+
+
+def test_rewinding_brings_generations_and_rest_back() -> None:
+    host, _ = build(recovery=Recovery(rewind=True))
+    bring(host, "s0", Stage.EMBARGOED)
+    facts, before = json.loads(json.dumps(host.facts())), host.state("s0")
+    for _ in range(7):
+        host.tick(AT)
+    bring(host, "s0", Stage.TRAINING, generation=2)
+    host.commit(host.prepare(facts), AT)
+    assert host.state("s0") == before
+
+
+def test_a_host_that_warms_up_anew_learns_slowly_at_first() -> None:
+    host, _ = build(recovery=Recovery(rewarm_batches=4))
+    for _ in range(20):
+        host.train(AT)
+    facts, tensors = json.loads(json.dumps(host.facts())), {n: t.clone() for n, t in host.stable_tensors().items() if n.startswith("opt")}
+    assert host.learning_rate("host") == pytest.approx(0.1)
+    host.restore_optimizers(tensors, "rewarm")
+    host.settle(facts)
+    assert not any(float(t.abs().max()) for n, t in host.stable_tensors().items() if n.endswith("momentum_buffer"))
+    rates = []
+    for _ in range(5):
+        rates.append(host.learning_rate("host"))
+        host.train(AT)
+    assert rates == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1])
+    assert host.rewarming == {}
+
+
+def test_a_checkpoint_keeps_how_far_a_learning_rate_has_climbed() -> None:
+    host, _ = build(recovery=Recovery(rewarm_batches=4))
+    host.restore_optimizers({}, "rewarm")
+    host.train(AT)
+    other, _ = build(recovery=Recovery(rewarm_batches=4))
+    other.resume(*through_a_checkpoint(host.all_tensors(), host.checkpoint_facts()))
+    assert other.rewarming == {"host": 1}
+    assert other.learning_rate("host") == host.learning_rate("host")

@@ -184,7 +184,7 @@ def test_a_decision_outside_of_the_action_space_survives_a_checkpoint(make_env: 
     facts = json.loads(json.dumps(env.facts()))
     other = make_env().subject
     other.resume(dict(env.training.all_tensors()), facts)
-    assert (other.last_action, other.last_accepted) == (odd, False)
+    assert (other.course.last_action, other.course.last_accepted) == (odd, False)
     assert other.view() == env.view()
 
 

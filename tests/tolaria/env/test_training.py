@@ -36,7 +36,7 @@ def own_tensors(host: Any) -> dict[str, torch.Tensor]:
     return {
         name: tensor.clone()
         for name, tensor in host.all_tensors().items()
-        if name.startswith(("host/blocks", "host/head", "optimizer/host"))
+        if name.removeprefix("optimizer/").startswith(("host/blocks", "host/head"))
     }
 
 

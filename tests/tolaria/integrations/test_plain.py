@@ -385,3 +385,10 @@ def test_rollbacks_far_apart_cut_no_rate(new_loop: New) -> None:
         loop.run(6)
         scales.append(loop.step(factor=NAN).rate_scale)
     assert scales == [1.0] * 4
+
+
+@pytest.mark.parametrize(("field", "value"), [("rewind", True), ("live_seeds", "restore"), ("optimizer", "rewarm")])
+def test_what_only_a_growing_run_has_is_refused(field: str, value: object) -> None:
+    model = torch.nn.Linear(2, 2)
+    with pytest.raises(ConfigError, match=field):
+        watch(model, torch.optim.SGD(model.parameters(), 0.1), GovernorConfig(**{field: value}), chance_loss=1.0)  # type: ignore[arg-type]  # One field at a time.

@@ -242,3 +242,20 @@ def test_an_environment_that_raises_is_retired_and_the_others_reach_the_end(smal
 def test_our_own_mistakes_are_not_the_trouble_of_one_environment(small_config: Configure) -> None:
     with pytest.raises(AssertionError):
         Trainer.tapped(small_config("ppo"), History(), RaisesAt(4, 1, AssertionError)).train()
+
+
+def test_an_episode_that_was_wound_back_in_its_last_step_is_not_over(small_config: Configure, run_struck: Struck) -> None:
+    # Six steps an episode, one snapshot in the first: the collapse of step 5 leads back to before step 0.
+    config = small_config(envs=2, episode_steps=6, governor=GovernorConfig(rewind=True, probation=9))
+    trainer, _ = run_struck(config, (5, 1))
+    assert [event.at.step for event in of_kind(trainer, EpisodeFinished, 0)] == [5, 11]
+    assert [event.at.step for event in of_kind(trainer, EpisodeFinished, 1)] == [11]
+    assert [(event.snapshot_step, event.life) for event in of_kind(trainer, RolledBack)] == [(0, 1)]
+
+
+def test_what_a_controller_is_shown_after_a_rewind_is_what_it_was_shown_before(small_config: Configure, run_struck: Struck) -> None:
+    config = small_config(envs=1, governor=GovernorConfig(rewind=True, probation=1))
+    trainer, _ = run_struck(config, (11, 0))
+    course = trainer.run.envs.envs[0].course
+    # The snapshot of step 5, trusted in step 6; the one of step 10 was trusted in none.
+    assert (course.step, course.last_accepted, [vitals.step for vitals in course.recent]) == (6, True, [1, 2, 3, 4, 5])
