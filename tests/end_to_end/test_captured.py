@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cached_property
 from types import FunctionType, SimpleNamespace
 
 import pytest
@@ -32,16 +33,18 @@ CAPTURED = {
     "RolloutBuffer": {"_rows", "_state", "_finished", "normalizer"},
     "ReturnNormalizer": {"_count", "_mean", "_returns", "_squares"},
     "GrowthEnv": {"episode", "training"},
-    "CapsuleHost": {"host", "optimizers", "batches", "batches_stepped", "loss_before", "rewarming", "course"},
+    "CapsuleHost": {"host", "optimizers", "batches", "batches_stepped", "loss_before", "rewarming", "rate_cut", "course"},
     "MlpHost": {"blocks", "slots", "head"},
     "DenseBlock": {"linear"},
     "Slot": {"state", "seed"},
     "BatchStream": {"_epoch", "_cursor"},
     "Adam": {"state"},
-    "Governor": {"_jury", "_snapshots", "_grace", "_rollback_steps", "_life"},
-    "Jury": {"window", "streaks"},
+    "Governor": {"_jury", "_snapshots", "_grace", "ladder", "_life"},
+    "Ladder": {"_steps"},
+    "Jury": {"window", "streaks", "_probe"},
     "SnapshotRing": {"_published", "_taken"},
-    "LossWindow": {"_clean", "_recent", "_best"},
+    "LossWindow": {"clean", "_recent", "_best"},
+    "Clean": {"readings"},
 }
 # What neither holds, and why not.
 EXEMPT = {
@@ -53,6 +56,7 @@ EXEMPT = {
         "_durable": "a constant",
         "_sinks": "handed in",
         "_closed": "a run that goes on has an open one",
+        "_one_at_a_time": "a lock, which nobody holds between steps",
     },
     "LearnedPolicy": dict.fromkeys(("space", "num_envs", "_observation_size"), "a constant"),
     "ActorCritic": {"hidden_size": "a constant"},
@@ -102,18 +106,28 @@ EXEMPT = {
         "_taps": "handed in",
         "_emit": "handed in",
     },
-    "Jury": {"_config": "a constant", "detectors": "pure functions with constant limits"},
+    "Ladder": {"_config": "a constant"},
+    "Jury": {
+        "_config": "a constant",
+        "detectors": "pure functions with constant limits",
+        "_recovery": "a pure function with constant limits",
+    },
     "SnapshotRing": {
         "_kept": "a constant",
         "_probation": "a constant",
         "_seals_at_once": "a constant",
         "_bound": "found out again by the next snapshot",
         "_spare": "storage without content",
+        "_offload": "streams and mirrors, made anew by the next snapshot",
+        "_placement": "follows from the memory of the device",
+        "_refused": "told in the step after; a checkpoint waits for what is on its way",
     },
     "DenseBlock": {},
-    "LossWindow": {},
+    "LossWindow": {"_size": "a constant"},
     "NoTaps": {},
     "NonFinite": {},
+    "ConfirmedLobotomy": {"_lobotomy": "a constant", "_samples_min": "a constant", "_floor": "a constant"},
+    "Recovery": dict.fromkeys(("_absolute", "_multiplier", "_floor"), "a constant"),
     "Lobotomy": dict.fromkeys(("_samples_min", "_history_max", "_tolerance", "_chance_loss"), "a constant"),
     "LossExplosion": dict.fromkeys(("_config", "_absolute"), "a constant"),
     "EarlyExplosion": dict.fromkeys(("_config", "_threshold"), "a constant"),
@@ -140,7 +154,10 @@ def attributes(thing: object) -> dict[str, object]:
     if isinstance(thing, torch.nn.Module):
         own = {name: value for name, value in vars(thing).items() if name not in TORCH}
         return own | dict(vars(thing)["_modules"])
-    return {field.name: getattr(thing, field.name) for field in fields(thing)} if is_dataclass(thing) else dict(vars(thing))
+    if is_dataclass(thing):
+        return {field.name: getattr(thing, field.name) for field in fields(thing)}
+    # What is worked out from the rest, and kept, is worked out again by whoever asks.
+    return {name: value for name, value in vars(thing).items() if not isinstance(vars(type(thing)).get(name), cached_property)}
 
 
 def parts(thing: object) -> list[object]:

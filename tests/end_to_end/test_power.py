@@ -286,10 +286,6 @@ def the_penalty_is_dropped(patch: Patch) -> None:
     wrap(patch, Governor, "enforce", lambda real, *args: replace(real(*args), penalty=None))
 
 
-def the_penalty_is_halved(patch: Patch) -> None:
-    wrap(patch, rollback, "_restore", lambda real, *args: 0.5 * real(*args))
-
-
 def rewards_are_clipped(patch: Patch) -> None:
     wrap(patch, RolloutBuffer, "_numbers", lambda real, self, columns: real(self, columns).clamp_min(-1.0))
 
@@ -307,10 +303,6 @@ def the_penalty_ends_nothing(patch: Patch) -> None:
     always(patch, Row, "__post_init__", None)
     wrap(patch, Row, "death", lambda real, *args: replace(real(*args), terminated=False))
     wrap(patch, RolloutBuffer, "remember", lambda _, self, env, row: self._rows[env].append(row))
-
-
-def memory_survives_death(patch: Patch) -> None:
-    always(patch, LearnedPolicy, "begin_life", None)
 
 
 def values_are_expected_after_death(patch: Patch) -> None:
@@ -380,12 +372,14 @@ PROOFS: Mapping[str, Proof] = {
     "a prune is not told": Proof(a_prune_is_not_told, "nan-weight", WRONG, "lawful"),
     "the penalty is not told": Proof(told(PenaltyDelivered, 0), "nan-weight", WRONG, "penalized"),
     "the penalty is dropped": Proof(the_penalty_is_dropped, "penalty", WRONG, "penalized"),
-    "the penalty is halved": Proof(the_penalty_is_halved, "penalty", WRONG, "penalized"),
+    "the penalty is halved": Proof(
+        lambda patch: wrap(patch, rollback, "_restore", lambda real, *args: 0.5 * real(*args)), "penalty", WRONG, "penalized"
+    ),
     "the penalty is clipped": Proof(rewards_are_clipped, "penalty", WRONG, "penalized"),
     "the penalty comes twice": Proof(the_penalty_comes_twice, "penalty", WRONG, "penalized"),
     "the penalty ends nothing": Proof(the_penalty_ends_nothing, "penalty", WRONG, "penalized"),
     "a rollback leaves a hook behind": Proof(a_rollback_leaves_a_hook_behind, "nan-weight-four-times", WRONG, "frugal"),
-    "memory survives death": Proof(memory_survives_death, "penalty", WRONG, "penalized"),
+    "memory survives death": Proof(lambda patch: always(patch, LearnedPolicy, "begin_life", None), "penalty", WRONG, "penalized"),
     "values are expected after death": Proof(values_are_expected_after_death, "penalty", WRONG, "penalized"),
 }
 

@@ -74,11 +74,11 @@ def test_a_governor_is_not_built_without_the_chance_loss_of_its_task(chance: flo
 
 
 def test_a_detector_that_raises_is_a_collapse_and_no_crash(new_world: NewWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DETECTORS, "lobotomy", Broken)
+    monkeypatch.setitem(DETECTORS, "confirmed_lobotomy", Broken)
     world = new_world()
     assert world.live(0.3).standing is COLLAPSED
     collapsed = world.told(Collapsed)[0]
-    assert (collapsed.cause, collapsed.evidence) == ("detector_failed", "lobotomy: ZeroDivisionError: division by zero")
+    assert (collapsed.cause, collapsed.evidence) == ("detector_failed", "confirmed_lobotomy: ZeroDivisionError: division by zero")
     assert len(world.told(RolledBack)) == 1
 
 

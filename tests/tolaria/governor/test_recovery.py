@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tolaria.env.training import Trained
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.recovery import Recovery
@@ -87,7 +88,7 @@ def test_a_host_that_is_far_worse_than_right_after_its_rollback_is_lost(new_worl
 
 def test_the_probe_is_the_restored_host_on_its_validation_data(new_world: NewWorld) -> None:
     world = leaning(new_world)
-    measured = world.host.vitals(world.at, 0.0, None, scan=False)
+    measured = world.host.vitals(world.at, Trained(0.0, None), scan=False)
     probe = world.told(RolledBack)[0].remedy.probe
     assert (probe.loss, probe.mutual_information) == (measured.val_loss, measured.outputs.mutual_information)
 

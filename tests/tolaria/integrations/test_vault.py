@@ -141,7 +141,7 @@ def test_after_rollbacks_newer_snapshots_are_still_the_newer_ones(new_loop: New,
 
 def test_a_cut_of_the_learning_rate_outlives_the_process(new_loop: New, tmp_path: Path) -> None:
     loop = persisted(new_loop(guarded=False, snapshot_every=3, probation=1), tmp_path)
-    loop.guard._state.cut_rates(0.5)
+    loop.guard._state.ease(0.5, 0, 0)
     loop.run(5)
     rates = [group["lr"] for group in loop.optimizer.param_groups]
     loop.guard.finish()
