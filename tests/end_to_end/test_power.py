@@ -189,7 +189,7 @@ def snapshots_leave_out_buffers(patch: Patch) -> None:
     wrap(patch, CapsuleHost, "stable_tensors", around)
 
 
-def snapshots_leave_out_buffers_unchecked(patch: Patch) -> None:
+def buffers_are_left_out_unchecked(patch: Patch) -> None:
     snapshots_leave_out_buffers(patch)
     always(patch, rollback, "check_layout", None)
 
@@ -352,9 +352,7 @@ PROOFS: Mapping[str, Proof] = {
     "a cooldown too long": Proof(cooldown_lasts(7), "nan-weight", WRONG, "lawful"),
     "snapshots alias the host": Proof(snapshots_alias_the_host, "nan-weight", WRONG, "state_restored"),
     "snapshots leave out buffers": Proof(snapshots_leave_out_buffers, "batch-norm-statistics", Verdict.FAIL_STOP),
-    "snapshots leave out buffers, unchecked": Proof(
-        snapshots_leave_out_buffers_unchecked, "batch-norm-statistics", WRONG, "state_restored"
-    ),
+    "snapshots leave out buffers, unchecked": Proof(buffers_are_left_out_unchecked, "batch-norm-statistics", WRONG, "state_restored"),
     "suspicion freezes nothing": Proof(suspicion_freezes_nothing, "explosion-on-snapshot-step", Verdict.LOST_WORK, "recovered"),
     "poisoned snapshots are published": Proof(poisoned_snapshots_are_published, "nan-weight", Verdict.SILENT_CORRUPTION, "clean"),
     "NaN is noticed late": Proof(blind(NonFinite), "nan-weight", Verdict.LATE, "detected"),
