@@ -32,6 +32,9 @@ from tolaria.telemetry.run_events import RunStarted
 
 OnResult = Callable[[CellResult], None]
 
+# What every cell needs. The first optimizer of a process loads torch._dynamo, which takes longer than a small cell's runs.
+PRELOADED = ("torch._dynamo", "firedrill.runner.cell")
+
 
 @dataclass(frozen=True, slots=True)
 class Child:
@@ -50,7 +53,7 @@ def run_cells(cells: Sequence[Cell], jobs: int, on_result: OnResult) -> list[Cel
     A `KeyboardInterrupt` ends the children and is passed on; what was told stays told.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["firedrill.runner.cell"])
+    context.set_forkserver_preload(list(PRELOADED))
     results: dict[str, CellResult] = {}
     with tempfile.TemporaryDirectory(prefix="firedrill-") as scratch:
         waiting = list(reversed(list(enumerate(cells))))
