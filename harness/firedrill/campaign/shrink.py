@@ -23,13 +23,14 @@ from firedrill.scenario.write import document, text
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:
-    """What is left, what it fails by, and how many cells were run. `minimal` is false where time ran out or somebody interrupted."""
+    """What is left, what it fails by, and how many cells were run. It is not `minimal` where time ran out or somebody interrupted."""
 
     cell: Cell
     tree: JSON
     failure: Failure
     runs: int
     minimal: bool
+    interrupted: bool = False
 
     @property
     def yaml(self) -> str:
@@ -57,7 +58,7 @@ class Shrinker:
         try:
             minimal = self._to_the_end(failure)
         except KeyboardInterrupt:
-            minimal = False
+            return Shrunk(self._cell, self._tree, failure, self.runs, minimal=False, interrupted=True)
         return Shrunk(self._cell, self._tree, failure, self.runs, minimal)
 
     def _to_the_end(self, failure: Failure) -> bool:

@@ -59,7 +59,8 @@ def exposures_of(events: Sequence[Event], faults: Sequence[PlannedFault]) -> tup
     # A fault that moves a slot is told of after its move, and met the slot before it.
     own: dict[tuple[int | None, str], Stage] = {}
     found: dict[tuple[int, int | None], Exposure] = {}
-    for index, event in enumerate(events):
+    # Strikes in a sink's thread stand at the end of a history and are put back into their step.
+    for event in sorted(events, key=lambda event: event.at.step):
         if isinstance(event, StageChanged | SlotRestored):
             moved_by_fault = isinstance(event, StageChanged) and event.initiator == "fault"
             (own if moved_by_fault else stages)[event.at.env, event.slot] = event.stage_to
@@ -69,7 +70,7 @@ def exposures_of(events: Sequence[Event], faults: Sequence[PlannedFault]) -> tup
             seen = {stage for (env, _), stage in stages.items() if env == event.at.env}
             if event.digest_before != event.digest_after and (event.fault, event.at.env) not in found:
                 phase = faults[event.fault].at.phase or ""
-                found[event.fault, event.at.env] = Exposure(event.fault, event.kind, phase, topology(seen), *_reply(events[index:], event))
+                found[event.fault, event.at.env] = Exposure(event.fault, event.kind, phase, topology(seen), *_reply(events, event))
             stages |= own
             own = {}
     return tuple(found.values())
@@ -80,12 +81,13 @@ def topology(stages: set[Stage]) -> Topology:
     return next((name for name, members in TOPOLOGIES.items() if stages & members), Topology.BARE)
 
 
-def _reply(later: Sequence[Event], strike: FaultStruck) -> tuple[Reply, str]:
+def _reply(events: Sequence[Event], strike: FaultStruck) -> tuple[Reply, str]:
+    """The answer in the step of the strike or later; what strikes a rollback itself comes after the alarm for it."""
     suspicion = ""
-    for event in later:
+    for event in events:
         if isinstance(event, RunAborted):
             return Reply.STOPPED, suspicion
-        if event.at.env != strike.at.env:
+        if event.at.env != strike.at.env or event.at.step < strike.at.step:
             continue
         if isinstance(event, EnvironmentRetired):
             return Reply.STOPPED, suspicion

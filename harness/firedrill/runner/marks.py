@@ -7,6 +7,7 @@ never whether it was right; that is for oracles.
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tolaria.governor.config import DETECTOR_NAMES, OPTIMIZER_POLICIES
@@ -61,6 +62,16 @@ def _detector(name: str) -> Shows:
     return lambda life: any(event.cause == name for event in life.of(Collapsed, Suspected))
 
 
+def _explosion(early: bool) -> Shows:
+    """One cause of two detectors: the early one is awake while there are too few samples for the other."""
+
+    def shows(life: Life) -> bool:
+        steps = [event.at.step for event in life.of(Collapsed, Suspected) if event.cause == "loss_explosion"]
+        return any((step < life.settings["samples_min"]) is early for step in steps)
+
+    return shows
+
+
 def _refused(by_check: bool) -> Shows:
     return lambda life: any(event.reason.startswith("NotFinite") is by_check for event in life.of(SnapshotRefused))
 
@@ -103,7 +114,7 @@ def _accepted(life: Life) -> bool:
 
 def _apart(life: Life) -> Iterator[int]:
     steps = [event.at.step for event in life.of(RolledBack)]
-    return (after - before for before, after in zip(steps, steps[1:], strict=False))
+    return (after - before for before, after in pairwise(steps))
 
 
 def _relapsed(life: Life) -> bool:
@@ -181,6 +192,8 @@ MARKS: dict[str, Shows] = {
 } | {
     **{f"optimizer policy {policy}": _tells(RolledBack, optimizer_policy=policy) for policy in OPTIMIZER_POLICIES},
     **{f"detector {name}": _detector(name) for name in DETECTOR_NAMES},
+    "detector loss_explosion": _explosion(early=False),
+    "detector early_explosion": _explosion(early=True),
 }
 
 

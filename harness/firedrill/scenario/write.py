@@ -73,8 +73,8 @@ def flow(value: Any) -> str:  # A tree has as many types as JSON.
 
 def written(value: Any, complete: bool) -> JSON:  # Any of the dataclasses that a scenario is made of.
     """The fields of a dataclass as plain values; without `complete` those that differ from their defaults."""
-    every = {field.name: _plain(getattr(value, field.name), complete) for field in fields(value) if complete or not _is_default(value, field)}
-    return {name: given for name, given in every.items() if given is not None}
+    chosen = [field.name for field in fields(value) if complete or not _is_default(value, field)]
+    return {name: given for name in chosen if (given := _plain(getattr(value, name), complete)) is not None}
 
 
 def _subject(subject: Subject, seed: int, complete: bool) -> JSON:
