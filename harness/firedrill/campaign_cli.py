@@ -89,7 +89,8 @@ def enumerate_plants(
         corpus: What fails is added to this file.
     """
     from firedrill.campaign.campaign import Campaign
-    from firedrill.campaign.enumeration import FailAtEvery, branches, planted
+    from firedrill.campaign.branches import branches
+    from firedrill.campaign.enumeration import FailAtEvery, planted
     from firedrill.report.console import Progress
     from firedrill.scenario.selection import BadExpression, fits
 

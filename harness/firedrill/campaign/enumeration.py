@@ -57,7 +57,3 @@ def failing_at(operation: str, nth: int, device: str) -> Cell:
     ]
     return built(f"fail-at-{operation}-{nth}", device, Topology.BLENDED, faults, ["recovered"], "enumerate")
 
-
-def branches(device: str) -> Iterator[Cell]:
-    """Nothing yet."""
-    yield from ()

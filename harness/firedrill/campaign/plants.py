@@ -143,14 +143,16 @@ def cell_of(plant: Plant) -> Cell:
     return built(plant.name, plant.device, plant.topology, faults_of(plant), verdicts_of(plant), "enumerate")
 
 
-def built(name: str, device: str, topology: Topology, faults: list[JSON], verdicts: list[str], campaign: str) -> Cell:
-    """A cell of the tiny subject with these faults; it goes through the door of scenarios like any other."""
+def built(
+    name: str, device: str, topology: Topology, faults: list[JSON], verdicts: list[str], campaign: str, settings: JSON | None = None
+) -> Cell:
+    """A cell of the tiny subject with these faults and settings; it goes through the door of scenarios like any other."""
     tree: JSON = {
         "version": 1,
         "name": name,
         "because": "Whatever strikes a host is answered, and nothing is said of it that is not true.",
         "tags": [GENERATED, campaign],
-        "subject": SUBJECT | {"script": SCRIPTS[topology]},
+        "subject": SUBJECT | {"script": SCRIPTS[topology]} | (settings or {}),
         "matrix": {"device": [device]},
         "faults": faults,
         "expect": ORACLES,
