@@ -81,29 +81,29 @@ def enumerate_plants(
     Exit codes: 0 all as expected, 1 a cell failed, 2 bad input, 3 the planted bug was not found, 4 nothing ran, 130 interrupted.
 
     Args:
-        k: Words with and, or, not and brackets, looked for in ids and tags.
+        k: Words with and, or, not and brackets, looked for in names such as fail-at-snapshot or branch-relapse.
         device: Where the cells run.
         jobs: So many cells at once; by default one a core.
         time_budget: Seconds after which no cell begins.
         json: Write the results to this file.
         corpus: What fails is added to this file.
     """
-    from firedrill.campaign.campaign import Campaign
     from firedrill.campaign.branches import branches
+    from firedrill.campaign.campaign import Campaign
     from firedrill.campaign.enumeration import FailAtEvery, planted
     from firedrill.report.console import Progress
     from firedrill.scenario.selection import BadExpression, fits
 
-    series = FailAtEvery(device)
+    series = FailAtEvery(device, k)
     try:
         fits(k, "")
     except BadExpression as error:
         return complain(f"-k: {error}")
     with Progress(None) as progress:
         campaign = Campaign(jobs or _cores(), progress.ended, _deadline(time_budget))
-        campaign.run(cell for source in (planted(device), branches(device)) for cell in source if fits(k, cell.id))
+        campaign.run(cell for source in (planted(device, k), branches(device, k)) for cell in source)
         if not campaign.interrupted:
-            campaign.run((cell for cell in series.cells() if fits(k, cell.id)), series.end)
+            campaign.run(series.cells(), series.end)
     return _concluded(campaign, json, corpus)
 
 

@@ -10,6 +10,7 @@ from firedrill.campaign.plants import BATCH, NAN, STEP, STRUCK, SUBJECT, built
 from firedrill.runner.exposure import Topology
 from firedrill.scenario.cell import Cell
 from firedrill.scenario.schema import JSON
+from firedrill.scenario.selection import fits
 
 ANSWERED = ("recovered", "fail_stop")
 UNANSWERED = ("masked", "missed")
@@ -37,7 +38,11 @@ def nan(step: int, for_steps: int | str = 1) -> JSON:
 
 def told(value: float, step: int, for_steps: int = 1) -> JSON:
     """A validation loss that was measured wrong."""
-    return {"at": {"step": step, "env": STRUCK, "phase": "vitals_measured", "for_steps": for_steps}, "do": "loss.set", "with": {"value": value}}
+    return {
+        "at": {"step": step, "env": STRUCK, "phase": "vitals_measured", "for_steps": for_steps},
+        "do": "loss.set",
+        "with": {"value": value},
+    }
 
 
 def dead(mode: str, for_steps: int) -> JSON:
@@ -94,8 +99,8 @@ BRANCHES = (
 )
 
 
-def branches(device: str) -> Iterator[Cell]:
-    """The cell of every branch."""
-    for branch in BRANCHES:
+def branches(device: str, words: str = "") -> Iterator[Cell]:
+    """The cell of every branch whose name has the words."""
+    for branch in (branch for branch in BRANCHES if fits(words, f"branch-{branch.name}")):
         settings = dict(branch.subject) | {"governor": SUBJECT["governor"] | dict(branch.governor)}
         yield built(f"branch-{branch.name}", device, branch.topology, list(branch.faults), list(branch.verdicts), "enumerate", settings)

@@ -8,6 +8,7 @@ from firedrill.runner.result import CellResult
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell
 from firedrill.scenario.schema import JSON
+from firedrill.scenario.selection import fits
 
 # Here one operation has many passages: tensors that are copied, checks, slots that are pruned.
 COUNTED = ("snapshot", "verify", "restore", "prune", "penalty")
@@ -16,21 +17,21 @@ NTH_MAX = 200
 DURING_A_SNAPSHOT = frozenset({"snapshot", "verify"})
 
 
-def planted(device: str) -> Iterator[Cell]:
-    """Every plant that makes sense."""
-    return (cell_of(plant) for plant in space(device) if not why_not(plant))
+def planted(device: str, words: str = "") -> Iterator[Cell]:
+    """Every plant that makes sense, and whose name has the words."""
+    return (cell_of(plant) for plant in space(device) if not why_not(plant) and fits(words, plant.name))
 
 
 class FailAtEvery:
     """The series of every counted operation; each ends at the first n that never comes."""
 
-    def __init__(self, device: str) -> None:
-        self._device = device
+    def __init__(self, device: str, words: str = "") -> None:
+        self._device, self._words = device, words
         self._ended: set[str] = set()
 
     def cells(self) -> Iterator[Cell]:
         """One after another; how long a series is shows while it runs."""
-        for operation in COUNTED:
+        for operation in (name for name in COUNTED if fits(self._words, f"fail-at-{name}")):
             for nth in range(1, NTH_MAX + 1):
                 if operation in self._ended:
                     break
@@ -56,4 +57,3 @@ def failing_at(operation: str, nth: int, device: str) -> Cell:
         {"at": {"step": after, "env": STRUCK, "batch": BATCH}, **NAN},
     ]
     return built(f"fail-at-{operation}-{nth}", device, Topology.BLENDED, faults, ["recovered"], "enumerate")
-

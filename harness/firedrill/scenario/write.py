@@ -78,7 +78,9 @@ def written(value: Any, complete: bool) -> JSON:  # Any of the dataclasses that 
 
 
 def _subject(subject: Subject, seed: int, complete: bool) -> JSON:
-    tree = written(subject, complete) | {"seed": seed, "envs": subject.envs, "steps": subject.steps}
+    # How large it is comes first, whether or not that is the default.
+    tree: JSON = {"steps": subject.steps, "seed": seed, "envs": subject.envs}
+    tree |= {name: given for name, given in written(subject, complete).items() if name not in tree}
     if not subject.script:
         tree.pop("script", None)
     return tree

@@ -1,5 +1,6 @@
 """A state machine drives the real governor on a real host, and the model of it; they must say the same and stand the same."""
 
+import math
 import subprocess
 import sys
 from typing import TypeVar
@@ -81,7 +82,7 @@ class Real:
         self.host.train(at)
         self.host.tick(at)
         places = ()
-        if loss != loss:
+        if math.isnan(loss):
             with torch.no_grad():
                 next(iter(self.host.host.own_parameters().values())).fill_(NAN)
             places = self.host.nonfinite_places()
@@ -227,6 +228,9 @@ def test_the_governor_does_what_its_model_says() -> None:
 
 def test_the_model_needs_no_torch() -> None:
     told = subprocess.run(
-        [sys.executable, "-c", "import sys, firedrill.campaign.model; print('torch' in sys.modules)"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", "import sys, firedrill.campaign.model; print('torch' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert told.stdout.strip() == "False"
