@@ -185,9 +185,8 @@ def shrink(
     shrunk = Shrinker(cell, jobs or _cores(), lambda line: say(line, error=True), _deadline(time_budget)).search()
     name = cell.scenario.name
     test = as_pytest(name, cell.scenario.because, shrunk.yaml)
-    say(
-        f"{shrunk.yaml}\n{test}\n{'1-minimal' if shrunk.minimal else 'not yet 1-minimal'} after {shrunk.runs} runs, fails by {shrunk.failure}"
-    )
+    extent = "1-minimal" if shrunk.minimal else "not yet 1-minimal"
+    say(f"{shrunk.yaml}\n{test}\n{extent} after {shrunk.runs} runs, fails by {shrunk.failure}")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / f"{name}.yaml").write_text(shrunk.yaml, encoding="utf-8")
