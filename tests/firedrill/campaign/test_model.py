@@ -234,6 +234,38 @@ def test_the_governor_does_what_its_model_says() -> None:
     run_state_machine_as_test(Compared, settings=often)
 
 
+def begun(**settings: int) -> Compared:
+    """A machine for what chance comes to too seldom."""
+    machine = Compared()
+    usual = {"every": 4, "kept": 3, "probation": 3, "strikes": 2, "budget": 9, "window": 12, "relapse": 0, "grace": 2}
+    machine.begin(**usual | settings)
+    return machine
+
+
+def test_a_commit_that_is_undone_leaves_the_count_of_seeds() -> None:
+    machine = begun()
+    machine.move("s0", "germinate")
+    machine.move("s0", "prune")
+    for _ in range(8):
+        machine.healthy_without_memory()
+    for move in ("germinate", "advance", "advance", "advance", "fossilize"):
+        machine.move("s0", move)
+    machine.poisoned(0)
+    machine.they_stand_alike()
+    assert machine.model.slots["s0"].generation == 2
+
+
+def test_alarms_in_the_grace_after_a_lost_seed_do_not_count_later() -> None:
+    machine = begun()
+    machine.grow("s0", 4)
+    machine.poisoned(0)
+    # Two of grace, and one that counts, are no collapse where it takes two; the next is.
+    for _ in range(4):
+        machine.exploded(0)
+        machine.they_stand_alike()
+    assert machine.model.life == 2
+
+
 def test_the_model_needs_no_torch() -> None:
     told = subprocess.run(
         [sys.executable, "-c", "import sys, firedrill.campaign.model; print('torch' in sys.modules)"],
