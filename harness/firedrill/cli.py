@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from firedrill import campaign_cli
+from firedrill.screen import BAD_INPUT, INTERRUPTED, NOTHING_RAN, PASSED, complain, load, say, show
+
 if TYPE_CHECKING:
     from firedrill.runner.result import CellResult
     from firedrill.scenario.cell import Cell
-    from firedrill.scenario.scenario import Scenario
 
-PASSED, GATE_MISSED, BAD_INPUT, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 4, 130
+GATE_MISSED = 1
 # Gates were missed, and others had the machine: it says nothing either way.
 CONTENDED = 4
 
@@ -34,14 +36,14 @@ def init(name: Annotated[str, tyro.conf.Positional] = "my-scenario", *, folder: 
 
     path = folder / f"{name}.yaml"
     if path.exists():
-        return _complain(f"{path} exists and is left as it is")
+        return complain(f"{path} exists and is left as it is")
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(starter(name), encoding="utf-8")
     _, problems = load_all([path])
     if problems:
         path.unlink()
-        return _complain("\n".join(problem.render() for problem in problems))
-    _say(f"{path} is written; next: firedrill run {path}")
+        return complain("\n".join(problem.render() for problem in problems))
+    say(f"{path} is written; next: firedrill run {path}")
     return PASSED
 
 
@@ -55,12 +57,12 @@ def list_cells(paths: Paths = (Path("scenarios"),)) -> int:
     """
     from firedrill.scenario.cell import cells
 
-    scenarios = _load(paths)
+    scenarios = load(paths)
     if scenarios is None:
         return BAD_INPUT
     found = [(cell.id, ", ".join(scenario.tags)) for scenario in scenarios for cell in cells(scenario)]
     width = max((len(name) for name, _ in found), default=0)
-    _say("\n".join(f"{name:{width}}  {tags}".rstrip() for name, tags in found) or "no scenario was found")
+    say("\n".join(f"{name:{width}}  {tags}".rstrip() for name, tags in found) or "no scenario was found")
     return PASSED if found else NOTHING_RAN
 
 
@@ -72,10 +74,10 @@ def validate(paths: Paths) -> int:
     Args:
         paths: Scenario files and folders of them.
     """
-    scenarios = _load(paths)
+    scenarios = load(paths)
     if scenarios is None:
         return BAD_INPUT
-    _say(f"{len(scenarios)} scenarios are valid" if len(scenarios) != 1 else "1 scenario is valid")
+    say(f"{len(scenarios)} scenarios are valid" if len(scenarios) != 1 else "1 scenario is valid")
     return PASSED
 
 
@@ -89,10 +91,10 @@ def explain(path: Annotated[Path, tyro.conf.Positional]) -> int:
     """
     from firedrill.scenario.explain import explain as in_words
 
-    scenarios = _load((path,))
+    scenarios = load((path,))
     if scenarios is None:
         return BAD_INPUT
-    _say("\n\n".join(in_words(scenario) for scenario in scenarios))
+    say("\n\n".join(in_words(scenario) for scenario in scenarios))
     return PASSED
 
 
@@ -107,7 +109,7 @@ def schema(*, out: Path | None = None) -> int:
     from firedrill.scenario.schema import json_schema_text
 
     if out is None:
-        _say(json_schema_text().rstrip())
+        say(json_schema_text().rstrip())
         return PASSED
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json_schema_text(), encoding="utf-8")
@@ -140,18 +142,18 @@ def run(
     from firedrill.scenario.cell import cells
     from firedrill.scenario.selection import BadExpression, select
 
-    scenarios = _load(paths)
+    scenarios = load(paths)
     if scenarios is None:
         return BAD_INPUT
     if jobs is not None and jobs < 1:
-        return _complain(f"--jobs {jobs}: at least one cell must run at a time")
+        return complain(f"--jobs {jobs}: at least one cell must run at a time")
     try:
         chosen = select((cell for scenario in scenarios for cell in cells(scenario)), k)
     except BadExpression as error:
-        return _complain(f"-k: {error}")
+        return complain(f"-k: {error}")
     chosen = [cell for cell in chosen if device in {"all", cell.device}]
     if not chosen:
-        _say("no cell fits", error=True)
+        say("no cell fits", error=True)
         return NOTHING_RAN
     return _run(chosen, jobs or os.cpu_count() or 1, json, html)
 
@@ -173,13 +175,13 @@ def report(path: Annotated[Path, tyro.conf.Positional], *, html: Path | None = N
     try:
         kept = read_json(path)
     except OSError as error:
-        return _complain(f"{path}: {error.strerror}; firedrill run --json writes such a file")
+        return complain(f"{path}: {error.strerror}; firedrill run --json writes such a file")
     except ForeignResults as error:
-        return _complain(str(error))
+        return complain(str(error))
     if html is not None:
         versions = {f"version of {package}": version for package, version in kept.versions.items()}
         page.write(html, kept.cells, {"created": kept.created, "machine": kept.machine} | versions)
-    _show(kept.cells, html)
+    show(kept.cells, html)
     return exit_code(kept.cells)
 
 
@@ -211,7 +213,7 @@ def bench(
     chosen_sizes, chosen_modes = sizes.split(","), mode.split(",")
     for option, chosen, known in (("--sizes", chosen_sizes, cases.SIZES), ("--mode", chosen_modes, cases.MODES)):
         if unknown := [name for name in chosen if name not in known]:
-            return _complain(f"{option}: {', '.join(unknown)}: not one of {', '.join(known)}")
+            return complain(f"{option}: {', '.join(unknown)}: not one of {', '.join(known)}")
     models = [cases.SIZES[name] for name in chosen_sizes]
     with benchmark.Sampling(rounds_of(models, chosen_modes)) as sampling:
         found = measure(models, chosen_modes, sampling.advance)
@@ -221,7 +223,7 @@ def bench(
     screen = Console()
     screen.print(benchmark.cases_table(found.cases))
     screen.print(benchmark.gates_table(judged))
-    _say(benchmark.verdict(judged))
+    say(benchmark.verdict(judged))
     if any(one.is_missed for one in judged):
         return GATE_MISSED
     return PASSED if all(one.holds for one in judged) else CONTENDED
@@ -250,45 +252,14 @@ def _run(chosen: "Sequence[Cell]", jobs: int, json: Path | None, html: Path | No
         write_json(json, results)
     if html is not None:
         page.write(html, results, {})
-    _show(results, html)
+    show(results, html)
     if interrupted:
-        _say(f"interrupted: {len(results)} of {len(chosen)} cells finished", error=True)
+        say(f"interrupted: {len(results)} of {len(chosen)} cells finished", error=True)
         return INTERRUPTED
     return exit_code(results)
 
 
-def _show(results: "Sequence[CellResult]", html: Path | None) -> None:
-    from rich.console import Console
-
-    from firedrill.report import console
-
-    screen = Console()
-    screen.print(console.matrix(results))
-    screen.print(console.summary(results, str(html or "")), markup=False, highlight=False)
-
-
-def _load(paths: Sequence[Path]) -> "list[Scenario] | None":
-    from firedrill.scenario.load import load_all
-
-    scenarios, problems = load_all(paths)
-    if not problems:
-        return scenarios
-    count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
-    _complain("\n\n".join(problem.render() for problem in problems) + f"\n\n{count}")
-    return None
-
-
-def _say(text: str, error: bool = False) -> None:
-    stream = sys.stderr if error else sys.stdout
-    stream.write(text + "\n")
-
-
-def _complain(text: str) -> int:
-    _say(text, error=True)
-    return BAD_INPUT
-
-
-COMMANDS: dict[str, Callable[..., int]] = {
+OWN: dict[str, Callable[..., int]] = {
     "init": init,
     "list": list_cells,
     "validate": validate,
@@ -298,6 +269,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "report": report,
     "bench": bench,
 }
+COMMANDS = OWN | campaign_cli.COMMANDS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

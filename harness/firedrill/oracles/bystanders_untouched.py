@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from firedrill.oracles.oracle import Evidence, Finding, Oracle, differing_parts, digests, place
+from firedrill.oracles.oracle import Evidence, Finding, Oracle, differing_parts, digests, of, place
+from tolaria.telemetry.run_events import RunAborted
 
 
 @dataclass(frozen=True, slots=True)
 class BystandersUntouched(Oracle):
-    """Every part of every environment that was not struck equals the control run's, at every step, to the last bit."""
+    """Every part of every environment that was not struck equals the control run's, at every step, to the last bit.
+
+    A run that stopped stopped for everybody: then only the steps until there are compared.
+    """
 
     kind: ClassVar[str] = "bystanders_untouched"
 
@@ -22,7 +26,9 @@ class BystandersUntouched(Oracle):
             return self.unknown("no digests to compare")
         faulted = {row: parts for row, parts in faulted.items() if row[0] in bystanders}
         control = {row: parts for row, parts in control.items() if row[0] in bystanders}
-        for env, step in sorted({*faulted, *control}, key=lambda row: row[1]):
+        stopped = bool(of(evidence.faulted, RunAborted))
+        rows = {*faulted} if stopped else {*faulted, *control}
+        for env, step in sorted(rows, key=lambda row: row[1]):
             one, other = faulted.get((env, step)), control.get((env, step))
             if one is None or other is None:
                 missing = "faulted" if one is None else "control"
@@ -30,4 +36,6 @@ class BystandersUntouched(Oracle):
             part = next(differing_parts(one, other), None)
             if part is not None:
                 return self.failed(place(env, step), f"{part} differs from the control run", "differs")
+        if not faulted:
+            return self.unknown("the run stopped before a bystander finished a step")
         return self.passed(f"{len(faulted)} steps of {len(bystanders)} environments byte-equal to the control run")

@@ -74,9 +74,9 @@ def summary(results: Sequence[CellResult], report: str = "") -> str:
 
 
 class Progress:
-    """Shows cells as they end: a bar with counts in a terminal, one plain line a cell elsewhere."""
+    """Shows cells as they end: a bar with counts in a terminal, one plain line a cell elsewhere. `total` None: nobody knows yet."""
 
-    def __init__(self, total: int, console: Console | None = None) -> None:
+    def __init__(self, total: int | None, console: Console | None = None) -> None:
         self._total = total
         self._console = console or Console(stderr=True)
         self._tally: Counter[Outcome] = Counter()
@@ -108,7 +108,8 @@ class Progress:
 
     def _line(self, result: CellResult) -> Text:
         end = outcome(result)
-        text = Text(f"[{self._tally.total():>{len(str(self._total))}}/{self._total}] ")
+        known = "" if self._total is None else f"/{self._total}"
+        text = Text(f"[{self._tally.total():>{max(0, len(known) - 1)}}{known}] ")
         text.append(f"{SYMBOLS[end]} {end:<{ENDING_WIDTH}}", style=OUTCOME_STYLES[end])
         text.append(f"  {result.id}  {word(result.verdict)}  {result.seconds:.1f} s")
         return text

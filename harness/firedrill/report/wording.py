@@ -9,6 +9,7 @@ from pathlib import PurePath
 from firedrill.oracles.oracle import Answer, Finding
 from firedrill.runner.result import CellResult
 from firedrill.runner.verdict import Verdict
+from firedrill.scenario.scenario import GENERATED
 
 
 class Outcome(StrEnum):
@@ -155,5 +156,7 @@ def headline(results: Sequence[CellResult]) -> str:
 
 
 def reproduce(result: CellResult) -> str:
-    """The command that runs this one cell again."""
+    """The command that runs this one cell again; a cell that no file holds is run again by its token."""
+    if GENERATED in result.tags:
+        return f"firedrill replay {result.token}"
     return f"firedrill run {shlex.quote(result.file)} -k {shlex.quote(result.id)}"

@@ -21,7 +21,7 @@ from firedrill.runner.observe import Observer
 from firedrill.runner.plan import config_of, takes_census, twin_steps
 from firedrill.runner.verdict import End
 from firedrill.scenario.cell import Cell
-from firedrill.subjects.growth import build
+from firedrill.subjects import canary, growth
 from tolaria.seams import ROLLED_BACK, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Collapsed
@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 KINDS = EVENT_KINDS | tabulate((FaultStruck, StateDigested, SnapshotObserved, RollbackObserved, CensusTaken, BufferObserved, TwinStepped))
 CONTROL, FAULTED, COUNTERFACTUAL, ENDING = "control.jsonl", "faulted.jsonl", "counterfactual.jsonl", "ending.json"
+SUBJECTS = {"growth": growth.build, "canary": canary.build}
 # So many seconds after its time a child that the watchdog has not ended is alone.
 PATIENCE_S = 10
 
@@ -128,7 +129,7 @@ def run(cell: Cell, config: TrainConfig, path: Path, faulted: bool) -> tuple[lis
     observer = Observer(history.emit, twin_steps(cell.scenario) if faulted else 0, takes_census(cell.scenario) and faulted)
     history.injector = sink.injector = injector
     harness = Harness(injector, observer)
-    trainer = build(config, history, harness)
+    trainer = SUBJECTS[cell.scenario.subject.kind](config, history, harness)
     observer.run = trainer.run
     # An error of the run is told of as RunAborted, and the verdict reads that.
     with contextlib.suppress(Exception):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from firedrill.oracles.oracle import Answer, Finding
+from firedrill.runner.exposure import Exposure, Reply, Topology
 from firedrill.runner.timeline import Curve, Mark, Timeline
 from firedrill.runner.verdict import Verdict
 
@@ -27,7 +28,10 @@ class ForeignResults(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """One cell, judged. `known_gap` is the reason why it is expected to be red for now; `history_digest` is of the faulted history."""
+    """One cell, judged. `known_gap` is the reason why it is expected to be red for now; `history_digest` is of the faulted history.
+
+    `exposures` say what faults met, `marks` which branches of the governor were taken, and `token` replays the cell.
+    """
 
     id: str
     scenario: str
@@ -48,6 +52,9 @@ class CellResult:
     timeline: Timeline = Timeline()
     versions: tuple[tuple[str, str], ...] = ()
     history_digest: str = ""
+    exposures: tuple[Exposure, ...] = ()
+    marks: tuple[str, ...] = ()
+    token: str = ""
 
     @property
     def counts_as_failed(self) -> bool:
@@ -120,9 +127,15 @@ def _cell(kept: dict[str, Any]) -> CellResult:  # JSON has no types.
         "expected": tuple(Verdict(expected) for expected in kept["expected"]),
         "findings": tuple(Finding(**finding | {"answer": Answer(finding["answer"])}) for finding in kept["findings"]),
         "timeline": _timeline(kept["timeline"]),
+        "exposures": tuple(map(_exposure, kept.get("exposures", ()))),
+        "marks": tuple(kept.get("marks", ())),
         "versions": tuple((name, version) for name, version in kept["versions"]),
     }
     return CellResult(**fields)
+
+
+def _exposure(kept: dict[str, Any]) -> Exposure:  # JSON has no types.
+    return Exposure(**kept | {"topology": Topology(kept["topology"]), "reply": Reply(kept["reply"])})
 
 
 def _timeline(kept: dict[str, Any]) -> Timeline:  # JSON has no types.

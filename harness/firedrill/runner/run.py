@@ -6,10 +6,12 @@ child that is killed, hangs or crashes costs its own cell only.
 
 import json
 import multiprocessing
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -19,12 +21,15 @@ import xxhash
 from firedrill.events import TwinStepped
 from firedrill.oracles.oracle import Evidence
 from firedrill.runner.cell import CONTROL, COUNTERFACTUAL, ENDING, FAULTED, KINDS, record_apart
+from firedrill.runner.exposure import exposures_of
 from firedrill.runner.judge import Judgement, judge
+from firedrill.runner.marks import marks_of
 from firedrill.runner.plan import claim_of
 from firedrill.runner.result import CellResult
 from firedrill.runner.timeline import timeline_of
 from firedrill.runner.verdict import End, Ending, Verdict
 from firedrill.scenario.cell import Cell
+from firedrill.scenario.token import token_of
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import PenaltyDelivered, RolledBack
 from tolaria.telemetry.history import read_so_far
@@ -32,11 +37,15 @@ from tolaria.telemetry.run_events import RunStarted
 
 OnResult = Callable[[CellResult], None]
 
+# What every cell needs. The first optimizer of a process loads torch._dynamo, which takes longer than a small cell's runs.
+PRELOADED = ("torch._dynamo", "firedrill.runner.cell")
+
 
 @dataclass(frozen=True, slots=True)
 class Child:
     """A cell that is running, where its histories are, and when the watchdog ends it (seconds of the monotonic clock)."""
 
+    number: int
     cell: Cell
     folder: Path
     process: ForkServerProcess
@@ -44,41 +53,45 @@ class Child:
     deadline: float
 
 
-def run_cells(cells: Sequence[Cell], jobs: int, on_result: OnResult) -> list[CellResult]:
+def run_cells(cells: Iterable[Cell], jobs: int, on_result: OnResult) -> list[CellResult]:
     """Run every cell, at most `jobs` at once; results in the order of the cells, each also told as soon as it is there.
 
+    A cell is asked for when there is room for it, so that a generator may look at the results so far, or end in time.
     A `KeyboardInterrupt` ends the children and is passed on; what was told stays told.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["firedrill.runner.cell"])
-    results: dict[str, CellResult] = {}
+    context.set_forkserver_preload(list(PRELOADED))
+    results: dict[int, CellResult] = {}
     with tempfile.TemporaryDirectory(prefix="firedrill-") as scratch:
-        waiting = list(reversed(list(enumerate(cells))))
+        waiting = enumerate(cells)
         running: list[Child] = []
         try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    number, cell = waiting.pop()
-                    running.append(start(context, cell, Path(scratch) / f"cell-{number}"))
+            while True:
+                for number, cell in islice(waiting, jobs - len(running)):
+                    running.append(start(context, number, cell, Path(scratch)))
+                if not running:
+                    break
                 for child, ending in ended(running):
                     running.remove(child)
                     result = result_of(child.cell, child.folder, ending, time.monotonic() - child.started)
-                    results[child.cell.id] = result
+                    shutil.rmtree(child.folder)
+                    results[child.number] = result
                     on_result(result)
         finally:
             for child in running:
                 child.process.kill()
                 child.process.join()
-    return [results[cell.id] for cell in cells]
+    return [results[number] for number in sorted(results)]
 
 
-def start(context: multiprocessing.context.ForkServerContext, cell: Cell, folder: Path) -> Child:
-    """A child process that records the cell into the folder."""
+def start(context: multiprocessing.context.ForkServerContext, number: int, cell: Cell, scratch: Path) -> Child:
+    """A child process that records the cell into a folder of its own."""
+    folder = scratch / f"cell-{number}"
     folder.mkdir()
     process = context.Process(target=record_apart, args=(cell, folder), daemon=True)
     process.start()
     now = time.monotonic()
-    return Child(cell, folder, process, now, now + cell.scenario.budget.wall)
+    return Child(number, cell, folder, process, now, now + cell.scenario.budget.wall)
 
 
 def ended(running: Sequence[Child]) -> Iterator[tuple[Child, Ending]]:
@@ -138,6 +151,9 @@ def result_of(cell: Cell, folder: Path, ending: Ending, seconds: float) -> CellR
         timeline=timeline_of(faulted),
         versions=started.versions if started else (),
         history_digest=digest_of(folder / FAULTED),
+        exposures=exposures_of(faulted, scenario.faults),
+        marks=marks_of(faulted),
+        token=token_of(cell),
     )
 
 

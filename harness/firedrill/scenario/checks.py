@@ -71,8 +71,10 @@ def _script(subject: JSON, setting: Setting) -> Iterator[Complaint]:
     policy = subject.get("policy", "scripted")
     if script and policy != "scripted":
         yield Complaint(("subject", "script"), "FD010", f"the policy {policy} reads no script", "policy: scripted")
+    decided: dict[tuple[int | None, int | None], int] = {}
     for number, line in enumerate(map(_mapping, script)):
         path = ("subject", "script", number)
+        yield from _decided_twice(path, line, decided)
         yield from _inside(path, line, "step", setting.steps, "steps", "FD016")
         yield from _inside(path, line, "env", setting.envs, "environments", "FD016")
         if line.get("op") in {None, "wait"}:
@@ -90,6 +92,14 @@ def _script(subject: JSON, setting: Setting) -> Iterator[Complaint]:
                 else ("FD012", "germinate needs a blueprint")
             )
             yield Complaint((*path, "blueprint"), code, told, one_of(blueprints), nearest(line.get("blueprint"), blueprints))
+
+
+def _decided_twice(path: tuple[str | int, ...], line: JSON, decided: dict[tuple[int | None, int | None], int]) -> Iterator[Complaint]:
+    """One environment has one decision a step; a line without `env` is everybody's, and one with `env` may differ from it."""
+    row = (_whole(line.get("step")), _whole(line.get("env")))
+    if row[0] is not None and row in decided:
+        yield Complaint(path, "FD018", f"line {decided[row]} of the script decides this step too", "one decision a step and environment")
+    decided.setdefault(row, path[-1] + 1 if isinstance(path[-1], int) else 0)
 
 
 def _matrix(matrix: JSON) -> Iterator[Complaint]:

@@ -44,6 +44,15 @@ def load(path: Path) -> Scenario:
     return scenario
 
 
+def load_text(text: str, path: Path) -> Scenario:
+    """The scenario of a text that would stand in the file `path`, which need not exist; raises InvalidScenario."""
+    root, problems = read(str(path), text.encode())
+    scenario = _from(root, path, problems) if root is not None else None
+    if scenario is None:
+        raise InvalidScenario(sorted(problems, key=_order))
+    return scenario
+
+
 def load_all(paths: Iterable[Path]) -> tuple[list[Scenario], list[Problem]]:
     """Every scenario in files and folders, and every problem; a folder is searched with its subfolders."""
     scenarios: list[Scenario] = []
@@ -83,13 +92,15 @@ def identity(path: Path) -> str:
 def _load(path: Path, problems: list[Problem]) -> Scenario | None:
     found: list[Problem] = []
     root = _read(path, found)
-    if root is not None:
-        root = _with_parents(root, path, found)
-        file = _validated(root, path, found)
-        if file is not None and not found:
-            return _built(file, root, path)
+    scenario = _from(root, path, found) if root is not None else None
     problems.extend(found)
-    return None
+    return scenario
+
+
+def _from(root: Node, path: Path, found: list[Problem]) -> Scenario | None:
+    root = _with_parents(root, path, found)
+    file = _validated(root, path, found)
+    return _built(file, root, path) if file is not None and not found else None
 
 
 def _read(path: Path, problems: list[Problem]) -> Node | None:

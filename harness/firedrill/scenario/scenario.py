@@ -14,6 +14,9 @@ from firedrill.scenario.subject import Subject
 
 Device = Literal["cpu", "cuda"]
 
+# The tag of a scenario that a campaign made and no file holds.
+GENERATED = "generated"
+
 # The verdicts that a scenario may expect. What they mean is decided by the runner, which stands above this floor.
 VERDICTS = (
     "not_injected",

@@ -14,16 +14,19 @@ class BadExpression(ValueError):
 
 def select(cells: Iterable[Cell], expression: str) -> list[Cell]:
     """The cells that fit; an empty expression fits all. `not` binds closest, then `and`, then `or`."""
+    return [cell for cell in cells if fits(expression, f"{cell.id} {' '.join(cell.scenario.tags)}")]
+
+
+def fits(expression: str, text: str) -> bool:
+    """Whether the words of an expression are in a text, as it wants them; an empty expression fits all."""
     words = [bracket or word for bracket, word in TOKEN.findall(expression)]
-    return [cell for cell in cells if not words or _fits(words, cell)]
-
-
-def _fits(words: Sequence[str], cell: Cell) -> bool:
-    reading = _Reading(words, f"{cell.id} {' '.join(cell.scenario.tags)}".lower())
-    fits = reading.either()
+    if not words:
+        return True
+    reading = _Reading(words, text.lower())
+    answer = reading.either()
     if reading.rest:
         raise BadExpression(f"{reading.rest[0]!r} is not expected in {' '.join(words)!r}")
-    return fits
+    return answer
 
 
 class _Reading:

@@ -79,10 +79,13 @@ class ScriptLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A run of `steps` decision steps in `envs` environments. `rollout_steps` None makes the whole run one rollout."""
+    """A run of `steps` decision steps in `envs` environments. `rollout_steps` None makes the whole run one rollout.
+
+    `kind` is "growth" everywhere but in a campaign's proof that it sees: "canary" has a bug that was planted on purpose.
+    """
 
     steps: Annotated[int, Field(ge=1, le=STEPS_MAX)]
-    kind: Literal["growth"] = "growth"
+    kind: Literal["growth", "canary"] = "growth"
     task: TaskName = "spirals"
     seed: Annotated[int, Field(ge=0)] = 0
     envs: Annotated[int, Field(ge=1, le=ENVS_MAX)] = 1

@@ -5,6 +5,7 @@ from firedrill.events import StateDigested
 from firedrill.oracles.bystanders_untouched import BystandersUntouched
 from firedrill.oracles.oracle import Answer, Evidence
 from tolaria.telemetry.event import Point
+from tolaria.telemetry.run_events import RunAborted
 
 Edit = Callable[..., Evidence]
 
@@ -26,6 +27,19 @@ def test_a_bystander_that_stops_early_fails(drop: Edit) -> None:
 
 def test_a_bystander_that_vanished_altogether_fails(drop: Edit) -> None:
     assert BystandersUntouched().judge(drop(StateDigested, lambda e: e.at.env == 0)).answer is Answer.FAIL
+
+
+def test_a_run_that_stopped_has_no_later_steps(drop: Edit) -> None:
+    short = drop(StateDigested, lambda e: e.at.step > 10)
+    stopped = replace(short, faulted=(*short.faulted, RunAborted(Point(11), "RollbackFailed", "")))
+    assert BystandersUntouched().judge(stopped).answer is Answer.PASS
+
+
+def test_a_run_that_stopped_is_compared_until_there(drop: Edit) -> None:
+    short = drop(StateDigested, lambda e: e.at.step > 10)
+    other = tuple(replace(e, parts=(("host", "x"),)) if isinstance(e, StateDigested) and e.at == Point(9, 0) else e for e in short.faulted)
+    stopped = replace(short, faulted=(*other, RunAborted(Point(11), "RollbackFailed", "")))
+    assert BystandersUntouched().judge(stopped).answer is Answer.FAIL
 
 
 def test_where_all_were_struck_there_is_nothing_to_judge(healed: Evidence) -> None:

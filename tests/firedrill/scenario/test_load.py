@@ -134,6 +134,7 @@ BAD = [
     ("head.*", "haed.weight", "FD017", 9, 22, "head.weight"),
     ("head.*", "blokcs.0.*", "FD017", 9, 22, "blocks.0.*"),
     ("- core", "- core\n  - core", "FD018", 14, 5, "once"),
+    ("steps: 16", SCRIPT.replace("}]", "}, {step: 1, env: 0, op: wait}]"), "FD018", 5, 130, "one decision"),
     ("version: 1", "version: 1\nextends: ../../out.yaml", "FD019", 2, 10, "one file"),
     ("version: 1", "version: 1\nextends: nan-weight.yaml", "FD019", 2, 10, "one file"),
     ("version: 1", "version: 1\nextends: missing.yaml", "FD019", 2, 10, "one file"),

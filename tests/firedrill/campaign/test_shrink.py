@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pytest
+
+from firedrill.campaign.reproducer import as_pytest
+from firedrill.campaign.shrink import Shrinker
+from firedrill.runner.verdict import Verdict
+from firedrill.scenario.cell import Cell, cells
+from firedrill.scenario.load import load_text
+from firedrill.scenario.write import document, text
+
+# The governor is switched off and a NaN strikes; the other four are there to be got rid of.
+SIX = """\
+version: 1
+name: six
+because: Somebody switched the governor off, and five other things happened as well.
+subject:
+  seed: 11
+  envs: 3
+  steps: 10
+  batches_per_step: 2
+  governor: {snapshot_every: 3, probation: 1}
+  script: [{step: 1, op: germinate, slot: s1, blueprint: linear_bottleneck}, {step: 2, op: advance, slot: s1}]
+faults:
+  - {at: {step: 3, env: 0}, do: tensor.scale, target: {params: "head.*", pick: {index: 1}}, with: {factor: 1.37}}
+  - {at: {step: 4, env: 1, for_steps: forever}, do: governor.suppress}
+  - {at: {step: 4, env: 2, phase: step_begun}, do: lifecycle.prune, target: {slot: s1}}
+  - {at: {step: 5, env: 1}, do: loss.scale, with: {factor: 2.5}}
+  - {at: {step: 6, env: 1, batch: 1}, do: tensor.set, target: {params: "blocks.0.*"}, with: {value: nan}}
+  - {at: {step: 7, env: 0}, do: data.set, with: {value: 0.25, samples: 3}}
+expect: [told]
+"""
+CORE = """\
+version: 1
+name: six
+because: "Somebody switched the governor off, and five other things happened as well."
+subject: {steps: 1, seed: 11, envs: 1, batches_per_step: 1}
+faults:
+  - {at: {step: 0}, do: governor.suppress}
+  - {at: {step: 0}, do: tensor.set, target: {params: "blocks.0.*", pick: {index: 0}}, with: {value: nan}}
+expect: [told]
+verdict: [recovered]
+budget: {rollbacks: 1, wall: "60s"}
+"""
+
+
+def cell_of(text: str) -> Cell:
+    return cells(load_text(text, Path("scenarios/six.yaml")))[0]
+
+
+@pytest.mark.slow
+def test_six_faults_shrink_to_the_two_that_matter() -> None:
+    shrunk = Shrinker(cell_of(SIX), jobs=2, tell=lambda _: None).search()
+    assert (shrunk.yaml, shrunk.minimal, shrunk.failure.verdict) == (CORE, True, Verdict.SILENT_CORRUPTION)
+
+
+def test_what_is_minimal_stays_as_it_is_and_its_test_is_red() -> None:
+    shrunk = Shrinker(cell_of(CORE), jobs=2, tell=lambda _: None).search()
+    assert (shrunk.yaml, shrunk.minimal) == (CORE, True)
+    # Run with a small part of names, as a module of its own would have.
+    module: dict[str, object] = {"__name__": "shrunk"}
+    exec(compile(as_pytest("six", "Both are needed.", shrunk.yaml), "test_six.py", "exec"), module)
+    test = module["test_six"]
+    assert callable(test)
+    with pytest.raises(AssertionError, match="silent_corruption"):
+        test()
+
+
+def test_without_time_nothing_is_tried_and_nothing_is_said_to_be_minimal() -> None:
+    shrunk = Shrinker(cell_of(CORE), jobs=2, tell=lambda _: None, deadline=0.0).search()
+    assert (shrunk.runs, shrunk.minimal, shrunk.yaml) == (1, False, text(document(cell_of(CORE))))
+
+
+def test_an_interruption_leaves_what_was_found() -> None:
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        if len(told) > 1:
+            raise KeyboardInterrupt
+
+    shrunk = Shrinker(cell_of(CORE), jobs=2, tell=tell).search()
+    assert (shrunk.interrupted, shrunk.minimal) == (True, False)
+    assert len(CORE) < len(shrunk.yaml) < len(text(document(cell_of(CORE))))
