@@ -138,7 +138,11 @@ def test_a_rollback_needs_no_more_memory_than_the_largest_tensor_has(trainer: st
     # The first weights between two blocks.
     largest = 256 * 256 * 4
     assert max(tensor.nbytes for tensor in world.host.all_tensors().values()) == largest
-    assert peak_of(recorded) <= largest
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as validated:
+        world.host.validate()
+    # A host that leaned on its seed is validated once more, as in every step; nothing else needs memory.
+    leaned = stage in {Stage.BLENDING, Stage.HOLDING, Stage.FOSSILIZED}
+    assert peak_of(recorded) <= (max(largest, peak_of(validated)) if leaned else largest)
     assert python <= largest
 
 
