@@ -25,7 +25,7 @@ Ordinary training passes `NO_TAPS`, which returns every value as it came. Produc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tolaria.telemetry.event import Point
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import torch
 
     from tolaria.host.host import Host
+    from tolaria.lifecycle.action import Action
 
 T = TypeVar("T")
 
@@ -61,6 +62,12 @@ class Trainee(Protocol):
         """The live optimizers: "host", and one a live seed, "<slot>.<generation>"."""
         ...
 
+    def germinate(self, action: Action, at: Point, reason: str, initiator: str) -> None:
+        """Let a seed of the action's blueprint grow in its slot by the table."""
+
+    def advance(self, slot: str, at: Point, reason: str, initiator: str) -> None:
+        """Bring the seed of a slot to its next stage by the table."""
+
     def prune(self, slot: str, at: Point, reason: str, initiator: str) -> None:
         """Remove the seed of a slot by the table."""
 
@@ -79,11 +86,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A snapshot's number together with the host that it was taken of or restored to: a `Trainee` where seeds grow in it."""
+    """A snapshot's number together with the host that it was taken of or restored to: a `Trainee` where seeds grow in it.
+
+    `tensors` are the snapshot's own, where it has just been published.
+    """
 
     snapshot: int
     # The governor works on any model; who watches a growing host knows that it is one.
     trainee: Any
+    tensors: Mapping[str, torch.Tensor] = field(default_factory=dict, repr=False)
 
 
 STEP_BEGUN: Seam[Trainee] = Seam("step_begun")

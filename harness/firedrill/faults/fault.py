@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import xxhash
 
 from tolaria.lifecycle.stage import IllegalMove
+from tolaria.seams import ACTION_APPLIED, STEP_BEGUN, STEP_FINISHED, WEIGHTS_UPDATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,6 +31,8 @@ Realism = Literal["simulated", "real"]
 
 # So many tensors are named in a witness; the others are counted.
 PLACES_NAMED = 3
+# The seams at which a slot may be moved behind the controller's back, the usual one first.
+SLOT_PHASES = tuple(seam.name for seam in (ACTION_APPLIED, STEP_BEGUN, WEIGHTS_UPDATED, STEP_FINISHED))
 
 
 class CouldNotStrike(Exception):
