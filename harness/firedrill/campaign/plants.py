@@ -40,6 +40,12 @@ SCRIPTS: dict[Topology, list[JSON]] = {
     Topology.RESTING: [*BORN, {"step": 11, "op": "prune", "slot": "s0"}],
 }
 
+# What strikes batch normalisations needs a host that has some.
+NORMALISED = frozenset({"bn.poison"})
+CONVOLVED: dict[Topology, list[JSON]] = {
+    topology: [line | {"blueprint": "conv_light"} if "blueprint" in line else line for line in script] for topology, script in SCRIPTS.items()
+}
+
 
 class Strength(StrEnum):
     """Whether detectors are meant to answer."""
@@ -58,6 +64,7 @@ STRONG: dict[str, JSON] = {
     "tensor.scale": {"factor": 1e30},
     "tensor.flip_bit": {"bit": 30},
     "tensor.noise": {"spread": 1e30},
+    "tensor.zero": {},
     "grad.explode": {"factor": 1e30},
     "unit.kill_relu": {},
     "bn.poison": {"scale": -1e8},
@@ -103,6 +110,8 @@ WEAK: dict[str, JSON] = {
 # Here something passes only in a rollback, or only a verdict that is not healthy is changed, so a NaN strikes first.
 IN_A_ROLLBACK = frozenset({"rolled_back", "rollback_copying", "rollback_pruning", "penalty_owed"})
 ACCOMPANIED = IN_A_ROLLBACK | {"verdict_ready"}
+# These turn a verdict that is healthy.
+ALONE = frozenset({"governor.double_collapse"})
 NAN: JSON = {"do": "tensor.set", "target": {"params": "head.*", "pick": {"index": 0}}, "with": {"value": float("nan")}}
 # A positive control: its cells are red by design, and green only so.
 CONTROLS = frozenset({"governor.suppress", "penalty.lost"})
@@ -147,6 +156,12 @@ GROWN = frozenset({Topology.GROWING, Topology.BLENDED})
 REASONS: dict[str, Callable[[Plant], bool]] = {
     "no such number passes unnoticed": lambda p: p.strength is Strength.WEAK and p.kind in STRONG and p.kind not in WEAK,
     "a legal move does no harm": lambda p: p.strength is Strength.STRONG and p.kind.startswith("lifecycle."),
+    "a rotten snapshot, or a listener, is no news of the host": lambda p: (
+        p.kind in {"snapshot.corrupt", "sink.raise", "rng.disturb"} and p.strength is Strength.STRONG
+    ),
+    "only a seed that trains can be advanced": lambda p: (
+        p.kind == "lifecycle.advance" and p.topology is not Topology.GROWING
+    ),
     "only a seed that grows can be pruned": lambda p: p.kind == "lifecycle.prune" and p.topology not in GROWN,
     "only a seed that is held can be committed": lambda p: p.kind == "lifecycle.fossilize" and p.topology is not Topology.BLENDED,
     "a rollback has nothing to prune": lambda p: p.phase == "rollback_pruning" and p.topology not in GROWN,
@@ -162,7 +177,8 @@ REASONS: dict[str, Callable[[Plant], bool]] = {
 
 def cell_of(plant: Plant) -> Cell:
     """The plant as a cell that can be run."""
-    return built(plant.name, plant.device, plant.topology, faults_of(plant), verdicts_of(plant), "enumerate")
+    settings: JSON = {"task": "digits", "script": CONVOLVED[plant.topology]} if plant.kind in NORMALISED else {}
+    return built(plant.name, plant.device, plant.topology, faults_of(plant), verdicts_of(plant), "enumerate", settings)
 
 
 def built(
@@ -205,7 +221,8 @@ def faults_of(plant: Plant) -> list[JSON]:
     clause: JSON = (
         {"at": at, "do": plant.kind} | ({"target": target_of(plant)} if fault.targets else {}) | ({"with": given} if given else {})
     )
-    first = [{"at": {"step": STEP, "env": STRUCK, "batch": BATCH}, **NAN}] if plant.phase in ACCOMPANIED else []
+    accompanied = plant.phase in ACCOMPANIED and plant.kind not in ALONE
+    first = [{"at": {"step": STEP, "env": STRUCK, "batch": BATCH}, **NAN}] if accompanied else []
     return [*first, clause]
 
 
@@ -218,6 +235,9 @@ LASTING = frozenset({"loss.scale", "loss.drift"})
 def target_of(plant: Plant) -> JSON:
     """A slot for a move; one element of the head where the fault is weak, and all of it where it is strong."""
     if plant.kind.startswith("lifecycle."):
-        return {"slot": "s0"}
+        # The other slot is free in every topology.
+        return {"slot": "s1" if plant.kind == "lifecycle.germinate" else "s0"}
+    if plant.kind == "unit.kill_relu":
+        return {"params": "*.linear.bias"} | ({"pick": {"index": 0}} if plant.strength is Strength.WEAK else {})
     sort = "grads" if plant.phase == "gradients_ready" else "params"
     return {sort: "head.*"} | ({"pick": {"index": 0}} if plant.strength is Strength.WEAK else {})

@@ -55,7 +55,7 @@ def _tells(kind: type[Event], **fields: object) -> Shows:
 
 
 def _attempts(least: int, most: int) -> Shows:
-    return lambda life: any(least <= event.attempts <= most for event in life.of(RolledBack))
+    return lambda life: any(least <= event.work.attempts <= most for event in life.of(RolledBack))
 
 
 def _detector(name: str) -> Shows:

@@ -11,11 +11,14 @@ from tolaria.telemetry.governor_events import (
     Decision,
     EnvironmentRetired,
     PenaltyDelivered,
+    Remedy,
     RolledBack,
+    Rung,
     SnapshotRefused,
     SnapshotTaken,
     SnapshotTrusted,
     Suspected,
+    Work,
 )
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
 from tolaria.telemetry.run_events import RunAborted, RunStarted, StepFinished
@@ -45,8 +48,8 @@ def collapsed(step: int, streak: int = 1, cause: str = "non_finite") -> Collapse
 
 
 def rolled(step: int, attempts: int = 1, policy: str = "reset", pruned: tuple[str, ...] = ()) -> RolledBack:
-    decision = Decision("non_finite", None, None, None, None, 1, ())
-    return RolledBack(at(step), 0, 0, decision, (1,), pruned, policy, attempts, 1)
+    decision = Decision("non_finite", None, None, None, None, 1, (), (1,))
+    return RolledBack(at(step), 0, 0, decision, pruned, policy, Remedy(Rung.NEWEST, None, None), Work(attempts, 8), 1)
 
 
 def taken_away(step: int) -> StageChanged:
@@ -69,6 +72,7 @@ SHOWN: dict[str, list[Event]] = {
     "suspicion accepted as the new level": [suspected(3, streak=4)],
     "collapse at once": [collapsed(5)],
     "collapse after several alarms": [collapsed(5, streak=3)],
+    "optimizer policy rewarm": [rolled(5, policy="rewarm")],
     "rollback at the first attempt": [rolled(5)],
     "rollback at the second attempt": [rolled(5, attempts=2)],
     "rollback to an older snapshot": [rolled(5, attempts=3)],
