@@ -13,8 +13,14 @@ from firedrill.faults.target import Target
 from firedrill.scenario.checks import PHASES
 from tolaria.governor.verdict import Alarm, Standing, Verdict
 from tolaria.host.mlp_host import MlpHost
-from tolaria.lifecycle.action import Action
+from tolaria.lifecycle.action import WAIT, Action
+from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.stage import Stage
+from tolaria.policy.policy import Choice, Record
+from tolaria.policy.view import View
+from tolaria.ppo.buffer import RolloutBuffer
+from tolaria.ppo.config import PpoConfig
+from tolaria.ppo.row import Row
 from tolaria.seams import Batch, Observed
 from tolaria.seeding import stream
 from tolaria.telemetry.event import Point
@@ -107,6 +113,15 @@ def example(kind: str, phase: str) -> Example:
     return Example(fault, phase, TARGETS.get(kind, Target(params="head.*")) if fault.targets else None)
 
 
+def finished_buffer() -> RolloutBuffer:
+    """One environment, one row that the horizon cuts off."""
+    buffer = RolloutBuffer(1, 1, PpoConfig())
+    buffer.begin(None)
+    buffer.remember(0, Row(0, 0, None, 1.0, fresh=True))
+    buffer.finish({0: 0.25})
+    return buffer
+
+
 def passing(phase: str) -> object:
     """What passes at a phase."""
     trainee = SmallTrainee()
@@ -121,6 +136,14 @@ def passing(phase: str) -> object:
             return Verdict(Standing.SUSPECT, Alarm("loss_outlier", None, None, None, "head"))
         case "snapshot_taken" | "rolled_back":
             return Observed(2, trainee, {"host/head.weight": torch.ones(3, 4)})
+        case "view_ready":
+            return View(1, 3, 9, 1.1, {}, (), GateConfig(), recent=(Vitals(2, 0.5, 0.6, 0.9, 1.0),))
+        case "decided":
+            return Choice(WAIT, Record(*(torch.zeros(1) for _ in range(4)), log_prob=-0.5, value=0.5, forced=False))
+        case "reward_ready":
+            return 0.5
+        case "rollout_ready":
+            return finished_buffer()
         case "sink_writing":
             return StepFinished(AT, "wait", "s0", True, 0.5, 0.6, 0.9, 1.0, 0.1)
         case "snapshot_copying" | "snapshot_verifying" | "rollback_copying":

@@ -162,6 +162,9 @@ REASONS: dict[str, Callable[[Plant], bool]] = {
     "only a seed that trains can be advanced": lambda p: (
         p.kind == "lifecycle.advance" and p.topology is not Topology.GROWING
     ),
+    "training goes on, and what was lost is learnt anew": lambda p: (
+        p.kind == "tensor.zero" and p.strength is Strength.STRONG and p.phase not in {"weights_updated", "rolled_back"}
+    ),
     "only a seed that grows can be pruned": lambda p: p.kind == "lifecycle.prune" and p.topology not in GROWN,
     "only a seed that is held can be committed": lambda p: p.kind == "lifecycle.fossilize" and p.topology is not Topology.BLENDED,
     "a rollback has nothing to prune": lambda p: p.phase == "rollback_pruning" and p.topology not in GROWN,

@@ -17,10 +17,15 @@ from firedrill.faults.lifecycle_prune import LifecyclePrune
 from firedrill.faults.loss_drift import LossDrift
 from firedrill.faults.loss_scale import LossScale
 from firedrill.faults.loss_set import LossSet
+from firedrill.faults.observation_nan import ObservationNan
 from firedrill.faults.optim_lr_spike import OptimLrSpike
 from firedrill.faults.optim_poison import OptimPoison
 from firedrill.faults.output_lobotomize import OutputLobotomize
 from firedrill.faults.penalty_lost import PenaltyLost
+from firedrill.faults.ppo_nan_advantage import PpoNanAdvantage
+from firedrill.faults.ppo_nan_logits import PpoNanLogits
+from firedrill.faults.ppo_nan_value import PpoNanValue
+from firedrill.faults.reward_nan import RewardNan
 from firedrill.faults.rng_disturb import RngDisturb
 from firedrill.faults.sink_raise import SinkRaise
 from firedrill.faults.snapshot_corrupt import SnapshotCorrupt
@@ -61,6 +66,11 @@ FAULTS: dict[str, type[Fault]] = {
         GovernorRaiseIn,
         GovernorDoubleCollapse,
         GovernorSuppress,
+        ObservationNan,
+        RewardNan,
+        PpoNanLogits,
+        PpoNanValue,
+        PpoNanAdvantage,
         PenaltyLost,
         SinkRaise,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import xxhash
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from firedrill.faults.target import Target
+    from tolaria.policy.policy import Choice
     from tolaria.seams import Trainee
     from tolaria.telemetry.event import Point
 
@@ -116,6 +117,17 @@ def strike_slot(trainee: Trainee, scene: Scene, move: Callable[[str], None]) -> 
     after = trainee.host.slot_states()[slot]
     scene.witness(Strike(f"slots.{slot}", 1, digest(repr(before)), digest(repr(after)), after.stage.value))
     return trainee
+
+
+def strike_record(choice: Choice, scene: Scene, **changes: float) -> Choice:
+    """Change numbers of what a learner remembers of its decision, and tell the witness."""
+    record = choice.record
+    if record is None:
+        raise CouldNotStrike("a controller that does not learn remembers nothing of its decision")
+    before = [float(getattr(record, name)) for name in changes]
+    names = places(f"record.{name}" for name in changes)
+    scene.witness(Strike(names, len(changes), digest(*before), digest(*changes.values()), str(next(iter(changes.values())))))
+    return replace(choice, record=replace(record, **changes))
 
 
 def digest(*parts: str | float | bytes) -> str:
