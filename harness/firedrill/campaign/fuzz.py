@@ -146,6 +146,8 @@ def _clause(subject: JSON, kinds: list[str], first: JSON | None, rng: np.random.
         at["for_steps"] = int(rng.integers(1, 5))
     if "since" in given:
         given["since"] = at["step"]
+    if kind == "lifecycle.germinate":
+        given["blueprint"] = choice(blueprints_of(TASK), rng)
     clause: JSON = {"at": at, "do": kind}
     if FAULTS[kind].targets:
         clause["target"] = _target(kind, at["phase"], rng)

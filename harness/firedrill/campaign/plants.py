@@ -43,7 +43,8 @@ SCRIPTS: dict[Topology, list[JSON]] = {
 # What strikes batch normalisations needs a host that has some.
 NORMALISED = frozenset({"bn.poison"})
 CONVOLVED: dict[Topology, list[JSON]] = {
-    topology: [line | {"blueprint": "conv_light"} if "blueprint" in line else line for line in script] for topology, script in SCRIPTS.items()
+    topology: [line | {"blueprint": "conv_light"} if "blueprint" in line else line for line in script]
+    for topology, script in SCRIPTS.items()
 }
 
 
@@ -159,9 +160,7 @@ REASONS: dict[str, Callable[[Plant], bool]] = {
     "a rotten snapshot, or a listener, is no news of the host": lambda p: (
         p.kind in {"snapshot.corrupt", "sink.raise", "rng.disturb"} and p.strength is Strength.STRONG
     ),
-    "only a seed that trains can be advanced": lambda p: (
-        p.kind == "lifecycle.advance" and p.topology is not Topology.GROWING
-    ),
+    "only a seed that trains can be advanced": lambda p: p.kind == "lifecycle.advance" and p.topology is not Topology.GROWING,
     "training goes on, and what was lost is learnt anew": lambda p: (
         p.kind == "tensor.zero" and p.strength is Strength.STRONG and p.phase not in {"weights_updated", "rolled_back"}
     ),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from firedrill.faults.target import Target
-    from tolaria.policy.policy import Choice
+    from tolaria.policy.policy import Choice, Record
     from tolaria.seams import Trainee
     from tolaria.telemetry.event import Point
 
@@ -119,15 +119,14 @@ def strike_slot(trainee: Trainee, scene: Scene, move: Callable[[str], None]) -> 
     return trainee
 
 
-def strike_record(choice: Choice, scene: Scene, **changes: float) -> Choice:
-    """Change numbers of what a learner remembers of its decision, and tell the witness."""
-    record = choice.record
-    if record is None:
+def strike_record(choice: Choice, scene: Scene, place: str, change: Callable[[Record], Record]) -> Choice:
+    """Change what a learner remembers of its decision, and tell the witness."""
+    if choice.record is None:
         raise CouldNotStrike("a controller that does not learn remembers nothing of its decision")
-    before = [float(getattr(record, name)) for name in changes]
-    names = places(f"record.{name}" for name in changes)
-    scene.witness(Strike(names, len(changes), digest(*before), digest(*changes.values()), str(next(iter(changes.values())))))
-    return replace(choice, record=replace(record, **changes))
+    changed = change(choice.record)
+    before, after = (digest(record.log_prob, record.value) for record in (choice.record, changed))
+    scene.witness(Strike(place, 1, before, after, "nan"))
+    return replace(choice, record=changed)
 
 
 def digest(*parts: str | float | bytes) -> str:

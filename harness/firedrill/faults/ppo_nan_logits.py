@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from firedrill.faults.fault import Fault, Scene, strike_record
@@ -22,4 +22,4 @@ class PpoNanLogits(Fault):
 
     def strike(self, value: Choice, scene: Scene) -> Choice:
         """Spoil what is remembered of the decision; who does not learn remembers nothing."""
-        return strike_record(value, scene, log_prob=math.nan)
+        return strike_record(value, scene, "log_prob of the decision", lambda record: replace(record, log_prob=math.nan))

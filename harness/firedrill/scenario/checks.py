@@ -126,9 +126,10 @@ def _moment(path: tuple[str | int, ...], clause: JSON, setting: Setting) -> Iter
     event = at.get("event")
     if isinstance(event, str) and event not in EVENT_KINDS:
         yield Complaint((*path, "event"), "FD013", f"there is no event {event}", one_of(sorted(EVENT_KINDS)), nearest(event, EVENT_KINDS))
-    unused = [key for key in ("occurrence", "plus_steps") if key in at and "event" not in at]
-    for key in unused:
-        yield Complaint((*path, key), "FD010", f"{key} belongs to an event", "the key event, or only step")
+    if "occurrence" in at and "event" not in at:
+        yield Complaint((*path, "occurrence"), "FD010", "occurrence belongs to an event", "the key event, or only step")
+    if "plus_steps" in at and not {"event", "condition"} & at.keys():
+        yield Complaint((*path, "plus_steps"), "FD010", "plus_steps belongs to an event", "the key event, or only step")
 
 
 def _phase(path: tuple[str | int, ...], clause: JSON, _setting: Setting) -> Iterator[Complaint]:
