@@ -82,6 +82,7 @@ STRONG: dict[str, JSON] = {
     "governor.suppress": {},
     "governor.double_collapse": {},
     "penalty.lost": {},
+    "reward.nan": {},
 }
 WEAK: dict[str, JSON] = {
     "tensor.set": {"value": 0.0},
@@ -105,12 +106,22 @@ WEAK: dict[str, JSON] = {
     "lifecycle.prune": {},
     "lifecycle.fossilize": {},
     "snapshot.corrupt": {},
+    "observation.nan": {},
+    "ppo.nan_logits": {},
+    "ppo.nan_value": {},
+    "ppo.nan_advantage": {},
     "sink.raise": {},
     "governor.raise_in": {},
 }
 # Here something passes only in a rollback, or only a verdict that is not healthy is changed, so a NaN strikes first.
 IN_A_ROLLBACK = frozenset({"rolled_back", "rollback_copying", "rollback_pruning", "penalty_owed"})
 ACCOMPANIED = IN_A_ROLLBACK | {"verdict_ready"}
+# What strikes a controller that learns strikes before it has grown anything, or the rollout, which belongs to every environment.
+LEARNING = frozenset({"ppo.nan_logits", "ppo.nan_value", "ppo.nan_advantage"})
+ROLLOUT = 6
+MOMENTS: dict[str, JSON] = {"decided": {"step": 0}, "rollout_ready": {"step": ROLLOUT - 1, "env": "all"}}
+# Refused by name, and the run ends of it.
+REFUSED = frozenset({"reward.nan"})
 # These turn a verdict that is healthy.
 ALONE = frozenset({"governor.double_collapse"})
 NAN: JSON = {"do": "tensor.set", "target": {"params": "head.*", "pick": {"index": 0}}, "with": {"value": float("nan")}}
@@ -157,9 +168,10 @@ GROWN = frozenset({Topology.GROWING, Topology.BLENDED})
 REASONS: dict[str, Callable[[Plant], bool]] = {
     "no such number passes unnoticed": lambda p: p.strength is Strength.WEAK and p.kind in STRONG and p.kind not in WEAK,
     "a legal move does no harm": lambda p: p.strength is Strength.STRONG and p.kind.startswith("lifecycle."),
-    "a rotten snapshot, or a listener, is no news of the host": lambda p: (
-        p.kind in {"snapshot.corrupt", "sink.raise", "rng.disturb"} and p.strength is Strength.STRONG
+    "a rotten snapshot, a listener or a controller is no news of the host": lambda p: (
+        p.kind in {"snapshot.corrupt", "sink.raise", "rng.disturb", "observation.nan", *LEARNING} and p.strength is Strength.STRONG
     ),
+    "a controller that learns reads no script": lambda p: p.kind in LEARNING and p.topology is not Topology.BARE,
     "only a seed that trains can be advanced": lambda p: p.kind == "lifecycle.advance" and p.topology is not Topology.GROWING,
     "training goes on, and what was lost is learnt anew": lambda p: (
         p.kind == "tensor.zero" and p.strength is Strength.STRONG and p.phase not in {"weights_updated", "rolled_back"}
@@ -180,6 +192,8 @@ REASONS: dict[str, Callable[[Plant], bool]] = {
 def cell_of(plant: Plant) -> Cell:
     """The plant as a cell that can be run."""
     settings: JSON = {"task": "digits", "script": CONVOLVED[plant.topology]} if plant.kind in NORMALISED else {}
+    if plant.kind in LEARNING:
+        settings = {"policy": "ppo", "rollout_steps": ROLLOUT}
     return built(plant.name, plant.device, plant.topology, faults_of(plant), verdicts_of(plant), "enumerate", settings)
 
 
@@ -192,7 +206,7 @@ def built(
         "name": name,
         "because": "Whatever strikes a host is answered, and nothing is said of it that is not true.",
         "tags": [GENERATED, campaign],
-        "subject": SUBJECT | {"script": SCRIPTS[topology]} | (settings or {}),
+        "subject": SUBJECT | ({} if settings and "policy" in settings else {"script": SCRIPTS[topology]}) | (settings or {}),
         "matrix": {"device": [device]},
         "faults": faults,
         "expect": ORACLES,
@@ -204,6 +218,8 @@ def built(
 
 def verdicts_of(plant: Plant) -> list[str]:
     """What may come of it."""
+    if plant.kind in REFUSED:
+        return ["crashed"]
     return CONTROL_VERDICTS if plant.kind in CONTROLS else VERDICTS[plant.strength]
 
 
@@ -211,6 +227,7 @@ def faults_of(plant: Plant) -> list[JSON]:
     """The fault, after the NaN that it needs."""
     fault = FAULTS[plant.kind]
     at: JSON = {"step": STEP, "env": STRUCK, "phase": plant.phase}
+    at |= MOMENTS.get(plant.phase, {})
     if plant.phase in BY_BATCH:
         at["batch"] = BATCH
     given = (STRONG if plant.strength is Strength.STRONG else WEAK).get(plant.kind)

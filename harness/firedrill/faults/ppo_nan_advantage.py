@@ -23,6 +23,11 @@ class PpoNanAdvantage(Fault):
     kind: ClassVar[str] = "ppo.nan_advantage"
     phases: ClassVar[tuple[str, ...]] = (ROLLOUT_READY.name,)
 
+    @property
+    def persistent(self) -> bool:
+        """A rollout is struck once, however many environments are named."""
+        return True
+
     def strike(self, value: RolloutBuffer, scene: Scene) -> RolloutBuffer:
         """Write it into a row that was cut off by the horizon, by way of what a checkpoint writes."""
         cut = [env for env in range(value.num_envs) if value.rows(env) and not value.rows(env)[-1].ended]
