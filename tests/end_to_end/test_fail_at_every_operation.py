@@ -29,7 +29,7 @@ Strike = Callable[[str, Any], contextlib.AbstractContextManager[None]]
 
 
 def lasting(host: CapsuleHost) -> Bytes:
-    return {name: raw_bytes(tensor) for name, tensor in lasting_tensors_of(host).items()}
+    return {name: raw_bytes(tensor) for name, tensor in lasting_tensors_of(host, "prune").items()}
 
 
 class Listening:
@@ -158,4 +158,5 @@ def test_a_failure_at_any_operation_of_a_rollback_loses_nothing(
             break
         number += 1
     assert number >= 8
-    assert stopped == (number if persists else 0)
+    # What comes after the restore, the probe and the ease, may fail for good: the host is restored all the same.
+    assert 8 <= stopped <= number if persists else stopped == 0

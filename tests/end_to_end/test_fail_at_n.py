@@ -115,7 +115,7 @@ class FailingHistory(History):
 
 
 def lasting(host: CapsuleHost) -> Bytes:
-    return {name: raw_bytes(tensor) for name, tensor in lasting_tensors_of(host).items()}
+    return {name: raw_bytes(tensor) for name, tensor in lasting_tensors_of(host, "prune").items()}
 
 
 def new_run(taps: Struck, **governor: Any) -> tuple[Run, FailingHistory]:

@@ -36,7 +36,7 @@ from tolaria.ppo import buffer as buffering
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.row import Row
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import PenaltyDelivered, RolledBack, Rung
+from tolaria.telemetry.governor_events import PenaltyDelivered, RolledBack, Rung, SnapshotTrusted, Work
 from tolaria.telemetry.growth_events import StageChanged
 from tolaria.telemetry.history import History
 from tolaria.vitals import Vitals
@@ -110,11 +110,7 @@ def restored_in_half_precision(patch: Patch) -> None:
 
 
 def nothing_is_rewound(patch: Patch) -> None:
-    wrap(patch, governing, "roll_back", lambda _, ring, *__: Done(ring.trusted()[0], (0,), (), (), False, 1, -10.0))
-
-
-def counters_stay_in_the_future(patch: Patch) -> None:
-    always(patch, CapsuleHost, "settle", None)
+    wrap(patch, governing, "roll_back", lambda _, ring, *__: Done(ring.trusted()[0], True, (), (), False, Work(1, 1), -10.0))
 
 
 def the_data_stream_is_wound_back(patch: Patch) -> None:
@@ -200,7 +196,8 @@ def suspicion_freezes_nothing(patch: Patch) -> None:
     ) -> Any:
         response = real(self, verdict, vitals, governed, at, *rest)
         if verdict.standing is Standing.SUSPECT:
-            self._snapshots.age()
+            for number in self._snapshots.age():
+                self._emit(SnapshotTrusted(at, number))
             self._take(governed, at, "cadence")
         return response
 
@@ -342,10 +339,10 @@ PROOFS: Mapping[str, Proof] = {
     "one tensor is skipped": Proof(one_tensor_is_skipped, "nan-weight", WRONG, "state_restored"),
     "restored in half precision": Proof(restored_in_half_precision, "nan-weight", WRONG, "state_restored"),
     "nothing is rewound": Proof(nothing_is_rewound, "nan-weight", WRONG, "state_restored"),
-    "counters stay in the future": Proof(counters_stay_in_the_future, "nan-weight", WRONG, "twin"),
+    "counters stay in the future": Proof(lambda patch: always(patch, CapsuleHost, "settle", None), "nan-weight", WRONG, "twin"),
     "the data stream is wound back": Proof(the_data_stream_is_wound_back, "nan-weight", WRONG, "twin"),
     "a bystander is restored too": Proof(a_bystander_is_restored_too, "nan-weight", WRONG, "bystanders_untouched"),
-    "seeds are not pruned": Proof(seeds_are_not_pruned, "nan-weight", WRONG, "keys_matched"),
+    "seeds are not pruned": Proof(seeds_are_not_pruned, "nan-weight", Verdict.FAIL_STOP),
     "a fossil stays, unchecked": Proof(topology_is_wrong_and_unchecked, "young-fossil", WRONG, "keys_matched"),
     "pruned by nobody": Proof(pruned_by_nobody, "nan-weight", WRONG, "lawful"),
     "a cooldown too short": Proof(cooldown_lasts(3), "nan-weight", WRONG, "lawful"),

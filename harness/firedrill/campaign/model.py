@@ -23,6 +23,10 @@ RESTED = {"pruned": ("embargoed", 1), "embargoed": ("resetting", 5), "resetting"
 EXPERIMENTAL = frozenset({"germinated", "training", "blending", "holding"})
 # So often one snapshot is tried.
 TRIES = 2
+# A host that lost a seed it leaned on is compared with what it was right after, until so many steps were clean; so many steps
+# in a row that are far worse than that are a collapse.
+CLEAN_ENOUGH = 10
+WORSE_IN_A_ROW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,9 @@ class Model:
     streak: int = 0
     grace: int = 0
     life: int = 0
+    clean: int = 0
+    compared: bool = False
+    worse: int = 0
     rollbacks: list[int] = field(default_factory=list)
 
     def begin(self) -> None:
@@ -120,7 +127,9 @@ class Model:
         """A step without an alarm. `committed`: a seed was committed in it; `copying_fails`: whoever takes a snapshot now gets an error."""
         self._tick()
         self.grace = max(0, self.grace - 1)
-        self.streak = 0
+        self.streak = self.worse = 0
+        self.clean += 1
+        self.compared = self.compared and self.clean < CLEAN_ENOUGH
         self.ring = [replace(snapshot, healthy=snapshot.healthy + 1) for snapshot in self.ring]
         due = self.step - self.ring[0].step >= self.settings.every and self._has_room()
         if not (committed or due):
@@ -135,9 +144,10 @@ class Model:
         recovering = self.grace > 0
         self.grace = max(0, self.grace - 1)
         self.streak += not recovering
-        if recovering or self.streak < self.settings.strikes:
-            return Said("suspect")
-        return self._recover(failures)
+        self.worse += self.compared
+        if self.worse >= WORSE_IN_A_ROW or (not recovering and self.streak >= self.settings.strikes):
+            return self._recover(failures)
+        return Said("suspect")
 
     def poisoned(self, failures: int) -> Said:
         """A step after which something is not finite, which is a collapse always."""
@@ -168,7 +178,7 @@ class Model:
     def _recover(self, failures: int) -> Said:
         recent = [step for step in self.rollbacks if self.step - step < self.settings.budget_window]
         candidates = self.trusted()
-        if recent and self.step - recent[-1] <= self.settings.relapse:
+        if self.rollbacks and self.step - self.rollbacks[-1] <= self.settings.relapse:
             candidates = [*candidates[1:], candidates[0]]
         if failures >= TRIES * len(candidates):
             return Said("collapsed", stopped=True)
@@ -177,9 +187,11 @@ class Model:
         pruned, leaned = self._rewind(chosen)
         # An attempt that failed has rewound the topology already; what it took away is gone all the same.
         self.rollbacks = [*recent, self.step]
-        self.streak = 0
+        self.streak = self.worse = 0
         self.life += 1
         self.grace = self.settings.grace if leaned else 0
+        self.compared = self.compared or leaned
+        self.clean = 0 if leaned else self.clean
         retired = len(self.rollbacks) >= self.settings.budget
         return Said("collapsed", restored=chosen.number, attempts=failures + 1, pruned=frozenset(pruned), retired=retired)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tolaria.governor.config import DETECTOR_NAMES, OPTIMIZER_POLICIES
+from tolaria.governor.config import DETECTOR_NAMES, OPTIMIZER_POLICIES, SUITES
+from tolaria.governor.recovery import RECOVERY_FAILED
 from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import (
@@ -18,10 +19,13 @@ from tolaria.telemetry.governor_events import (
     EnvironmentRetired,
     PenaltyDelivered,
     RolledBack,
+    Rung,
     SnapshotRefused,
     SnapshotTaken,
     SnapshotTrusted,
+    SnapshotWithdrawn,
     Suspected,
+    UpdateGated,
 )
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
 from tolaria.telemetry.run_events import RunAborted, RunStarted, StepFinished
@@ -70,6 +74,21 @@ def _explosion(early: bool) -> Shows:
         return any((step < life.settings["samples_min"]) is early for step in steps)
 
     return shows
+
+
+def _lobotomy(confirmed: bool) -> Shows:
+    """One cause of two detectors; a suite holds one of them."""
+
+    def shows(life: Life) -> bool:
+        names = life.settings["detectors"]
+        names = SUITES[names] if isinstance(names, str) else names
+        return ("confirmed_lobotomy" in names) is confirmed and _detector("lobotomy")(life)
+
+    return shows
+
+
+def _rung(rung: Rung) -> Shows:
+    return lambda life: any(event.remedy.rung is rung for event in life.of(RolledBack))
 
 
 def _refused(by_check: bool) -> Shows:
@@ -194,6 +213,14 @@ MARKS: dict[str, Shows] = {
     **{f"detector {name}": _detector(name) for name in DETECTOR_NAMES},
     "detector loss_explosion": _explosion(early=False),
     "detector early_explosion": _explosion(early=True),
+    "detector lobotomy": _lobotomy(confirmed=False),
+    "detector confirmed_lobotomy": _lobotomy(confirmed=True),
+    "recovery failed": _detector(RECOVERY_FAILED),
+    **{f"rung {rung}": _rung(rung) for rung in Rung},
+    "rollback rewinds": lambda life: life.settings["rewind"] and any(life.of(RolledBack)),
+    "rollback brings seeds back": lambda life: life.settings["live_seeds"] == "restore" and any(life.of(RolledBack)),
+    "update gated": _tells(UpdateGated),
+    "snapshot withdrawn": _tells(SnapshotWithdrawn),
 }
 
 

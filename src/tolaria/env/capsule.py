@@ -171,8 +171,9 @@ class CapsuleHost(GrowingHost):
         """Cut the learning rate for so many steps, and skip the data of as many as are told to."""
         batches = self.config.batches_per_step
         stepped = self.batches_stepped["host"]
-        self.rate_cut = self.rate_cut.deepened(factor, stepped, steps * batches)
+        # First what may fail, so that a second attempt does not cut twice.
         self.batches.skip(skip_steps * batches)
+        self.rate_cut = self.rate_cut.deepened(factor, stepped, steps * batches)
         return Ease(self.rate_cut.at(stepped), skip_steps * batches)
 
     def checkpoint_facts(self) -> dict[str, Any]:

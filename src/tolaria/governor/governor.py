@@ -23,7 +23,7 @@ from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.governed import Governed, PlanT
 from tolaria.governor.jury import Jury
 from tolaria.governor.ladder import Ladder
-from tolaria.governor.rollback import JURY, Done, roll_back
+from tolaria.governor.rollback import ATTEMPTS, JURY, Done, roll_back
 from tolaria.governor.snapshots import SnapshotRing
 from tolaria.governor.verdict import Standing, Verdict
 from tolaria.seams import NO_TAPS, ROLLED_BACK, SNAPSHOT_COPYING, SNAPSHOT_TAKEN, SNAPSHOT_VERIFYING, Observed, Taps
@@ -31,6 +31,7 @@ from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import (
     Collapsed,
     Decision,
+    Ease,
     EnvironmentRetired,
     Probe,
     Remedy,
@@ -229,8 +230,9 @@ class Governor:
 
     def _remedy(self, done: Done, governed: Governed[PlanT], at: Point) -> Remedy:
         rung = self.ladder.climb(at.step, done.newest)
-        config = self._config
-        ease = governed.ease(config.ease_factor, config.budget_window, config.ease_skip) if rung is Rung.EASED else None
+        ease = _ease(governed, self._config) if rung is Rung.EASED else None
+        if rung is Rung.EASED and ease is None:
+            rung = Rung.NEWEST if done.newest else Rung.OLDER
         return Remedy(rung, ease, _probe(governed) if done.leaned or self._jury.relies_on_probe else None)
 
     def _decision(self, verdict: Verdict, at: Point) -> Decision:
@@ -246,6 +248,15 @@ class Governor:
             self._jury.window.recent,
             tuple(at.step - snapshot.step for snapshot in self._snapshots.published),
         )
+
+
+def _ease(governed: Governed[PlanT], config: GovernorConfig) -> Ease | None:
+    for _ in range(ATTEMPTS):
+        try:
+            return governed.ease(config.ease_factor, config.budget_window, config.ease_skip)
+        except Exception:  # noqa: BLE001, S112 - the host is restored; one that cannot be eased goes on as it is, and its rung says so
+            continue
+    return None
 
 
 def _probe(governed: Governed[PlanT]) -> Probe | None:

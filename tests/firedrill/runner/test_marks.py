@@ -17,14 +17,22 @@ from tolaria.telemetry.governor_events import (
     SnapshotRefused,
     SnapshotTaken,
     SnapshotTrusted,
+    SnapshotWithdrawn,
     Suspected,
+    UpdateGated,
     Work,
 )
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
 from tolaria.telemetry.run_events import RunAborted, RunStarted, StepFinished
 
-SETTINGS = {"snapshot_every": 3, "window": 4, "budget": 2, "budget_window": 6, "relapse_steps": 1, "grace_steps": 2, "samples_min": 10}
-STARTED = RunStarted(Point(0), 7, json.dumps({"governor": SETTINGS}), "", (), ("s0",), 0.7)
+COUNTS = {"snapshot_every": 3, "window": 4, "budget": 2, "budget_window": 6, "relapse_steps": 1, "grace_steps": 2, "samples_min": 10}
+SETTINGS = COUNTS | {"detectors": "classic", "rewind": True, "live_seeds": "restore"}
+# Where a mark needs another setting.
+OTHERWISE = {"detector confirmed_lobotomy": {"detectors": "default"}}
+
+
+def started(mark: str = "") -> RunStarted:
+    return RunStarted(Point(0), 7, json.dumps({"governor": SETTINGS | OTHERWISE.get(mark, {})}), "", (), ("s0",), 0.7)
 
 
 def at(step: int) -> Point:
@@ -47,9 +55,9 @@ def collapsed(step: int, streak: int = 1, cause: str = "non_finite") -> Collapse
     return Collapsed(at(step), cause, None, None, streak, "")
 
 
-def rolled(step: int, attempts: int = 1, policy: str = "reset", pruned: tuple[str, ...] = ()) -> RolledBack:
+def rolled(step: int, attempts: int = 1, policy: str = "reset", pruned: tuple[str, ...] = (), rung: Rung = Rung.NEWEST) -> RolledBack:
     decision = Decision("non_finite", None, None, None, None, 1, (), (1,))
-    return RolledBack(at(step), 0, 0, decision, pruned, policy, Remedy(Rung.NEWEST, None, None), Work(attempts, 8), 1)
+    return RolledBack(at(step), 0, 0, decision, pruned, policy, Remedy(rung, None, None), Work(attempts, 8), 1)
 
 
 def taken_away(step: int) -> StageChanged:
@@ -72,7 +80,6 @@ SHOWN: dict[str, list[Event]] = {
     "suspicion accepted as the new level": [suspected(3, streak=4)],
     "collapse at once": [collapsed(5)],
     "collapse after several alarms": [collapsed(5, streak=3)],
-    "optimizer policy rewarm": [rolled(5, policy="rewarm")],
     "rollback at the first attempt": [rolled(5)],
     "rollback at the second attempt": [rolled(5, attempts=2)],
     "rollback to an older snapshot": [rolled(5, attempts=3)],
@@ -91,28 +98,37 @@ SHOWN: dict[str, list[Event]] = {
     "optimizer policy reset": [rolled(5)],
     "optimizer policy reset_all": [rolled(5, policy="reset_all")],
     "optimizer policy restore": [rolled(5, policy="restore")],
+    "optimizer policy rewarm": [rolled(5, policy="rewarm")],
     **{f"detector {name}": [collapsed(5, cause=name)] for name in DETECTOR_NAMES},
     "detector early_explosion": [suspected(9, cause="loss_explosion")],
     "detector loss_explosion": [suspected(10, cause="loss_explosion")],
+    "detector lobotomy": [suspected(10, cause="lobotomy")],
+    "detector confirmed_lobotomy": [suspected(10, cause="lobotomy")],
+    "recovery failed": [suspected(10, cause="recovery_failed")],
+    **{f"rung {rung}": [rolled(5, rung=rung)] for rung in Rung},
+    "rollback rewinds": [rolled(5)],
+    "rollback brings seeds back": [rolled(5)],
+    "update gated": [UpdateGated(at(5), 4)],
+    "snapshot withdrawn": [SnapshotWithdrawn(at(5), 3, 4)],
 }
 
 
 @pytest.mark.parametrize("name", MARKS)
 def test_a_history_that_shows_a_branch_hits_its_mark(name: str) -> None:
-    assert name in marks_of([STARTED, *SHOWN[name]])
+    assert name in marks_of([started(name), *SHOWN[name]])
 
 
 @pytest.mark.parametrize("name", MARKS)
 def test_a_quiet_history_hits_no_mark(name: str) -> None:
-    assert name not in marks_of([STARTED, *finished(0, 1, 2)])
+    assert name not in marks_of([started(), *finished(0, 1, 2)])
 
 
 def test_a_snapshot_in_time_was_not_put_off() -> None:
-    assert "snapshot put off, no room" not in marks_of([STARTED, taken(0, "begin"), *finished(1, 2), taken(3), *finished(3, 4, 5)])
+    assert "snapshot put off, no room" not in marks_of([started(), taken(0, "begin"), *finished(1, 2), taken(3), *finished(3, 4, 5)])
 
 
 def test_after_the_grace_an_alarm_is_an_alarm() -> None:
-    assert "grace: an alarm only suspects" not in marks_of([STARTED, taken_away(5), suspected(8)])
+    assert "grace: an alarm only suspects" not in marks_of([started(), taken_away(5), suspected(8)])
 
 
 def test_a_history_without_a_beginning_hits_nothing() -> None:

@@ -1,6 +1,8 @@
+import gc
 import json
 import math
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -103,6 +105,15 @@ def test_reset_begins_a_new_host_and_a_seed_names_it(make_env: MakeEnv) -> None:
     assert torch.equal(env.training.host.head.weight, head)
     assert np.array_equal(first, again)
     assert info["op_mask"].tolist() == [True, True, False, False, False, False]
+
+
+def test_a_host_is_let_go_of_when_the_next_episode_begins(make_env: MakeEnv) -> None:
+    env = make_env().subject
+    env.advance(Action(op=Op.GERMINATE, slot="s0", blueprint="mlp_norm"), Point(0, 0))
+    former = weakref.ref(env.training.host)
+    env.begin_episode()
+    gc.collect()
+    assert former() is None
 
 
 def test_the_time_limit_is_a_truncation(make_env: MakeEnv) -> None:

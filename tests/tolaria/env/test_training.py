@@ -154,6 +154,17 @@ def test_a_host_does_not_notice_the_seed_that_learns_beside_it(spoiled: bool, ma
         assert_equal(own_tensors(host), own_tensors(twin))
 
 
+def test_a_seed_is_not_credited_with_what_its_host_learns(make_host: MakeHost, open_gates: GateConfig) -> None:
+    # The seed learns nothing, so its residual stays zero.
+    host = make_host(batches_per_step=10, seed_lr_factor=0.0).subject
+    before = host.validate()[1]
+    for number, action in enumerate([germinate(), *[Action(op=Op.ADVANCE, slot="s0")] * 2, *[None] * 9]):
+        step(host, number, action, open_gates)
+    assert host.state("s0").alpha == 1.0
+    assert host.validate()[1] > before + 0.1
+    assert host.state("s0").contribution == 0.0
+
+
 def test_a_seed_that_learns_beside_its_host_does_learn(make_host: MakeHost, open_gates: GateConfig) -> None:
     host = make_host().subject
     step(host, 0, germinate(), open_gates)
@@ -224,6 +235,17 @@ def test_validation_changes_nothing(make_host: MakeHost, open_gates: GateConfig)
     assert host.validate() == host.validate()
     host.validate("test")
     assert_equal(dict(host.all_tensors()), before)
+
+
+def test_validation_counts_every_sample_once(make_host: MakeHost) -> None:
+    host = make_host().subject
+    loss, accuracy = host.validate()
+    data = host.task.validation
+    # More samples than whole batches hold.
+    assert len(data.targets) % host.task.batch_size != 0
+    each = [torch.nn.functional.cross_entropy(host.host(x[None]), y[None]).item() for x, y in zip(data.inputs, data.targets, strict=True)]
+    hits = [int(host.host(x[None]).argmax()) == int(y) for x, y in zip(data.inputs, data.targets, strict=True)]
+    assert (loss, accuracy) == (pytest.approx(sum(each) / len(each), rel=1e-5), pytest.approx(sum(hits) / len(hits)))
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

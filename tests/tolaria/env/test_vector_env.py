@@ -9,7 +9,7 @@ from tolaria.env.growth_env import EnvConfig
 from tolaria.env.vector_env import VectorEnv
 from tolaria.lifecycle.action import WAIT, Action, Op
 from tolaria.policy.view import View
-from tolaria.seams import NO_TAPS, WEIGHTS_UPDATED, Seam, T, Taps
+from tolaria.seams import BATCH_READY, NO_TAPS, WEIGHTS_UPDATED, Batch, Seam, T, Taps
 from tolaria.tasks import TASKS
 from tolaria.telemetry.event import Event, Point
 
@@ -29,6 +29,17 @@ class NanIn:
         if seam is WEIGHTS_UPDATED and at.step == 2 and at.env in self.envs:
             with torch.no_grad():
                 value.host.head.weight.fill_(math.nan)  # type: ignore[attr-defined]  # the seam passes a trainee
+        return value
+
+
+class BatchOverwritten:
+    """Puts other numbers into the training batches of environment 0, in place."""
+
+    def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
+        if seam is BATCH_READY and at.env == 0:
+            assert isinstance(value, Batch)
+            value.inputs.fill_(0.5)
+            value.targets.fill_(0)
         return value
 
 
@@ -70,6 +81,12 @@ def test_others_notice_nothing_of_one_that_is_struck(struck: tuple[int, ...]) ->
     calm, broken = Played(3), Played(3, NanIn(*struck))
     assert_untouched(calm, broken, [env for env in range(3) if env not in struck])
     assert all(calm.state(env)[0] != broken.state(env)[0] for env in struck)
+
+
+def test_a_batch_that_is_overwritten_in_place_is_nobody_elses() -> None:
+    calm, overwritten = Played(3), Played(3, BatchOverwritten())
+    assert_untouched(calm, overwritten, (1, 2))
+    assert calm.state(0)[0] != overwritten.state(0)[0]
 
 
 def test_others_notice_nothing_of_one_that_is_retired() -> None:

@@ -129,6 +129,15 @@ def test_a_loss_that_a_detector_gives_as_nan_is_reported_as_none(new_world: NewW
     assert [event.loss for event in told] == [None] * 3
 
 
+def test_the_loss_of_an_earlier_suspicion_is_not_told_of_a_later_rollback(new_world: NewWorld) -> None:
+    world = new_world()
+    standings(world, *[0.3] * 10, 9.0, 0.3)
+    assert world.told(Suspected)[0].loss == 9.0
+    world.die()
+    decision = world.told(RolledBack)[0].decision
+    assert (decision.loss, decision.threshold, decision.streak) == (None, None, 1)
+
+
 def test_anomalies_never_enter_the_statistics_and_a_recovery_counts_once(new_world: NewWorld) -> None:
     world = new_world()
     standings(world, *[0.3] * 10)

@@ -41,6 +41,10 @@ def test_the_end_of_the_warmup_germinates(make_view: Callable[..., View]) -> Non
     assert POLICY.decide(make_view(episode_step=5)) == Action(Op.GERMINATE, "s0", "norm")
 
 
+def test_without_a_warmup_the_first_step_germinates(make_view: Callable[..., View]) -> None:
+    assert HeuristicPolicy(HeuristicConfig(warmup_steps=0)).decide(make_view(episode_step=0)).op is Op.GERMINATE
+
+
 def test_a_plateau_germinates_before_the_warmup_ends(make_view: Callable[..., View]) -> None:
     assert POLICY.decide(make_view(episode_step=4, recent=losses(2.0, 1.99, 1.99, 1.99))).op is Op.GERMINATE
 

@@ -1,6 +1,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from tolaria.governor.config import GovernorConfig
 from tolaria.lifecycle.action import Action, Op
 from tolaria.lifecycle.stage import Stage
 from tolaria.ppo.config import PpoConfig
-from tolaria.seams import STEP_BEGUN, Seam, T
+from tolaria.ppo.learner import UpdatesSkipped
+from tolaria.seams import ROLLOUT_READY, STEP_BEGUN, Seam, T
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import EnvironmentRetired, PenaltyDelivered, RolledBack
 from tolaria.telemetry.growth_events import StageChanged
@@ -215,6 +217,26 @@ def test_a_rollout_of_one_row_teaches(small_config: Configure, run_struck: Struc
     assert [len(rollout[0]) for rollout in witness.rollouts] == [1, 1, 1, 1]
     assert [update.skipped for update in of_kind(trainer, UpdateFinished)] == [""] * 4
     assert all(bool(weight.isfinite().all()) for weight in trainer.run.learner.policy.net.parameters())
+
+
+class Spoiler:
+    """Makes a stored log-probability NaN in every finished rollout."""
+
+    def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
+        if seam is ROLLOUT_READY:
+            rows = value._rows[1]  # type: ignore[attr-defined]  # the seam passes a buffer
+            rows[0] = replace(rows[0], record=replace(rows[0].record, log_prob=math.nan))
+        return value
+
+
+def test_a_skipped_update_is_told_and_the_third_in_a_row_ends_the_run(small_config: Configure) -> None:
+    trainer = Trainer.tapped(small_config("ppo", rollout_steps=3), History(), Spoiler())
+    before = trainer.run.learner.policy.tensors()
+    with pytest.raises(UpdatesSkipped, match="3 updates in a row"):
+        trainer.train()
+    assert [(update.at.step, update.skipped != "") for update in of_kind(trainer, UpdateFinished)] == [(2, True), (5, True)]
+    after = trainer.run.learner.policy.tensors()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in after.items() if name.startswith("net."))
 
 
 class RaisesAt:

@@ -7,18 +7,19 @@ answers of one that is dead are all uniform, or all of one class.
 from statistics import median
 
 from tolaria.governor.detectors.detector import Limits
+from tolaria.governor.detectors.mutual_information import INFORMED
 from tolaria.governor.verdict import Alarm
 from tolaria.governor.window import LossWindow
 from tolaria.vitals import Vitals
 
-# So near to ln C an entropy is that of a uniform answer, and so far below it one that says something.
-UNIFORM, INFORMED = 0.98, 0.85
+# So near to ln C an entropy is that of a uniform answer, and so far below it one that is sure of something.
+UNIFORM, SURE = 0.98, 0.85
 # One class takes (almost) all inputs, and did not.
 ONE_CLASS, SEVERAL_CLASSES = 0.995, 0.95
 
 
 class UniformOutput:
-    """Immediate: every answer is uniform and so is their mean, or one class takes all, after it had been otherwise."""
+    """Immediate: every answer is uniform and so is their mean, or one class takes all of what had been told apart."""
 
     def __init__(self, limits: Limits) -> None:
         self._samples_min = limits.config.samples_min
@@ -32,12 +33,13 @@ class UniformOutput:
         # What was usual is asked for last, because hardly any answers are so poor.
         if now.sample_entropy > UNIFORM * self._chance and now.mean_entropy > UNIFORM * self._chance:
             was = median([outputs.sample_entropy for outputs in before])
-            if was < INFORMED * self._chance:
+            if was < SURE * self._chance:
                 evidence = f"answers of {now.sample_entropy:.4f} nats each, {self._chance:.4f} is uniform, {was:.4f} was usual"
                 return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
         if now.largest_share >= ONE_CLASS:
             share = median([outputs.largest_share for outputs in before])
-            if share <= SEVERAL_CLASSES:
+            # The answers of a young host are nearly uniform, and noise decides which class is the most popular one.
+            if share <= SEVERAL_CLASSES and window.clean.median_information > INFORMED * self._chance:
                 evidence = f"one class takes {now.largest_share:.1%} of the inputs, {share:.1%} was usual"
                 return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
         return None

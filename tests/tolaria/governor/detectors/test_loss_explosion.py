@@ -8,6 +8,7 @@ from tolaria.governor.config import GovernorConfig
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.detectors.loss_explosion import LossExplosion
 from tolaria.governor.window import LossWindow
+from tolaria.tasks import TASKS
 from tolaria.vitals import Vitals
 
 # Chance loss 1, absolute gate 1.5: all thresholds can be worked out by hand.
@@ -43,6 +44,13 @@ def test_the_highest_gate_decides(window: LossWindow, threshold: float) -> None:
 def test_the_absolute_gate_is_the_tasks_where_it_says_so() -> None:
     detector = LossExplosion(Limits(GovernorConfig(), 1.0, 12.0, 1.0))
     assert detector.threshold(window_of(*[0.1] * 10)) == 12.0
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_an_explosion_from_a_half_to_twelve_is_seen_in_every_task(name: str) -> None:
+    task = TASKS[name]()
+    detector = LossExplosion(Limits(GovernorConfig(), task.chance_loss, task.explosion_loss, task.chance_loss))
+    assert detector.alarm(Vitals(0, 0.1, 11.9, 0.5, 1.0), window_of(*[0.5] * 12)) is not None
 
 
 def test_nan_is_above_every_threshold() -> None:

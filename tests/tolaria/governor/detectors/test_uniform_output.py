@@ -43,6 +43,14 @@ def test_one_class_may_take_all_where_it_always_has(alarm: Any, window_of: Any, 
     assert (alarm("uniform_output", vitals(outputs=popular(1.0)), window) is not None) == noticed
 
 
+@pytest.mark.parametrize(("told", "noticed"), [(0.049, False), (0.05, False), (0.051, True)])
+def test_one_class_takes_nothing_from_a_young_host_whose_answers_never_told_inputs_apart(
+    alarm: Any, window_of: Any, vitals: Any, told: float, noticed: bool
+) -> None:
+    window = window_of([vitals(outputs=Outputs(told, 1.0, 0.7))] * 10)
+    assert (alarm("uniform_output", vitals(outputs=popular(1.0)), window) is not None) == noticed
+
+
 @pytest.mark.parametrize("dead", [uniform(1.0), popular(1.0)], ids=["uniform", "one class"])
 def test_ten_looks_at_the_answers_are_enough_and_nine_are_not(alarm: Any, window_of: Any, vitals: Any, dead: Outputs) -> None:
     assert alarm("uniform_output", vitals(outputs=dead), window_of([vitals()] * 10)) is not None
