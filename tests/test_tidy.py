@@ -25,7 +25,7 @@ TABLES = {
     "tolaria/host/blueprints": set[str](),
     "tolaria/tasks": {"task", "batches"},
     "tolaria/governor/detectors": {"detector"},
-    "firedrill/faults": {"fault", "when", "target"},
+    "firedrill/faults": {"chance", "condition", "fault", "when", "target"},
     "firedrill/oracles": {"oracle"},
 }
 

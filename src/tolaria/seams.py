@@ -1,5 +1,7 @@
 """Seams: the typed, named points of a run where a value passes and a harness may look at it or change it.
 
+    VIEW_READY                        what the controller is about to see of one environment
+    DECIDED                           what it has decided there
     STEP_BEGUN                        one environment, one decision step
       ACTION_APPLIED                  the controller's decision has been executed or refused
       for each batch:
@@ -17,6 +19,7 @@
       ROLLBACK_COPYING                before each tensor is written back
       ROLLED_BACK                     the host is restored
       PENALTY_OWED                    the amount, on its way to the buffer
+    REWARD_READY                      the reward of a step that nobody died in
     STEP_FINISHED                     everything of the step has happened
     ROLLOUT_READY                     the buffer is complete, advantages are known
 
@@ -25,7 +28,7 @@ Ordinary training passes `NO_TAPS`, which returns every value as it came. Produc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tolaria.telemetry.event import Point
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     import torch
 
     from tolaria.host.host import Host
+    from tolaria.lifecycle.action import Action
 
 T = TypeVar("T")
 
@@ -61,6 +65,12 @@ class Trainee(Protocol):
         """The live optimizers: "host", and one a live seed, "<slot>.<generation>"."""
         ...
 
+    def germinate(self, action: Action, at: Point, reason: str, initiator: str) -> None:
+        """Let a seed of the action's blueprint grow in its slot by the table."""
+
+    def advance(self, slot: str, at: Point, reason: str, initiator: str) -> None:
+        """Bring the seed of a slot to its next stage by the table."""
+
     def prune(self, slot: str, at: Point, reason: str, initiator: str) -> None:
         """Remove the seed of a slot by the table."""
 
@@ -79,11 +89,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A snapshot's number together with the host that it was taken of or restored to: a `Trainee` where seeds grow in it."""
+    """A snapshot's number together with the host that it was taken of or restored to: a `Trainee` where seeds grow in it.
+
+    `tensors` are the snapshot's own, where it has just been published.
+    """
 
     snapshot: int
     # The governor works on any model; who watches a growing host knows that it is one.
     trainee: Any
+    tensors: Mapping[str, torch.Tensor] = field(default_factory=dict, repr=False)
 
 
 STEP_BEGUN: Seam[Trainee] = Seam("step_begun")
@@ -94,7 +108,9 @@ GRADIENTS_READY: Seam[Trainee] = Seam("gradients_ready")
 WEIGHTS_UPDATED: Seam[Trainee] = Seam("weights_updated")
 VALIDATION_READY: Seam[Batch] = Seam("validation_ready")
 VITALS_MEASURED: Seam[Vitals] = Seam("vitals_measured")
-# The verdict and the buffer are typed on higher floors, which this file may not know.
+# Views, decisions, verdicts and the buffer are typed on floors that this file may not know.
+VIEW_READY: Seam[Any] = Seam("view_ready")
+DECIDED: Seam[Any] = Seam("decided")
 VERDICT_READY: Seam[Any] = Seam("verdict_ready")
 SNAPSHOT_COPYING: Seam[int] = Seam("snapshot_copying")
 SNAPSHOT_VERIFYING: Seam[int] = Seam("snapshot_verifying")
@@ -103,6 +119,7 @@ ROLLBACK_PRUNING: Seam[str] = Seam("rollback_pruning")
 ROLLBACK_COPYING: Seam[int] = Seam("rollback_copying")
 ROLLED_BACK: Seam[Observed] = Seam("rolled_back")
 PENALTY_OWED: Seam[float] = Seam("penalty_owed")
+REWARD_READY: Seam[float] = Seam("reward_ready")
 STEP_FINISHED: Seam[Trainee] = Seam("step_finished")
 ROLLOUT_READY: Seam[Any] = Seam("rollout_ready")
 

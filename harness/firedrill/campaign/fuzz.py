@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from firedrill.campaign.draw import choice, parameters_of
-from firedrill.campaign.plants import ACCOMPANIED, BY_BATCH, CONTROLS, NAN, ORACLES
+from firedrill.campaign.plants import ACCOMPANIED, BY_BATCH, CONTROLS, LEARNING, NAN, ORACLES, REFUSED
 from firedrill.faults import FAULTS
 from firedrill.faults.governor_raise_in import PHASES as OPERATIONS
 from firedrill.runner.result import CellResult
@@ -122,7 +122,8 @@ def _line(subject: JSON, rng: np.random.Generator) -> JSON:
 
 
 def _swarm(rng: np.random.Generator) -> list[str]:
-    kinds = [kind for kind in FAULTS if kind not in CONTROLS]
+    # What is not played: what must come out red, what ends every run, and what spoils the numbers that `penalized` measures by.
+    kinds = [kind for kind in FAULTS if kind not in CONTROLS | REFUSED | LEARNING]
     rng.shuffle(kinds)
     return kinds[: int(rng.integers(1, KINDS_MAX + 1))]
 
@@ -146,6 +147,8 @@ def _clause(subject: JSON, kinds: list[str], first: JSON | None, rng: np.random.
         at["for_steps"] = int(rng.integers(1, 5))
     if "since" in given:
         given["since"] = at["step"]
+    if kind == "lifecycle.germinate":
+        given["blueprint"] = choice(blueprints_of(TASK), rng)
     clause: JSON = {"at": at, "do": kind}
     if FAULTS[kind].targets:
         clause["target"] = _target(kind, at["phase"], rng)

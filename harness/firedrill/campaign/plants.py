@@ -40,6 +40,13 @@ SCRIPTS: dict[Topology, list[JSON]] = {
     Topology.RESTING: [*BORN, {"step": 11, "op": "prune", "slot": "s0"}],
 }
 
+# What strikes batch normalisations needs a host that has some.
+NORMALISED = frozenset({"bn.poison"})
+CONVOLVED: dict[Topology, list[JSON]] = {
+    topology: [line | {"blueprint": "conv_light"} if "blueprint" in line else line for line in script]
+    for topology, script in SCRIPTS.items()
+}
+
 
 class Strength(StrEnum):
     """Whether detectors are meant to answer."""
@@ -57,6 +64,14 @@ STRONG: dict[str, JSON] = {
     "tensor.set": {"value": float("nan")},
     "tensor.scale": {"factor": 1e30},
     "tensor.flip_bit": {"bit": 30},
+    "tensor.noise": {"spread": 1e30},
+    "tensor.zero": {},
+    "grad.explode": {"factor": 1e30},
+    "unit.kill_relu": {},
+    "bn.poison": {"scale": -1e8},
+    "optim.poison": {"field": "momentum", "value": 1e30},
+    "optim.lr_spike": {"factor": 1e30},
+    "data.poison": {"mode": "empty"},
     "data.set": {"value": float("nan"), "samples": 4},
     "loss.set": {"value": float("nan")},
     "loss.scale": {"factor": 1e6},
@@ -65,22 +80,50 @@ STRONG: dict[str, JSON] = {
     "env.raise": {},
     "governor.raise_in": {},
     "governor.suppress": {},
+    "governor.double_collapse": {},
+    "penalty.lost": {},
+    "reward.nan": {},
 }
 WEAK: dict[str, JSON] = {
     "tensor.set": {"value": 0.0},
     "tensor.scale": {"factor": 1.001},
     "tensor.flip_bit": {"bit": 0},
+    "tensor.noise": {"spread": 1e-4},
+    "tensor.zero": {},
+    "grad.explode": {"factor": 2.0},
+    "unit.kill_relu": {},
+    "bn.poison": {"scale": 1.001},
+    "optim.poison": {"field": "momentum", "value": 0.0},
+    "optim.lr_spike": {"factor": 2.0},
+    "data.poison": {"mode": "labels"},
+    "rng.disturb": {},
     "data.set": {"value": 0.25},
     "loss.set": {"value": 0.9},
     "loss.scale": {"factor": 1.001},
     "loss.drift": {"rate": 1.0001, "since": STEP},
+    "lifecycle.germinate": {"blueprint": "residual_mlp"},
+    "lifecycle.advance": {},
     "lifecycle.prune": {},
     "lifecycle.fossilize": {},
+    "snapshot.corrupt": {},
+    "observation.nan": {},
+    "ppo.nan_logits": {},
+    "ppo.nan_value": {},
+    "ppo.nan_advantage": {},
+    "sink.raise": {},
     "governor.raise_in": {},
 }
 # Here something passes only in a rollback, or only a verdict that is not healthy is changed, so a NaN strikes first.
 IN_A_ROLLBACK = frozenset({"rolled_back", "rollback_copying", "rollback_pruning", "penalty_owed"})
 ACCOMPANIED = IN_A_ROLLBACK | {"verdict_ready"}
+# What strikes a controller that learns strikes before it has grown anything, or the rollout, which belongs to every environment.
+LEARNING = frozenset({"ppo.nan_logits", "ppo.nan_value", "ppo.nan_advantage"})
+ROLLOUT = 6
+MOMENTS: dict[str, JSON] = {"decided": {"step": 0}, "rollout_ready": {"step": ROLLOUT - 1, "env": "all"}}
+# Refused by name, and the run ends of it.
+REFUSED = frozenset({"reward.nan"})
+# These turn a verdict that is healthy.
+ALONE = frozenset({"governor.double_collapse"})
 NAN: JSON = {"do": "tensor.set", "target": {"params": "head.*", "pick": {"index": 0}}, "with": {"value": float("nan")}}
 # A positive control: its cells are red by design, and green only so.
 CONTROLS = frozenset({"governor.suppress", "penalty.lost"})
@@ -125,6 +168,14 @@ GROWN = frozenset({Topology.GROWING, Topology.BLENDED})
 REASONS: dict[str, Callable[[Plant], bool]] = {
     "no such number passes unnoticed": lambda p: p.strength is Strength.WEAK and p.kind in STRONG and p.kind not in WEAK,
     "a legal move does no harm": lambda p: p.strength is Strength.STRONG and p.kind.startswith("lifecycle."),
+    "a rotten snapshot, a listener or a controller is no news of the host": lambda p: (
+        p.kind in {"snapshot.corrupt", "sink.raise", "rng.disturb", "observation.nan", *LEARNING} and p.strength is Strength.STRONG
+    ),
+    "a controller that learns reads no script": lambda p: p.kind in LEARNING and p.topology is not Topology.BARE,
+    "only a seed that trains can be advanced": lambda p: p.kind == "lifecycle.advance" and p.topology is not Topology.GROWING,
+    "training goes on, and what was lost is learnt anew": lambda p: (
+        p.kind == "tensor.zero" and p.strength is Strength.STRONG and p.phase not in {"weights_updated", "rolled_back"}
+    ),
     "only a seed that grows can be pruned": lambda p: p.kind == "lifecycle.prune" and p.topology not in GROWN,
     "only a seed that is held can be committed": lambda p: p.kind == "lifecycle.fossilize" and p.topology is not Topology.BLENDED,
     "a rollback has nothing to prune": lambda p: p.phase == "rollback_pruning" and p.topology not in GROWN,
@@ -140,7 +191,10 @@ REASONS: dict[str, Callable[[Plant], bool]] = {
 
 def cell_of(plant: Plant) -> Cell:
     """The plant as a cell that can be run."""
-    return built(plant.name, plant.device, plant.topology, faults_of(plant), verdicts_of(plant), "enumerate")
+    settings: JSON = {"task": "digits", "script": CONVOLVED[plant.topology]} if plant.kind in NORMALISED else {}
+    if plant.kind in LEARNING:
+        settings = {"policy": "ppo", "rollout_steps": ROLLOUT}
+    return built(plant.name, plant.device, plant.topology, faults_of(plant), verdicts_of(plant), "enumerate", settings)
 
 
 def built(
@@ -152,7 +206,7 @@ def built(
         "name": name,
         "because": "Whatever strikes a host is answered, and nothing is said of it that is not true.",
         "tags": [GENERATED, campaign],
-        "subject": SUBJECT | {"script": SCRIPTS[topology]} | (settings or {}),
+        "subject": SUBJECT | ({} if settings and "policy" in settings else {"script": SCRIPTS[topology]}) | (settings or {}),
         "matrix": {"device": [device]},
         "faults": faults,
         "expect": ORACLES,
@@ -164,6 +218,8 @@ def built(
 
 def verdicts_of(plant: Plant) -> list[str]:
     """What may come of it."""
+    if plant.kind in REFUSED:
+        return ["crashed"]
     return CONTROL_VERDICTS if plant.kind in CONTROLS else VERDICTS[plant.strength]
 
 
@@ -171,6 +227,7 @@ def faults_of(plant: Plant) -> list[JSON]:
     """The fault, after the NaN that it needs."""
     fault = FAULTS[plant.kind]
     at: JSON = {"step": STEP, "env": STRUCK, "phase": plant.phase}
+    at |= MOMENTS.get(plant.phase, {})
     if plant.phase in BY_BATCH:
         at["batch"] = BATCH
     given = (STRONG if plant.strength is Strength.STRONG else WEAK).get(plant.kind)
@@ -183,7 +240,8 @@ def faults_of(plant: Plant) -> list[JSON]:
     clause: JSON = (
         {"at": at, "do": plant.kind} | ({"target": target_of(plant)} if fault.targets else {}) | ({"with": given} if given else {})
     )
-    first = [{"at": {"step": STEP, "env": STRUCK, "batch": BATCH}, **NAN}] if plant.phase in ACCOMPANIED else []
+    accompanied = plant.phase in ACCOMPANIED and plant.kind not in ALONE
+    first = [{"at": {"step": STEP, "env": STRUCK, "batch": BATCH}, **NAN}] if accompanied else []
     return [*first, clause]
 
 
@@ -196,6 +254,9 @@ LASTING = frozenset({"loss.scale", "loss.drift"})
 def target_of(plant: Plant) -> JSON:
     """A slot for a move; one element of the head where the fault is weak, and all of it where it is strong."""
     if plant.kind.startswith("lifecycle."):
-        return {"slot": "s0"}
+        # The other slot is free in every topology.
+        return {"slot": "s1" if plant.kind == "lifecycle.germinate" else "s0"}
+    if plant.kind == "unit.kill_relu":
+        return {"params": "*.linear.bias"} | ({"pick": {"index": 0}} if plant.strength is Strength.WEAK else {})
     sort = "grads" if plant.phase == "gradients_ready" else "params"
     return {sort: "head.*"} | ({"pick": {"index": 0}} if plant.strength is Strength.WEAK else {})

@@ -1,20 +1,40 @@
 """Every fault that a scenario can name under `do:`."""
 
+from firedrill.faults.bn_poison import BnPoison
 from firedrill.faults.data_damage import DataDamage
+from firedrill.faults.data_poison import DataPoison
 from firedrill.faults.data_set import DataSet
 from firedrill.faults.env_raise import EnvRaise
 from firedrill.faults.fault import Fault
+from firedrill.faults.governor_double_collapse import GovernorDoubleCollapse
 from firedrill.faults.governor_raise_in import GovernorRaiseIn
 from firedrill.faults.governor_suppress import GovernorSuppress
+from firedrill.faults.grad_explode import GradExplode
+from firedrill.faults.lifecycle_advance import LifecycleAdvance
 from firedrill.faults.lifecycle_fossilize import LifecycleFossilize
+from firedrill.faults.lifecycle_germinate import LifecycleGerminate
 from firedrill.faults.lifecycle_prune import LifecyclePrune
 from firedrill.faults.loss_drift import LossDrift
 from firedrill.faults.loss_scale import LossScale
 from firedrill.faults.loss_set import LossSet
+from firedrill.faults.observation_nan import ObservationNan
+from firedrill.faults.optim_lr_spike import OptimLrSpike
+from firedrill.faults.optim_poison import OptimPoison
 from firedrill.faults.output_lobotomize import OutputLobotomize
+from firedrill.faults.penalty_lost import PenaltyLost
+from firedrill.faults.ppo_nan_advantage import PpoNanAdvantage
+from firedrill.faults.ppo_nan_logits import PpoNanLogits
+from firedrill.faults.ppo_nan_value import PpoNanValue
+from firedrill.faults.reward_nan import RewardNan
+from firedrill.faults.rng_disturb import RngDisturb
+from firedrill.faults.sink_raise import SinkRaise
+from firedrill.faults.snapshot_corrupt import SnapshotCorrupt
 from firedrill.faults.tensor_flip_bit import TensorFlipBit
+from firedrill.faults.tensor_noise import TensorNoise
 from firedrill.faults.tensor_scale import TensorScale
 from firedrill.faults.tensor_set import TensorSet
+from firedrill.faults.tensor_zero import TensorZero
+from firedrill.faults.unit_kill_relu import UnitKillRelu
 
 FAULTS: dict[str, type[Fault]] = {
     fault.kind: fault
@@ -22,16 +42,36 @@ FAULTS: dict[str, type[Fault]] = {
         TensorSet,
         TensorScale,
         TensorFlipBit,
+        TensorNoise,
+        TensorZero,
+        GradExplode,
+        UnitKillRelu,
+        BnPoison,
+        OptimPoison,
+        OptimLrSpike,
         DataSet,
         DataDamage,
+        DataPoison,
+        RngDisturb,
         LossSet,
         LossScale,
         LossDrift,
         OutputLobotomize,
+        LifecycleGerminate,
+        LifecycleAdvance,
         LifecyclePrune,
         LifecycleFossilize,
         EnvRaise,
+        SnapshotCorrupt,
         GovernorRaiseIn,
+        GovernorDoubleCollapse,
         GovernorSuppress,
+        ObservationNan,
+        RewardNan,
+        PpoNanLogits,
+        PpoNanValue,
+        PpoNanAdvantage,
+        PenaltyLost,
+        SinkRaise,
     )
 }

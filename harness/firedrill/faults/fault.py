@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import xxhash
 
 from tolaria.lifecycle.stage import IllegalMove
+from tolaria.seams import ACTION_APPLIED, STEP_BEGUN, STEP_FINISHED, WEIGHTS_UPDATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from firedrill.faults.target import Target
+    from tolaria.policy.policy import Choice, Record
     from tolaria.seams import Trainee
     from tolaria.telemetry.event import Point
 
@@ -30,6 +32,8 @@ Realism = Literal["simulated", "real"]
 
 # So many tensors are named in a witness; the others are counted.
 PLACES_NAMED = 3
+# The seams at which a slot may be moved behind the controller's back, the usual one first.
+SLOT_PHASES = tuple(seam.name for seam in (ACTION_APPLIED, STEP_BEGUN, WEIGHTS_UPDATED, STEP_FINISHED))
 
 
 class CouldNotStrike(Exception):
@@ -113,6 +117,16 @@ def strike_slot(trainee: Trainee, scene: Scene, move: Callable[[str], None]) -> 
     after = trainee.host.slot_states()[slot]
     scene.witness(Strike(f"slots.{slot}", 1, digest(repr(before)), digest(repr(after)), after.stage.value))
     return trainee
+
+
+def strike_record(choice: Choice, scene: Scene, place: str, change: Callable[[Record], Record]) -> Choice:
+    """Change what a learner remembers of its decision, and tell the witness."""
+    if choice.record is None:
+        raise CouldNotStrike("a controller that does not learn remembers nothing of its decision")
+    changed = change(choice.record)
+    before, after = (digest(record.log_prob, record.value) for record in (choice.record, changed))
+    scene.witness(Strike(place, 1, before, after, "nan"))
+    return replace(choice, record=changed)
 
 
 def digest(*parts: str | float | bytes) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from firedrill.faults.fault import Fault, Scene, strike_slot
-from tolaria.seams import ACTION_APPLIED, STEP_BEGUN, STEP_FINISHED, WEIGHTS_UPDATED
+from firedrill.faults.fault import SLOT_PHASES, Fault, Scene, strike_slot
 
 if TYPE_CHECKING:
     from tolaria.seams import Trainee
@@ -17,7 +16,7 @@ class LifecyclePrune(Fault):
     """Imitates an operator or a cleanup job that removes a growing seed behind the controller's back."""
 
     kind: ClassVar[str] = "lifecycle.prune"
-    phases: ClassVar[tuple[str, ...]] = tuple(seam.name for seam in (ACTION_APPLIED, STEP_BEGUN, WEIGHTS_UPDATED, STEP_FINISHED))
+    phases: ClassVar[tuple[str, ...]] = SLOT_PHASES
     targets: ClassVar[bool] = True
 
     def strike(self, value: Trainee, scene: Scene) -> Trainee:

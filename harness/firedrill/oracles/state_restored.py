@@ -6,8 +6,8 @@ from typing import ClassVar
 from firedrill.oracles.oracle import Evidence, Finding, Oracle, host_tensors, of, place, restorations, where
 from tolaria.telemetry.governor_events import RolledBack
 
-# A fault of this kind strikes the rollback itself; then an attempt may fail.
-STRIKES_ROLLBACKS = "governor.raise_in"
+# Faults of these kinds strike the rollback itself, or what it restores; then an attempt may fail.
+STRIKE_ROLLBACKS = frozenset({"governor.raise_in", "snapshot.corrupt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class StateRestored(Oracle):
     """Every host tensor of the snapshot is found byte-equal right after the rollback.
     Seeds that were growing are expected back only where that is declared.
 
-    Unless the rollback itself was struck its first attempt succeeds: otherwise a snapshot did not stay as it was published.
+    Unless the rollback itself or a snapshot was struck its first attempt succeeds: otherwise a snapshot did not stay as it was published.
     """
 
     kind: ClassVar[str] = "state_restored"
@@ -36,7 +36,7 @@ class StateRestored(Oracle):
                 if found[name].digest != promised.digest:
                     return self.failed(pair.at, f"{name} differs from snapshot {number}", "differs")
         for told in of(evidence.faulted, RolledBack):
-            if told.work.attempts > 1 and STRIKES_ROLLBACKS not in evidence.claim.fault_kinds:
+            if told.work.attempts > 1 and STRIKE_ROLLBACKS.isdisjoint(evidence.claim.fault_kinds):
                 return self.failed(
                     place(*where(told)), f"{told.work.attempts} attempts were needed, and nothing had struck them", "attempts"
                 )

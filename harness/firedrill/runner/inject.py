@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -40,9 +41,12 @@ class Injector:
     def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
         """Let every fault that is due act on the value, in the order of the file."""
         for planned in self._faults:
-            if planned.at.is_due(at, seam.name, self._counts):
+            if planned.at.is_due(at, seam.name, self._counts, partial(self._luck, planned.number, at.env)):
                 value = self._strike(planned, at, value)
         return value
+
+    def _luck(self, number: int, env: int | None) -> np.random.Generator:
+        return stream(self._seed, "chance", number, -1 if env is None else env)
 
     def _strike(self, planned: PlannedFault, at: Point, value: T) -> T:
         key = (planned.number, at.env, at.step)

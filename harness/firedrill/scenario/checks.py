@@ -11,6 +11,7 @@ from typing import Any
 
 from firedrill.faults import FAULTS
 from firedrill.faults.fault import Fault
+from firedrill.faults.governor_raise_in import SINK_WRITING
 from firedrill.scenario.problem import nearest, one_of
 from firedrill.scenario.schema import JSON
 from firedrill.scenario.subject import BUFFERS, PARAMETERS, SLOTS, Subject, blueprints_of
@@ -22,10 +23,7 @@ CELLS_MAX = 256
 # A part of a name that holds one of these may stand for any name.
 WILDCARDS = set("*?[")
 
-PHASES: tuple[str, ...] = (
-    *(value.name for value in vars(seams).values() if isinstance(value, seams.Seam)),
-    *(phase for fault in FAULTS.values() for phase in fault.phases if phase == "sink_writing"),
-)
+PHASES: tuple[str, ...] = (*(value.name for value in vars(seams).values() if isinstance(value, seams.Seam)), SINK_WRITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +126,10 @@ def _moment(path: tuple[str | int, ...], clause: JSON, setting: Setting) -> Iter
     event = at.get("event")
     if isinstance(event, str) and event not in EVENT_KINDS:
         yield Complaint((*path, "event"), "FD013", f"there is no event {event}", one_of(sorted(EVENT_KINDS)), nearest(event, EVENT_KINDS))
-    unused = [key for key in ("occurrence", "plus_steps") if key in at and "event" not in at]
-    for key in unused:
-        yield Complaint((*path, key), "FD010", f"{key} belongs to an event", "the key event, or only step")
+    if "occurrence" in at and "event" not in at:
+        yield Complaint((*path, "occurrence"), "FD010", "occurrence belongs to an event", "the key event, or only step")
+    if "plus_steps" in at and not {"event", "condition"} & at.keys():
+        yield Complaint((*path, "plus_steps"), "FD010", "plus_steps belongs to an event", "the key event, or only step")
 
 
 def _phase(path: tuple[str | int, ...], clause: JSON, _setting: Setting) -> Iterator[Complaint]:
@@ -161,6 +160,10 @@ def _target(path: tuple[str | int, ...], clause: JSON, setting: Setting) -> Iter
         yield Complaint(
             (*path, "target", "slot"), "FD017", f"the host has no slot {target['slot']}", one_of(slots), nearest(target["slot"], slots)
         )
+    blueprints, given = blueprints_of(setting.task), _mapping(clause.get("with")).get("blueprint")
+    if kind and kind.kind == "lifecycle.germinate" and isinstance(given, str) and given not in blueprints:
+        place = (*path, "with", "blueprint")
+        yield Complaint(place, "FD013", f"{given} does not fit {setting.task}", one_of(blueprints), nearest(given, blueprints))
     for selector in ("params", "grads", "buffers"):
         if isinstance(target.get(selector), str):
             yield from _pattern((*path, "target", selector), target[selector], BUFFERS if selector == "buffers" else PARAMETERS, setting)

@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import fields
 
+from firedrill.faults.chance import Chance
 from firedrill.faults.target import Pick, Target
 from firedrill.faults.when import When
 from firedrill.oracles.oracle import Oracle
@@ -51,11 +52,20 @@ def _moment(at: When) -> str:
     if at.event:
         later = f", {_count(at.plus_steps, 'step')} after" if at.plus_steps else ", from there on"
         begin = f"occurrence {at.occurrence} of {at.event}{later}"
+    elif at.condition:
+        begin = f"{_count(at.plus_steps + 1, 'step')} after the first with {at.condition}"
     else:
         begin = f"step {at.step}"
     env = "every environment" if at.env == "all" else f"environment {at.env}"
     lasting = "" if at.for_steps == 1 else " and ever after" if at.for_steps == "forever" else f", for {at.for_steps} steps"
-    return f"{begin} in {env}, phase {at.phase}{lasting}"
+    return f"{begin} in {env}, phase {at.phase}{lasting}{_chance(at.chance)}"
+
+
+def _chance(chance: Chance | None) -> str:
+    if chance is None:
+        return ""
+    often = f"every {chance.mean_steps:g} steps on average" if chance.probability is None else f"with probability {chance.probability:g}"
+    return f", {often}, at most {_count(chance.limit, 'time')} in each"
 
 
 def _target(target: Target) -> str:

@@ -88,7 +88,9 @@ def _subject(subject: Subject, seed: int, complete: bool) -> JSON:
 
 def _moment(at: When, complete: bool) -> JSON:
     tree = written(at, complete)
-    return {key: value for key, value in tree.items() if at.event is not None or key not in {"occurrence", "plus_steps"}}
+    unused = {"occurrence"} if at.event is None else set()
+    unused |= {"plus_steps"} if at.step is not None else set()
+    return {key: value for key, value in tree.items() if key not in unused}
 
 
 def _is_default(value: Any, field: "Field[Any]") -> bool:

@@ -28,18 +28,36 @@ class GrowingHost(HostTraining):
         if why_not is not None:
             self.emit(ActionRefused(at, action.op.value, action.slot, why_not))
             return False
-        state = self.state(action.slot)
         if action.op is Op.GERMINATE:
-            self._germinate(action, at)
+            self.germinate(action, at, "decision", "policy")
         elif action.op is Op.ADVANCE:
-            self._become(state.advanced(), at, "decision", "policy")
+            self.advance(action.slot, at, "decision", "policy")
         elif action.op is Op.RETARGET:
+            state = self.state(action.slot)
             self._become(state.retargeted(action.alpha_target, action.alpha_speed, action.alpha_curve), at, "decision", "policy")
         elif action.op is Op.FOSSILIZE:
             self.fossilize(action.slot, at, "decision", "policy")
         else:
             self.prune(action.slot, at, "decision", "policy")
         return True
+
+    def germinate(self, action: Action, at: Point, reason: str, initiator: str) -> None:
+        """Let a seed grow; raises `IllegalMove` when the table has no such move, and changes nothing then."""
+        before = self.state(action.slot)
+        after = self.host.germinate(
+            action.slot,
+            action.blueprint,
+            seed=derive_seed(self.seed, "seed", action.slot, before.generation + 1),
+            blend=action.blend,
+            steps=action.tempo,
+            target=action.alpha_target,
+            curve=action.alpha_curve,
+        )
+        self.tell(before, after, at, reason, initiator)
+
+    def advance(self, slot: str, at: Point, reason: str, initiator: str) -> None:
+        """Bring a seed to its next stage; raises `IllegalMove` when the table has no such move, and changes nothing then."""
+        self._become(self.state(slot).advanced(), at, reason, initiator)
 
     def prune(self, slot: str, at: Point, reason: str, initiator: str) -> None:
         """Remove a seed; raises `IllegalMove` when the table has no such move, and changes nothing then."""
@@ -64,19 +82,6 @@ class GrowingHost(HostTraining):
     def state(self, slot: str) -> SlotState:
         """What is known of a slot."""
         return self.host.slot(slot).state
-
-    def _germinate(self, action: Action, at: Point) -> None:
-        before = self.state(action.slot)
-        after = self.host.germinate(
-            action.slot,
-            action.blueprint,
-            seed=derive_seed(self.seed, "seed", action.slot, before.generation + 1),
-            blend=action.blend,
-            steps=action.tempo,
-            target=action.alpha_target,
-            curve=action.alpha_curve,
-        )
-        self.tell(before, after, at, "decision", "policy")
 
     def _become(self, after: SlotState, at: Point, reason: str, initiator: str) -> None:
         before = self.state(after.slot)

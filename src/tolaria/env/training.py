@@ -19,6 +19,7 @@ from tolaria.gate import flag_of, gated_step
 from tolaria.host.finite import all_finite
 from tolaria.host.host import Host
 from tolaria.host.slot import Slot
+from tolaria.lifecycle.action import Action
 from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
 from tolaria.seams import (
     BATCH_READY,
@@ -113,6 +114,14 @@ class HostTraining(ABC):
     def live_slots(self) -> list[Slot]:
         """Slots whose seed is trained."""
         return [slot for slot in self.slots() if slot.state.stage in LEARNING]
+
+    @abstractmethod
+    def germinate(self, action: Action, at: Point, reason: str, initiator: str) -> None:
+        """Let a seed grow."""
+
+    @abstractmethod
+    def advance(self, slot: str, at: Point, reason: str, initiator: str) -> None:
+        """Bring a seed to its next stage."""
 
     @abstractmethod
     def prune(self, slot: str, at: Point, reason: str, initiator: str) -> None:

@@ -205,7 +205,7 @@ class Governor:
             self._emit(SnapshotRefused(at, f"{type(error).__name__}: {error}"))
             return
         self._emit(SnapshotTaken(at, snapshot.number, snapshot.digest, snapshot.bytes, reason))
-        self._taps.pass_through(SNAPSHOT_TAKEN, at, Observed(snapshot.number, governed))
+        self._taps.pass_through(SNAPSHOT_TAKEN, at, Observed(snapshot.number, governed, snapshot.tensors))
 
     def _recover(self, verdict: Verdict, governed: Governed[PlanT], at: Point) -> Response:
         decision = self._decision(verdict, at)

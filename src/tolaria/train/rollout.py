@@ -9,7 +9,7 @@ from tolaria.env.vector_env import Broken
 from tolaria.governor.governor import Response
 from tolaria.policy.policy import Choice
 from tolaria.ppo.row import Row
-from tolaria.seams import ROLLOUT_READY, STEP_FINISHED, VERDICT_READY
+from tolaria.seams import DECIDED, REWARD_READY, ROLLOUT_READY, STEP_FINISHED, VERDICT_READY, VIEW_READY
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.governor_events import PenaltyDelivered
 from tolaria.telemetry.run_events import EpisodeFinished, PolicyRestored, RolloutFinished, UpdateFinished
@@ -19,10 +19,11 @@ from tolaria.train.run import Run, Tally
 def take_step(run: Run) -> None:
     """Observe, act, train, judge, enforce, remember: one decision step of every environment."""
     # Observe: views hold nothing that is not finite, so one lost host cannot reach the policy.
-    views = run.envs.views()
+    views = [run.taps.pass_through(VIEW_READY, Point(run.step, view.env), view) for view in run.envs.views()]
 
     # Act: one decision for each environment.
-    choices = run.policy.act(views)
+    decided = zip(views, run.policy.act(views), strict=True)
+    choices = [run.taps.pass_through(DECIDED, Point(run.step, view.env), choice) for view, choice in decided]
 
     # Train: every environment executes its decision, trains its batches and takes its vitals.
     outcomes = run.envs.advance(views, [choice.action for choice in choices], run.step)
@@ -62,9 +63,10 @@ def remember(run: Run, env: GrowthEnv, choice: Choice, outcome: Outcome, respons
         run.governors[env.env].end_life()
     else:
         bootstrap = run.policy.values([env.view()])[0] if outcome.truncated else 0.0
-        row = Row(run.step, life, choice.record, outcome.reward, truncated=outcome.truncated, bootstrap=bootstrap, fresh=tally.fresh)
+        reward = run.taps.pass_through(REWARD_READY, at, outcome.reward)
+        row = Row(run.step, life, choice.record, reward, truncated=outcome.truncated, bootstrap=bootstrap, fresh=tally.fresh)
         run.buffer.remember(env.env, row)
-        tally.count(outcome.reward, died=False)
+        tally.count(reward, died=False)
     # The next row begins a segment exactly where the recurrent state begins anew, also when a rollout ends in between.
     ended = response.penalty is not None or outcome.reward is None or outcome.truncated
     tally.fresh = ended

@@ -2,11 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firedrill.faults.chance import Chance
+from firedrill.faults.condition import Condition
 from firedrill.faults.fault import Unfit
 from firedrill.faults.when import EventCounts, When
+from tolaria.seeding import stream
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import SnapshotTaken
-from tolaria.telemetry.run_events import UpdateFinished
+from tolaria.telemetry.run_events import StepFinished, UpdateFinished
 
 ENVS = 3
 STEPS = 12
@@ -136,5 +139,38 @@ def test_a_moment_that_never_comes_is_refused_by_its_field(fields: dict[str, obj
 
 @pytest.mark.parametrize("fields", [{}, {"step": 1, "event": "snapshot_taken"}])
 def test_exactly_one_trigger_is_needed(fields: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="exactly one of step and event"):
+    with pytest.raises(ValueError, match="exactly one of step, event and condition"):
         When(**fields)  # type: ignore[arg-type]  # Wrong on purpose.
+
+
+def finished(step: int, env: int, val_loss: float) -> Event:
+    return StepFinished(Point(step, env), "wait", "s0", True, 0.5, val_loss, 0.5, 1.0, 0.1)
+
+
+def test_a_condition_is_due_in_the_step_after_it_was_first_met() -> None:
+    counts = counted(finished(2, 1, 0.9), finished(3, 1, 0.4), finished(4, 1, 0.3))
+    when = settled(condition=Condition(metric="val_loss", below=0.5), env="all")
+    assert [due_steps(when, counts, env) for env in range(ENVS)] == [[], [4], []]
+
+
+def test_a_condition_that_is_met_later_is_found_then() -> None:
+    counts = counted(finished(2, 1, 0.9))
+    when = settled(condition=Condition(metric="val_loss", below=0.5), plus_steps=1, env=1)
+    assert due_steps(when, counts, 1) == []
+    counts.note(finished(3, 1, 0.4))
+    assert due_steps(when, counts, 1) == [5]
+
+
+def test_chance_picks_some_of_the_steps_that_are_due() -> None:
+    when = settled(step=2, env=1, for_steps=6, chance=Chance(probability=1.0, limit=2))
+    struck = [step for step in range(STEPS) if when.is_due(Point(step, 1, 0), "weights_updated", EventCounts(), lambda: stream(3, "luck"))]
+    assert struck == [2, 3]
+
+
+def test_chance_declares_no_number() -> None:
+    assert settled(step=1, env=0, for_steps=5, chance=Chance(probability=0.5, limit=2)).declared_strikes(ENVS) is None
+
+
+def test_chance_in_a_single_step_is_refused() -> None:
+    with pytest.raises(Unfit, match="chance needs several steps"):
+        When(step=1, chance=Chance(probability=0.5, limit=2))

@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from firedrill.events import RollbackObserved, SnapshotObserved
 from firedrill.oracles.oracle import Answer, Evidence, of
 from firedrill.oracles.state_restored import StateRestored
@@ -37,7 +39,8 @@ def test_a_second_attempt_that_nobody_struck_fails(edit: Edit) -> None:
     assert (finding.answer, finding.detail) == (Answer.FAIL, "env 1 step 5: 2 attempts were needed, and nothing had struck them")
 
 
-def test_a_second_attempt_may_follow_a_struck_one(edit: Edit) -> None:
+@pytest.mark.parametrize("kind", ["governor.raise_in", "snapshot.corrupt"])
+def test_a_second_attempt_may_follow_a_struck_one(edit: Edit, kind: str) -> None:
     evidence = edit(RolledBack, work=Work(2, 100))
-    struck = replace(evidence, claim=replace(evidence.claim, fault_kinds=("governor.raise_in",)))
+    struck = replace(evidence, claim=replace(evidence.claim, fault_kinds=(kind,)))
     assert StateRestored().judge(struck).answer is Answer.PASS
