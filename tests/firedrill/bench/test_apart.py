@@ -1,11 +1,19 @@
 import os
 from functools import partial
+from pathlib import Path
 
+import pytest
 import torch
 
 from firedrill.bench.apart import apart
 from firedrill.bench.clock import Sample
 from firedrill.bench.interleave import Contestant
+
+
+@pytest.fixture(autouse=True)
+def found_by_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children look for what is built where this process looks, and the tests are on no path."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])
 
 
 def reporting(names: tuple[str, ...]) -> dict[str, Contestant]:
