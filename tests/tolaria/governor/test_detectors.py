@@ -52,7 +52,7 @@ def test_votes_of_different_causes_are_counted_each_for_itself(new_world: Callab
         return world.judged(replace(world.vitals(loss), val_accuracy=accuracy))[0].standing
 
     assert [step(9.0, 0.5), step(0.3, 0.1), step(9.0, 0.5), step(0.3, 0.1)] == [Standing.SUSPECT, Standing.HEALTHY] * 2
-    assert [step(9.0, 0.1), step(0.3, 0.1)] == [Standing.SUSPECT, Standing.COLLAPSED]
+    assert [step(9.0, 0.1), step(0.3, 0.1)] == [Standing.COLLAPSED, Standing.HEALTHY]
 
 
 def test_a_warning_is_never_a_collapse_and_a_level_that_lasts_is_accepted(new_world: Callable[..., Any]) -> None:

@@ -12,12 +12,11 @@ UNSKILLED, SKILLED = 0.9, 0.6
 # A loss half as high again, for a step or two, is what a seed that begins to blend may do.
 TIMES = 2.0
 RECENT = 10
-# Two in a row come by chance in healthy training; an explosion needs three as well.
-SUSPECT_AT, IN_A_ROW = 2, 3
+IN_A_ROW = 2
 
 
 class SkillLost:
-    """Counted, three in a row, and one says nothing: the loss is above 0.9 of the prior loss and twice a mean of ten below 0.6 of it.
+    """Counted, two in a row, and one says nothing: the loss is above 0.9 of the prior loss and twice a mean of ten below 0.6 of it.
 
     The prior loss is the cross-entropy of the predictor that answers every question with the frequencies of the classes.
     """
@@ -28,7 +27,7 @@ class SkillLost:
         self._skilled = SKILLED * limits.prior_loss
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
-        """Thrice, because healthy training, and above all a seed that begins to blend, may shake a host for a step or two."""
+        """Twice, because healthy training, and above all a seed that begins to blend, may shake a host for one step."""
         before = window.clean.losses
         if len(before) < self._samples_min:
             return None
@@ -39,4 +38,4 @@ class SkillLost:
         if usual >= self._skilled or not vitals.val_loss > TIMES * usual:
             return None
         evidence = f"loss {vitals.val_loss:.4g} above {self._unskilled:.4g} after a mean of {usual:.4g}"
-        return Alarm("skill_lost", IN_A_ROW, vitals.val_loss, self._unskilled, evidence, suspect_at=SUSPECT_AT)
+        return Alarm("skill_lost", IN_A_ROW, vitals.val_loss, self._unskilled, evidence, suspect_at=IN_A_ROW)

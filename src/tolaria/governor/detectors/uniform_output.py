@@ -7,7 +7,6 @@ answers of one that is dead are all uniform, or all of one class.
 from statistics import median
 
 from tolaria.governor.detectors.detector import Limits
-from tolaria.governor.detectors.mutual_information import INFORMED
 from tolaria.governor.verdict import Alarm
 from tolaria.governor.window import LossWindow
 from tolaria.vitals import Vitals
@@ -16,6 +15,8 @@ from tolaria.vitals import Vitals
 UNIFORM, SURE = 0.98, 0.85
 # One class takes (almost) all inputs, and did not.
 ONE_CLASS, SEVERAL_CLASSES = 0.995, 0.95
+# Whoever once told so much of ln C about the inputs has told them apart; a host that has learned nothing stays below.
+TOLD_APART = 0.03
 
 
 class UniformOutput:
@@ -38,8 +39,8 @@ class UniformOutput:
                 return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
         if now.largest_share >= ONE_CLASS:
             share = median([outputs.largest_share for outputs in before])
-            # The answers of a young host are nearly uniform, and noise decides which class is the most popular one.
-            if share <= SEVERAL_CLASSES and window.clean.median_information > INFORMED * self._chance:
+            # A host that never told inputs apart has nearly uniform answers, and noise decides which class is the most popular one.
+            if share <= SEVERAL_CLASSES and max(outputs.mutual_information for outputs in before) > TOLD_APART * self._chance:
                 evidence = f"one class takes {now.largest_share:.1%} of the inputs, {share:.1%} was usual"
                 return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
         return None
