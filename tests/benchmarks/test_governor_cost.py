@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from tolaria.env.config import TrainingConfig
+from tolaria.env.training import Trained
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.jury import Jury
 from tolaria.telemetry.event import Point
@@ -68,7 +69,7 @@ def test_judging_takes_at_most_one_percent_of_twenty_milliseconds(contest) -> No
     for _ in range(SAMPLES):
         step_of(run)()
     training = run.envs.envs[0].training
-    vitals = training.vitals(Point(run.step, 0), 0.1, 1.0, scan=False)
+    vitals = training.vitals(Point(run.step, 0), Trained(0.1, 1.0), scan=False)
     jury = Jury(config.governor, Limits(config.governor, training.task.chance_loss, training.task.explosion_loss, training.task.prior_loss))
 
     def judge() -> None:
