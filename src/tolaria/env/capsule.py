@@ -145,7 +145,7 @@ class CapsuleHost(GrowingHost):
         for optimizer in self.optimizers.values():
             optimizer.state.clear()
         # Sorted, because the order in which a checkpoint gives tensors back is not that of the run.
-        for path in sorted(path for path in saved if policy != "reset_all"):
+        for path in sorted(saved) if policy != "reset_all" else ():
             name, _, field = path.removeprefix("optimizer/").rpartition("/")
             optimizer, parameter = owners[name]
             # These optimizers count their steps on the CPU, wherever the parameter lies; fused ones count beside it.

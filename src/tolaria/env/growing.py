@@ -53,7 +53,7 @@ class GrowingHost(HostTraining):
             target=action.alpha_target,
             curve=action.alpha_curve,
         )
-        self.tell(before, after, at, reason, initiator)
+        self._tell(before, after, at, reason, initiator)
 
     def advance(self, slot: str, at: Point, reason: str, initiator: str) -> None:
         """Bring a seed to its next stage; raises `IllegalMove` when the table has no such move, and changes nothing then."""
@@ -64,7 +64,7 @@ class GrowingHost(HostTraining):
         before = self.state(slot)
         self.host.slot(slot).detach_seed(before.pruned())
         self.renew_optimizers()
-        self.tell(before, self.state(slot), at, reason, initiator)
+        self._tell(before, self.state(slot), at, reason, initiator)
 
     def fossilize(self, slot: str, at: Point, reason: str, initiator: str) -> None:
         """Commit a seed for good; raises `IllegalMove` when the table has no such move, and changes nothing then."""
@@ -88,9 +88,9 @@ class GrowingHost(HostTraining):
         self.host.slot(after.slot).state = after
         if after.stage is not before.stage:
             self.renew_optimizers()
-            self.tell(before, after, at, reason, initiator)
+            self._tell(before, after, at, reason, initiator)
 
-    def tell(self, before: SlotState, after: SlotState, at: Point, reason: str, initiator: str) -> None:
+    def _tell(self, before: SlotState, after: SlotState, at: Point, reason: str, initiator: str) -> None:
         """Emit the change of a slot from one record to the next."""
         blueprint = after.blueprint or before.blueprint
         self.emit(StageChanged(at, after.slot, after.generation, blueprint, before.stage, after.stage, reason, initiator))

@@ -32,6 +32,7 @@ def take_step(run: Run) -> None:
         env, outcome, governor = run.envs.envs[view.env], outcomes[view.env], run.governors[view.env]
         at, life = Point(run.step, view.env), governor.life
 
+        # Where the controller stands belongs to what a snapshot may record.
         env.note_controller(run.policy.position(view.env))
 
         # An environment that raised is retired, and the others go on.

@@ -219,5 +219,8 @@ def test_a_loop_that_has_begun_is_not_put_back(new_loop: New, tmp_path: Path) ->
 
 
 def test_a_folder_is_let_go_of(tmp_path: Path) -> None:
-    Vault(tmp_path).close()
+    held = Vault(tmp_path)
+    with pytest.raises(ConfigError, match="no other process"):
+        Vault(tmp_path)
+    held.close()
     Vault(tmp_path).close()
