@@ -230,10 +230,13 @@ class Governor:
 
     def _remedy(self, done: Done, governed: Governed[PlanT], at: Point) -> Remedy:
         rung = self.ladder.climb(at.step, done.newest)
-        ease = _ease(governed, self._config) if rung is Rung.EASED else None
-        if rung is Rung.EASED and ease is None:
-            rung = Rung.NEWEST if done.newest else Rung.OLDER
-        return Remedy(rung, ease, _probe(governed) if done.leaned or self._jury.relies_on_probe else None)
+        probe = _probe(governed) if done.leaned or self._jury.relies_on_probe else None
+        if rung is not Rung.EASED:
+            return Remedy(rung, None, probe)
+        eased = _ease(governed, self._config)
+        if isinstance(eased, Ease):
+            return Remedy(rung, eased, probe)
+        return Remedy(Rung.NEWEST if done.newest else Rung.OLDER, None, probe, eased)
 
     def _decision(self, verdict: Verdict, at: Point) -> Decision:
         assert verdict.alarm is not None
@@ -250,13 +253,15 @@ class Governor:
         )
 
 
-def _ease(governed: Governed[PlanT], config: GovernorConfig) -> Ease | None:
+def _ease(governed: Governed[PlanT], config: GovernorConfig) -> Ease | str:
+    """What the ease came to, or why there is none: the host is restored, and one that cannot be eased goes on as it is."""
+    why = ""
     for _ in range(ATTEMPTS):
         try:
             return governed.ease(config.ease_factor, config.budget_window, config.ease_skip)
-        except Exception:  # noqa: BLE001, S112 - the host is restored; one that cannot be eased goes on as it is, and its rung says so
-            continue
-    return None
+        except Exception as error:  # noqa: BLE001 - it may fail in any way; what it was is told
+            why = f"{type(error).__name__}: {error}"
+    return why
 
 
 def _probe(governed: Governed[PlanT]) -> Probe | None:

@@ -160,6 +160,8 @@ def describe_remedy(remedy: Remedy) -> str:
         parts.append(f"learning rate x {remedy.ease.lr_scale:g}, {remedy.ease.skipped_batches} batches skipped")
     if remedy.probe is not None:
         parts.append(f"loss {remedy.probe.loss:.4g} without its seed")
+    if remedy.ease_failed is not None:
+        parts.append(f"could not be eased: {remedy.ease_failed}")
     return ", ".join(parts)
 
 

@@ -124,6 +124,7 @@ class Probe:
 class Remedy:
     """What was done beside restoring. `ease` is None on the rungs that have none.
 
+    `ease_failed` says why a host could not be eased although the ladder asked for it; the rung is then a lower one. None otherwise.
     `probe` is what the recovery of a host is judged by that has lost a blended seed; None where no seed was leaned on, and
     where the probe gave no number.
     """
@@ -131,6 +132,7 @@ class Remedy:
     rung: Rung
     ease: Ease | None
     probe: Probe | None
+    ease_failed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,20 +243,16 @@ def test_the_matrix_has_a_limit(write: Write) -> None:
     assert "258" in found.message
 
 
-LOAD_TIMED = """
-import sys, time
-begun = time.process_time()
+LOAD = """
+import sys
 from pathlib import Path
 from firedrill.scenario.load import load
 load(Path(sys.argv[1]))
-print(time.process_time() - begun)
 sys.exit("torch was loaded" if "torch" in sys.modules else 0)
 """
 
 
-def test_a_file_is_validated_in_half_a_second_without_torch(write: Write) -> None:
+def test_a_file_is_validated_without_torch(write: Write) -> None:
+    """How long it takes is said by a benchmark, `tests/benchmarks/test_validation.py`."""
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "harness")])}
-    command = [sys.executable, "-c", LOAD_TIMED, str(write())]
-    # A busy machine can only make it slower, so the fastest of three counts; and processor time counts, not the clock.
-    seconds = [float(subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout) for _ in range(3)]
-    assert min(seconds) < 0.5
+    subprocess.run([sys.executable, "-c", LOAD, str(write())], env=env, check=True)

@@ -9,7 +9,7 @@ from tolaria.governor.config import GovernorConfig
 from tolaria.governor.ladder import Ladder
 from tolaria.governor.verdict import Standing
 from tolaria.telemetry.event import Event
-from tolaria.telemetry.governor_events import Ease, EnvironmentRetired, RolledBack, Rung
+from tolaria.telemetry.governor_events import Ease, EnvironmentRetired, Remedy, RolledBack, Rung
 
 World = Any
 NewWorld = Callable[..., World]
@@ -114,6 +114,21 @@ def test_the_third_rollback_cuts_the_rate_and_skips_data_and_the_fourth_cuts_aga
     assert rates == [1.0, 1.0, 0.25, 0.0625]
     assert world.host.batches.number == begun + 14
     assert world.host.learning_rate("host") < full
+
+
+def test_a_host_that_cannot_be_eased_goes_on_as_it_is_and_the_record_says_why(new_world: NewWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = two_trusted(new_world, budget=9)
+    world.die()
+    world.die()
+
+    def stuck(batches: int) -> None:
+        raise OSError(f"{batches} batches cannot be skipped")
+
+    monkeypatch.setattr(world.host.batches, "skip", stuck)
+    assert world.die().penalty == -10.0
+    told = "OSError: 10 batches cannot be skipped"
+    assert world.told(RolledBack)[-1].remedy == Remedy(Rung.NEWEST, None, None, told)
+    assert world.host.rate_cut.scale == 1.0
 
 
 def test_who_listens_may_raise_and_the_host_is_restored_and_eased_all_the_same(new_world: NewWorld) -> None:

@@ -130,6 +130,7 @@ def test_every_stage_has_a_letter() -> None:
     [
         (Remedy(Rung.OLDER, None, None), "an older snapshot"),
         (Remedy(Rung.EASED, Ease(0.25, 50), None), "going on gently, learning rate x 0.25, 50 batches skipped"),
+        (Remedy(Rung.OLDER, None, None, "OSError: no"), "an older snapshot, could not be eased: OSError: no"),
         (Remedy(Rung.RETIRED, None, None), "the last that the budget allows"),
         (Remedy(Rung.NEWEST, None, Probe(0.71, 0.2)), "the newest trusted snapshot, loss 0.71 without its seed"),
     ],
