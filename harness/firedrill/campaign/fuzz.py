@@ -123,7 +123,7 @@ def _line(subject: JSON, rng: np.random.Generator) -> JSON:
 
 def _swarm(rng: np.random.Generator) -> list[str]:
     # What is not played: what must come out red, what ends every run, and what spoils the numbers that `penalized` measures by.
-    kinds = [kind for kind in FAULTS if kind not in CONTROLS | REFUSED | LEARNING]
+    kinds = [kind for kind, fault in FAULTS.items() if kind not in CONTROLS | REFUSED | LEARNING and not fault.loops_only]
     rng.shuffle(kinds)
     return kinds[: int(rng.integers(1, KINDS_MAX + 1))]
 

@@ -151,6 +151,8 @@ class Plant:
 def space(device: str) -> Iterator[Plant]:
     """Every plant of a device, also those that cannot be."""
     for kind, fault in FAULTS.items():
+        if fault.loops_only:
+            continue
         for phase in fault.phases:
             for topology in SCRIPTS:
                 yield from (Plant(kind, phase, device, topology, strength) for strength in Strength)

@@ -1,5 +1,6 @@
 """Every fault that a scenario can name under `do:`."""
 
+from firedrill.faults.amp_scale import AmpScale
 from firedrill.faults.bn_poison import BnPoison
 from firedrill.faults.data_damage import DataDamage
 from firedrill.faults.data_poison import DataPoison
@@ -49,6 +50,7 @@ FAULTS: dict[str, type[Fault]] = {
         BnPoison,
         OptimPoison,
         OptimLrSpike,
+        AmpScale,
         DataSet,
         DataDamage,
         DataPoison,

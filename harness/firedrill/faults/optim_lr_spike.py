@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class OptimLrSpike(Fault):
     """Imitates a scheduler that is wrong for one step: a warm-up that was skipped, a unit mixed up, a restart at the old peak.
 
-    It is the rate with which the optimizer itself steps, whoever had set it; the next step sets its own.
+    It is the rate with which the optimizer itself steps, whoever had set it; after the step the old rate stands there again.
     """
 
     factor: float
@@ -38,7 +38,15 @@ class OptimLrSpike(Fault):
 
         def spike(optimizer: torch.optim.Optimizer, _args: object, _kwargs: object) -> None:
             waiting.remove()
-            before = [float(group["lr"]) for group in optimizer.param_groups]
+            rates = [group["lr"] for group in optimizer.param_groups]
+            before = [float(rate) for rate in rates]
+
+            def end(_optimizer: torch.optim.Optimizer, _args: object, _kwargs: object) -> None:
+                ending.remove()
+                for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate
+
+            ending = optimizer.register_step_post_hook(end)
             for group in optimizer.param_groups:
                 group["lr"] = group["lr"] * self.factor
             after = [float(group["lr"]) for group in optimizer.param_groups]

@@ -48,6 +48,7 @@ TONES = {
     Verdict.LOST_WORK: Tone.DOUBTFUL,
     Verdict.FAIL_STOP: Tone.GOOD,
     Verdict.RECOVERED: Tone.GOOD,
+    Verdict.AVERTED: Tone.GOOD,
     Verdict.MASKED: Tone.GOOD,
     Verdict.NOT_RUN: Tone.SILENT,
 }
@@ -67,6 +68,7 @@ MEANINGS = {
     Verdict.LOST_WORK: "The run recovered, but more work was thrown away than allowed.",
     Verdict.FAIL_STOP: "The run stopped with a typed error instead of going on wrong.",
     Verdict.RECOVERED: "The fault was noticed, rolled back and left no trace.",
+    Verdict.AVERTED: "The fault does harm where nobody is in its way, and did none here.",
     Verdict.MASKED: "The fault was harmless: nothing had to be repaired.",
     Verdict.NOT_RUN: "The cell was not run, so it says nothing.",
 }

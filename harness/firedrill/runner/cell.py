@@ -9,6 +9,7 @@ import math
 import os
 import resource
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,19 +18,21 @@ import torch
 from firedrill.events import BufferObserved, CensusTaken, FaultStruck, RollbackObserved, SnapshotObserved, StateDigested, TwinStepped
 from firedrill.faults.governor_raise_in import SINK_WRITING
 from firedrill.runner.inject import Injector
+from firedrill.runner.loops import train_loop
 from firedrill.runner.observe import Observer
-from firedrill.runner.plan import config_of, takes_census, twin_steps
+from firedrill.runner.plan import config_of, setup_of, takes_census, twin_steps
 from firedrill.runner.verdict import End
 from firedrill.scenario.cell import Cell
 from firedrill.subjects import canary, growth
+from firedrill.subjects.loop import NotInstalled
 from tolaria.seams import ROLLED_BACK, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Collapsed
 from tolaria.telemetry.history import DURABLE, History
 from tolaria.telemetry.kinds import EVENT_KINDS, tabulate
-from tolaria.train.config import TrainConfig
 
 T = TypeVar("T")
+Recorded = tuple[list[Event], list[str]]
 
 KINDS = EVENT_KINDS | tabulate((FaultStruck, StateDigested, SnapshotObserved, RollbackObserved, CensusTaken, BufferObserved, TwinStepped))
 CONTROL, FAULTED, COUNTERFACTUAL, ENDING = "control.jsonl", "faulted.jsonl", "counterfactual.jsonl", "ending.json"
@@ -110,33 +113,54 @@ def record(cell: Cell, folder: Path) -> None:
     if cell.device == "cuda" and not torch.cuda.is_available():
         tell(folder, End.NOT_RUN, "PyTorch sees no GPU here")
         return
+    one_run = run_loop if cell.scenario.subject.is_loop else run
     try:
-        run(cell, config_of(cell), folder / CONTROL, faulted=False)
-        faulted, complaints = run(cell, config_of(cell), folder / FAULTED, faulted=True)
+        one_run(cell, folder / CONTROL, faulted=False)
+        faulted, complaints = one_run(cell, folder / FAULTED, faulted=True)
         if cell.scenario.faults and not any(isinstance(event, Collapsed) for event in faulted):
-            run(cell, config_of(cell, governed=False), folder / COUNTERFACTUAL, faulted=True)
+            one_run(cell, folder / COUNTERFACTUAL, faulted=True, governed=False)
+    except NotInstalled as missing:
+        tell(folder, End.NOT_RUN, str(missing))
+        return
     except Exception as error:  # noqa: BLE001 - the runner turns whatever the harness itself did wrong into a verdict
         tell(folder, End.HARNESS_FAILED, f"{type(error).__name__}: {error}")
         return
     tell(folder, End.ENDED, "; ".join(complaints))
 
 
-def run(cell: Cell, config: TrainConfig, path: Path, faulted: bool) -> tuple[list[Event], list[str]]:
-    """One run, recorded to a file; returns its events and what faults complained of. A subject's own end is in its history."""
+def run(cell: Cell, path: Path, faulted: bool, governed: bool = True) -> Recorded:
+    """One run of the growth subject, recorded to a file; returns its events and what faults complained of."""
+
+    def train(history: Recording, injector: Injector) -> None:
+        observer = Observer(history.emit, twin_steps(cell.scenario) if faulted else 0, takes_census(cell.scenario) and faulted)
+        harness = Harness(injector, observer)
+        trainer = SUBJECTS[cell.scenario.subject.kind](config_of(cell, governed), history, harness)
+        observer.run = trainer.run
+        # An error of the run is told of as RunAborted, and the verdict reads that.
+        with contextlib.suppress(Exception):
+            trainer.train()
+        if harness.failure is not None:
+            raise harness.failure
+
+    return recorded(cell, path, faulted, train)
+
+
+def run_loop(cell: Cell, path: Path, faulted: bool, governed: bool = True) -> Recorded:
+    """One run of a loop that is not ours, recorded in the same way."""
+    kind = cell.scenario.subject.kind
+    return recorded(cell, path, faulted, lambda history, injector: train_loop(kind, setup_of(cell, governed), history, injector))
+
+
+def recorded(cell: Cell, path: Path, faulted: bool, train: Callable[["Recording", Injector], None]) -> Recorded:
+    """What a run leaves behind. A subject's own end is in its history; what is raised here is the harness's."""
     sink = FragileSink()
     history = Recording((sink,), path.open("xb"), DURABLE | {FaultStruck})
     injector = Injector(cell.scenario.faults if faulted else (), cell.seed, history.emit)
-    observer = Observer(history.emit, twin_steps(cell.scenario) if faulted else 0, takes_census(cell.scenario) and faulted)
     history.injector = sink.injector = injector
-    harness = Harness(injector, observer)
-    trainer = SUBJECTS[cell.scenario.subject.kind](config, history, harness)
-    observer.run = trainer.run
-    # An error of the run is told of as RunAborted, and the verdict reads that.
-    with contextlib.suppress(Exception):
-        trainer.train()
-    history.close()
-    if harness.failure is not None:
-        raise harness.failure
+    try:
+        train(history, injector)
+    finally:
+        history.close()
     append(path, history, injector.strikes_aside)
     return history.events, injector.complaints
 

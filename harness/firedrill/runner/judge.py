@@ -7,7 +7,7 @@ from firedrill.oracles.oracle import Answer, Evidence, Finding, Oracle
 from firedrill.runner.verdict import Ending, Verdict, verdict
 
 # Where nothing was rolled back, oracles about rollbacks have nothing to judge.
-RECOVERY_NOT_EXPECTED = frozenset({Verdict.MASKED, Verdict.FAIL_STOP})
+RECOVERY_NOT_EXPECTED = frozenset({Verdict.AVERTED, Verdict.MASKED, Verdict.FAIL_STOP})
 # Without these the cell says nothing about the system, whatever it expects.
 NEVER_GREEN = frozenset({Verdict.HARNESS_ERROR, Verdict.NOT_RUN})
 
@@ -28,7 +28,7 @@ def judge(evidence: Evidence, oracles: Sequence[Oracle], expected: frozenset[Ver
     A cell passes when its verdict is expected, and its findings fit that verdict:
 
     * RECOVERED: every oracle answers PASS. UNKNOWN is not green.
-    * MASKED, FAIL_STOP: no oracle answers FAIL; UNKNOWN is allowed, because there may be no rollback to judge.
+    * AVERTED, MASKED, FAIL_STOP: no oracle answers FAIL; UNKNOWN is allowed, because there may be no rollback to judge.
     * Every other verdict is a failure of the system, and a scenario that expects one is a positive control: it shows that
       the oracles can see. A failed oracle is then the proof that was asked for. Only `witnessed` must pass, because a
       control whose fault did not strike as declared proves nothing.

@@ -225,11 +225,13 @@ MARKS: dict[str, Shows] = {
 
 
 def marks_of(events: Sequence[Event]) -> tuple[str, ...]:
-    """The marks that a history hits, in the order of the table. A history without a beginning hits none."""
+    """The marks that a history hits, in the order of the table. One without a beginning hits none, and none a loop without a governor."""
     started = next((event for event in events if isinstance(event, RunStarted)), None)
     if started is None:
         return ()
     settings = json.loads(started.config)["governor"]
+    if settings is None:
+        return ()
     envs = sorted({event.at.env for event in events if event.at.env is not None})
     # What concerns the whole run, such as its abort, is read in every environment.
     lives = [Life(tuple(event for event in events if event.at.env in {None, env}), settings) for env in envs]

@@ -7,6 +7,8 @@ from firedrill.oracles.oracle import Claim
 from firedrill.oracles.twin import Twin
 from firedrill.scenario.cell import Cell
 from firedrill.scenario.scenario import Scenario
+from firedrill.scenario.subject import UNGUARDED
+from firedrill.subjects.loop import Setup
 from tolaria.env.config import TrainingConfig
 from tolaria.train.config import Move, TrainConfig
 
@@ -27,6 +29,22 @@ def config_of(cell: Cell, governed: bool = True) -> TrainConfig:
         training=TrainingConfig(batches_per_step=subject.batches_per_step, optimizer=subject.optimizer),
         gates=subject.gates,
         governor=governor,
+    )
+
+
+def setup_of(cell: Cell, governed: bool = True) -> Setup:
+    """A loop as the subject builds it; without `governed` nothing stands in the way of a fault."""
+    subject = cell.scenario.subject
+    return Setup(
+        seed=cell.seed,
+        device=cell.device,
+        steps=subject.steps,
+        mechanism=subject.guard if governed else UNGUARDED,
+        task=subject.task,
+        optimizer=subject.optimizer,
+        amp=subject.amp,
+        factory=subject.loop or "",
+        governor=subject.governor,
     )
 
 

@@ -11,9 +11,10 @@ from enum import StrEnum
 from firedrill.events import FaultStruck, SnapshotObserved
 from firedrill.oracles.detected import LATE
 from firedrill.oracles.oracle import Answer, Evidence, Finding, first_strikes, of, place, where
+from firedrill.oracles.unharmed import damage, last_step
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import Collapsed, EnvironmentRetired, RolledBack, Suspected
-from tolaria.telemetry.run_events import RunAborted, RunFinished, StepFinished
+from tolaria.telemetry.run_events import RunAborted, RunFinished
 
 
 class Verdict(StrEnum):
@@ -33,6 +34,7 @@ class Verdict(StrEnum):
     LOST_WORK = "lost_work"
     FAIL_STOP = "fail_stop"
     RECOVERED = "recovered"
+    AVERTED = "averted"
     MASKED = "masked"
     NOT_RUN = "not_run"
 
@@ -58,14 +60,11 @@ class Ending:
 RECOVERY_ORACLES = frozenset(
     {"state_restored", "keys_matched", "clean", "optimizer_reset", "twin", "bystanders_untouched", "penalized", "lawful", "told", "frugal"}
 )
-WORK_ORACLES = frozenset({"recovered", "reaches"})
+WORK_ORACLES = frozenset({"recovered", "reaches", "unharmed"})
 # The typed stop: nothing could be trusted. Every other abort is a crash.
 TYPED_STOP = "RollbackFailed"
 # Ends that cut a run short wherever it was; what it had not come to by then says nothing.
 CUT_SHORT = frozenset({End.DIED, End.TIMED_OUT})
-# A final loss is worse than the control's when it is so by both measures: a part of the control's loss, and of the loss of a guess.
-WORSE_BY = 0.2
-WORSE_BY_CHANCE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,8 @@ def control_failed(case: Case) -> str:
     """Without faults the run does not end, or is not quiet: nothing can be learnt from a comparison."""
     if case.ending.how not in CUT_SHORT and not of(case.evidence.control, RunFinished):
         return "the control run did not finish"
-    alarm = next((event for event in case.evidence.control if isinstance(event, Suspected | Collapsed | RolledBack)), None)
+    alarms = (Suspected, Collapsed, RolledBack, EnvironmentRetired)
+    alarm = next((event for event in case.evidence.control if isinstance(event, alarms)), None)
     return f"{place(*where(alarm))}: {type(alarm).__name__} in the control run" if alarm else ""
 
 
@@ -172,7 +172,7 @@ def missed(case: Case) -> str:
     for env, faults in sorted(strikes.items()):
         if any(collapse.at.env == env and collapse.at.step >= min(faults.values()) for collapse in collapses):
             continue
-        loss = damage(case.faulted, case.evidence, env) or damage(case.evidence.counterfactual or (), case.evidence, env)
+        loss = damage(case.faulted, case.evidence, env)
         if loss:
             return f"env {env}: no collapse, yet {loss}"
     if strikes and not collapses:
@@ -220,6 +220,15 @@ def recovered(case: Case) -> str:
     return f"rolled back {times} at {place(*where(rollbacks[0]))}"
 
 
+def averted(case: Case) -> str:
+    """Nothing had to be undone and no harm was done, where the same faults do harm to a run that nobody guards."""
+    for env in sorted(first_strikes(case.faulted, case.evidence.claim)):
+        loss = damage(case.evidence.counterfactual or (), case.evidence, env)
+        if loss:
+            return f"env {env}: unguarded {loss}"
+    return ""
+
+
 PREDICATES: dict[Verdict, Callable[[Case], str]] = {
     Verdict.NOT_INJECTED: not_injected,
     Verdict.CONTROL_FAILED: control_failed,
@@ -234,6 +243,7 @@ PREDICATES: dict[Verdict, Callable[[Case], str]] = {
     Verdict.LOST_WORK: lost_work,
     Verdict.FAIL_STOP: fail_stop,
     Verdict.RECOVERED: recovered,
+    Verdict.AVERTED: averted,
 }
 
 
@@ -251,19 +261,3 @@ def acted_on(events: Sequence[Event], symptom: Event) -> bool:
     """Whether the environment was rolled back or retired in the step of a symptom or later."""
     acts = (event for event in events if isinstance(event, RolledBack | EnvironmentRetired))
     return any(act.at.env == symptom.at.env and act.at.step >= symptom.at.step for act in acts)
-
-
-def last_step(events: Sequence[Event], env: int) -> StepFinished | None:
-    """The last step that an environment finished."""
-    return next((event for event in reversed(of(events, StepFinished)) if event.at.env == env), None)
-
-
-def damage(events: Sequence[Event], evidence: Evidence, env: int) -> str:
-    """How much worse than the control run an environment ended, or nothing. A loss that is not finite is damage."""
-    ended, control = last_step(events, env), last_step(evidence.control, env)
-    if ended is None or control is None:
-        return ""
-    tolerance = max(WORSE_BY * control.val_loss, WORSE_BY_CHANCE * evidence.claim.chance_loss)
-    if ended.val_loss - control.val_loss <= tolerance:
-        return ""
-    return f"the final loss is {ended.val_loss:.4g}, in the control run {control.val_loss:.4g}"

@@ -12,9 +12,11 @@ from typing import Any
 from firedrill.faults import FAULTS
 from firedrill.faults.fault import Fault
 from firedrill.faults.governor_raise_in import SINK_WRITING
+from firedrill.scenario.complaint import Complaint
+from firedrill.scenario.loop_checks import loop_complaints
 from firedrill.scenario.problem import nearest, one_of
 from firedrill.scenario.schema import JSON
-from firedrill.scenario.subject import BUFFERS, PARAMETERS, SLOTS, Subject, blueprints_of
+from firedrill.scenario.subject import BUFFERS, LOOP_BUFFERS, LOOP_PARAMETERS, MECHANISMS, PARAMETERS, SLOTS, Subject, blueprints_of
 from tolaria import seams
 from tolaria.governor.config import DETECTOR_NAMES
 from tolaria.telemetry.kinds import EVENT_KINDS
@@ -27,17 +29,6 @@ PHASES: tuple[str, ...] = (*(value.name for value in vars(seams).values() if isi
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """A mistake at a path of the file. Where the path ends outside the file, its last part that exists is meant."""
-
-    path: tuple[str | int, ...]
-    code: str
-    message: str
-    expected: str = ""
-    suggestion: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Setting:
     """What the checks need of the subject; None where the file does not say it properly."""
 
@@ -45,23 +36,43 @@ class Setting:
     envs: int | None
     batches: int | None
     task: str
+    slots: tuple[str, ...]
+    parameters: tuple[str, ...] | None
+    buffers: tuple[str, ...] | None
 
 
 def complaints(written: JSON) -> Iterator[Complaint]:
     """Everything that does not fit, in no particular order."""
     subject = _mapping(written.get("subject"))
-    setting = Setting(
-        steps=_some(subject.get("steps")),
-        envs=_some(subject.get("envs", _default("envs"))),
-        batches=_some(subject.get("batches_per_step", _default("batches_per_step"))),
-        task=subject["task"] if subject.get("task") in SLOTS else str(_default("task")),
-    )
-    yield from _script(subject, setting)
+    kind = kind_of(subject)
+    setting = _setting(subject, kind)
+    if kind in MECHANISMS:
+        yield from loop_complaints(written, kind)
+    else:
+        yield from _script(subject, setting)
+        for key in (key for key in ("mechanism", "amp") if subject.get(key)):
+            yield Complaint(("subject", key), "FD010", f"{key} belongs to a loop that is not ours", one_of(MECHANISMS))
     yield from _matrix(_mapping(written.get("matrix")))
     for number, fault in enumerate(_list(written.get("faults"))):
         for check in (_moment, _phase, _target):
             yield from check(("faults", number), _mapping(fault), setting)
     yield from _expectations(written)
+
+
+def kind_of(subject: JSON) -> str:
+    """What is trained: a loop of one's own needs no other word than its name."""
+    return str(subject.get("kind", "loop" if "loop" in subject else _default("kind")))
+
+
+def _setting(subject: JSON, kind: str) -> Setting:
+    steps, envs = _some(subject.get("steps")), _some(subject.get("envs", _default("envs")))
+    task = subject["task"] if subject.get("task") in SLOTS else str(_default("task"))
+    if kind == "loop":
+        return Setting(steps, envs, 1, task, (), None, None)
+    if kind in MECHANISMS:
+        return Setting(steps, envs, 1, task, (), LOOP_PARAMETERS, LOOP_BUFFERS)
+    batches = _some(subject.get("batches_per_step", _default("batches_per_step")))
+    return Setting(steps, envs, batches, task, SLOTS[task], PARAMETERS[task], BUFFERS[task])
 
 
 def _script(subject: JSON, setting: Setting) -> Iterator[Complaint]:
@@ -77,7 +88,7 @@ def _script(subject: JSON, setting: Setting) -> Iterator[Complaint]:
         yield from _inside(path, line, "env", setting.envs, "environments", "FD016")
         if line.get("op") in {None, "wait"}:
             continue
-        slots = SLOTS[setting.task]
+        slots = setting.slots
         if "slot" not in line:
             yield Complaint(path, "FD012", f"{line['op']} needs a slot", one_of(slots))
         elif line["slot"] not in slots:
@@ -155,26 +166,30 @@ def _target(path: tuple[str | int, ...], clause: JSON, setting: Setting) -> Iter
         yield Complaint((*path, "target"), "FD010", f"{kind.kind} takes no target", "only at, do and with")
     if kind and kind.kind.startswith("lifecycle.") and target and "slot" not in target:
         yield Complaint((*path, "target"), "FD013", f"{kind.kind} strikes a slot", "the key slot")
-    slots = SLOTS[setting.task]
-    if isinstance(target.get("slot"), str) and target["slot"] not in slots:
+    slots = setting.slots
+    if slots and isinstance(target.get("slot"), str) and target["slot"] not in slots:
         yield Complaint(
             (*path, "target", "slot"), "FD017", f"the host has no slot {target['slot']}", one_of(slots), nearest(target["slot"], slots)
         )
+    if kind and kind.loops_only and setting.slots:
+        yield Complaint((*path, "do"), "FD016", f"{kind.kind} strikes loops that are not ours", f"a subject of {', '.join(MECHANISMS)}")
     blueprints, given = blueprints_of(setting.task), _mapping(clause.get("with")).get("blueprint")
     if kind and kind.kind == "lifecycle.germinate" and isinstance(given, str) and given not in blueprints:
         place = (*path, "with", "blueprint")
         yield Complaint(place, "FD013", f"{given} does not fit {setting.task}", one_of(blueprints), nearest(given, blueprints))
     for selector in ("params", "grads", "buffers"):
         if isinstance(target.get(selector), str):
-            yield from _pattern((*path, "target", selector), target[selector], BUFFERS if selector == "buffers" else PARAMETERS, setting)
+            own = setting.buffers if selector == "buffers" else setting.parameters
+            yield from _pattern((*path, "target", selector), target[selector], own, setting.slots)
 
 
-def _pattern(place: tuple[str | int, ...], pattern: str, names: dict[str, tuple[str, ...]], setting: Setting) -> Iterator[Complaint]:
+def _pattern(place: tuple[str | int, ...], pattern: str, own: tuple[str, ...] | None, slots: tuple[str, ...]) -> Iterator[Complaint]:
     """A pattern must fit the host itself or a seed; what seeds are called beyond their slot is known only when they grow."""
-    slots, own = SLOTS[setting.task], names[setting.task]
+    if own is None:
+        return
     root, _, rest = pattern.partition(".")
     slot = rest.partition(".")[0]
-    if root == "slots" and rest:
+    if slots and root == "slots" and rest:
         if not set(slot) & WILDCARDS and slot not in slots:
             yield Complaint(place, "FD017", f"the host has no slot {slot}", one_of(slots), nearest(slot, slots))
     elif not set(root) & WILDCARDS and not any(fnmatchcase(name, pattern) for name in own):

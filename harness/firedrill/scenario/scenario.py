@@ -32,6 +32,7 @@ VERDICTS = (
     "lost_work",
     "fail_stop",
     "recovered",
+    "averted",
     "masked",
 )
 

@@ -117,8 +117,10 @@ class ScenarioFile(BaseModel):
 
 
 def normalised(written: JSON) -> JSON:
-    """The short forms written out: a bare oracle, an oracle without parameters, a single verdict."""
+    """The short forms written out: a bare oracle, an oracle without parameters, a single verdict, a loop without a kind."""
     long = dict(written)
+    if isinstance(long.get("subject"), dict) and "loop" in long["subject"]:
+        long["subject"] = {"kind": "loop"} | long["subject"]
     if isinstance(long.get("expect"), list):
         long["expect"] = [_expectation(item) for item in long["expect"]]
     if isinstance(long.get("verdict"), str):

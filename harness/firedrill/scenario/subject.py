@@ -32,6 +32,45 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
 }
 BUFFERS: dict[str, tuple[str, ...]] = {"digits": _STATISTICS, "digits_impaired": _STATISTICS, "spirals": ()}
 
+# Loops that are not ours, and what may stand around each, the usual one first. Tests hold them equal to the loops themselves.
+UNGUARDED = "none"
+MECHANISMS: dict[str, tuple[str, ...]] = {
+    "plain_loop": (
+        "tolaria",
+        "tolaria_gated",
+        UNGUARDED,
+        "clip_norm",
+        "zclip",
+        "skip_non_finite",
+        "terminate_on_nan",
+        "reload_on_nan",
+    ),
+    "lightning": ("tolaria", UNGUARDED, "gradient_clip_val", "early_stopping", "detect_anomaly"),
+    "transformers": ("tolaria", UNGUARDED, "nan_filter", "max_grad_norm"),
+    "loop": ("own", UNGUARDED),
+}
+MechanismName = Literal[
+    "tolaria",
+    "tolaria_gated",
+    "own",
+    "none",
+    "clip_norm",
+    "zclip",
+    "skip_non_finite",
+    "terminate_on_nan",
+    "reload_on_nan",
+    "gradient_clip_val",
+    "early_stopping",
+    "detect_anomaly",
+    "nan_filter",
+    "max_grad_norm",
+]
+LOOP_TASKS = ("digits", "spirals")
+# The model of every loop but a user's own.
+_NORMED = ("linear.weight", "linear.bias", "norm.weight", "norm.bias")
+LOOP_PARAMETERS = (*(f"blocks.{n}.{name}" for n in (0, 1) for name in _NORMED), "head.weight", "head.bias")
+LOOP_BUFFERS = tuple(f"blocks.{n}.norm.{name}" for n in (0, 1) for name in ("running_mean", "running_var"))
+
 ENVS_MAX = 64
 STEPS_MAX = 10_000
 
@@ -81,11 +120,17 @@ class ScriptLine:
 class Subject:
     """A run of `steps` decision steps in `envs` environments. `rollout_steps` None makes the whole run one rollout.
 
-    `kind` is "growth" everywhere but in a campaign's proof that it sees: "canary" has a bug that was planted on purpose.
+    `kind` is "growth" for tolaria's own training; "canary" is the same with a bug that was planted on purpose, for a campaign's
+    proof that it sees. The others are loops that are not ours, a step of which is one optimizer step, with a recovery `mechanism`
+    around them: "plain_loop", "lightning" and "transformers" train a small network with batch normalisation on the task, and
+    `loop: package.module:factory` names a loop of your own. With `amp` a plain loop trains in mixed precision with a scaler.
     """
 
     steps: Annotated[int, Field(ge=1, le=STEPS_MAX)]
-    kind: Literal["growth", "canary"] = "growth"
+    kind: Literal["growth", "canary", "plain_loop", "lightning", "transformers", "loop"] = "growth"
+    loop: str | None = None
+    mechanism: MechanismName | None = None
+    amp: bool = False
     task: TaskName = "spirals"
     seed: Annotated[int, Field(ge=0)] = 0
     envs: Annotated[int, Field(ge=1, le=ENVS_MAX)] = 1
@@ -96,6 +141,16 @@ class Subject:
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     governor: Annotated[GovernorConfig, WrapValidator(_refusable)] = GovernorConfig()
     gates: Annotated[GateConfig, WrapValidator(_refusable)] = GateConfig()
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether somebody else's loop is trained: one environment, no slots, no controller."""
+        return self.kind in MECHANISMS
+
+    @property
+    def guard(self) -> str:
+        """The mechanism around a loop."""
+        return self.mechanism or MECHANISMS[self.kind][0]
 
     @property
     def slots(self) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ ONE_EACH = {(plant.kind, plant.phase): plant for plant in SENSIBLE if plant.topo
 
 
 def test_every_fault_of_the_table_is_planted_at_every_seam_of_its_own() -> None:
-    assert {(plant.kind, plant.phase) for plant in SENSIBLE} == {(kind, phase) for kind, fault in FAULTS.items() for phase in fault.phases}
+    grown = {kind: fault for kind, fault in FAULTS.items() if not fault.loops_only}
+    assert {(plant.kind, plant.phase) for plant in SENSIBLE} == {(kind, phase) for kind, fault in grown.items() for phase in fault.phases}
 
 
 @pytest.mark.parametrize("plant", ONE_EACH.values(), ids=lambda plant: plant.name)

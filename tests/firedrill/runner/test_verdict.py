@@ -125,7 +125,7 @@ def test_a_loss_of_nan_is_not_silent_when_the_environment_was_retired(add: Edit)
     assert shown(replace(evidence, faulted=with_loss(evidence.faulted, 1, NAN)))[0] is Verdict.FAIL_STOP
 
 
-@pytest.mark.parametrize("oracle", sorted(set(ORACLES) - {"witnessed", "detected", "recovered", "reaches", "climbed", "quiet"}))
+@pytest.mark.parametrize("oracle", sorted(set(ORACLES) - {"witnessed", "detected", "recovered", "reaches", "climbed", "quiet", "unharmed"}))
 def test_a_recovery_that_breaks_a_promise_is_wrong(healed: Evidence, oracle: str) -> None:
     assert shown(healed, failed(oracle)) == (Verdict.WRONG_RECOVERY, f"{oracle}: env 1 step 5: wrong")
 
@@ -148,8 +148,14 @@ def test_near_zero_the_loss_of_a_guess_is_the_measure(unnoticed: Evidence, loss:
 
 
 @pytest.mark.parametrize("loss", [5.0, NAN])
-def test_damage_in_the_counterfactual_run_is_missed(unnoticed: Evidence, loss: float) -> None:
-    assert shown(replace(unnoticed, counterfactual=with_loss(unnoticed.faulted, 1, loss)))[0] is Verdict.MISSED
+def test_harm_that_only_the_unguarded_run_took_was_averted(unnoticed: Evidence, loss: float) -> None:
+    expected = f"env 1: unguarded the final loss is {loss:g}, in the control run 0.47"
+    assert shown(replace(unnoticed, counterfactual=with_loss(unnoticed.faulted, 1, loss))) == (Verdict.AVERTED, expected)
+
+
+def test_a_control_run_that_was_stopped_has_failed(unnoticed: Evidence) -> None:
+    stopped = (*unnoticed.control, EnvironmentRetired(Point(9, 1), 0, "the loss is nan"))
+    assert shown(replace(unnoticed, control=stopped))[0] is Verdict.CONTROL_FAILED
 
 
 def test_a_harmless_counterfactual_run_stays_masked(unnoticed: Evidence) -> None:
@@ -182,7 +188,7 @@ def test_a_wrong_cause_is_not_late(healed: Evidence) -> None:
     assert shown(healed, failed("detected", "cause"))[0] is Verdict.RECOVERED
 
 
-@pytest.mark.parametrize("oracle", ["recovered", "reaches"])
+@pytest.mark.parametrize("oracle", ["recovered", "reaches", "unharmed"])
 def test_a_run_that_does_worse_afterwards_lost_work(healed: Evidence, oracle: str) -> None:
     assert shown(healed, failed(oracle))[0] is Verdict.LOST_WORK
 
