@@ -229,6 +229,72 @@ def coverage(paths: Annotated[tuple[Path, ...], tyro.conf.Positional], *, json: 
     return PASSED if found.holds else FAILED
 
 
+def compare_governors(
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional] = (Path("scenarios"),),
+    *,
+    k: Annotated[str, tyro.conf.arg(aliases=["-k"])] = "",
+    jobs: int | None = None,
+    time_budget: float | None = None,
+    json: Path | None = None,
+    markdown: Path | None = None,
+) -> int:
+    """Run the scenarios of loops with every recovery mechanism there is, tolaria's and others', and print who survives what.
+
+    Example: firedrill compare-governors scenarios/loops -k "plain_loop and not zclip" --json table.json
+
+    Exit codes: 0 measured, 1 a file claims something else of the mechanism that it names, 2 bad input, 3 the harness failed,
+    4 nothing ran, 130 interrupted.
+
+    Args:
+        paths: Scenario files and folders of them; those of tolaria's own training are passed over.
+        k: Words with and, or, not and brackets, looked for in ids such as loops/nan-weight[cpu,seed=3,lightning+tolaria].
+        jobs: So many cells at once; by default one a core.
+        time_budget: Seconds after which no cell begins.
+        json: Write every cell to this file.
+        markdown: Write the tables to this file.
+    """
+    from rich.console import Console
+
+    from firedrill.campaign.campaign import Campaign
+    from firedrill.campaign.compare import Comparison, as_json, contradicted
+    from firedrill.report import comparison as page
+    from firedrill.report.console import Progress
+    from firedrill.runner.verdict import Verdict
+    from firedrill.scenario.selection import BadExpression, fits
+
+    scenarios = load(paths)
+    if scenarios is None:
+        return BAD_INPUT
+    comparison = Comparison(scenarios)
+    try:
+        chosen = [cell for cell in comparison.cells() if fits(k, cell.id)]
+    except BadExpression as error:
+        return complain(f"-k: {error}")
+    with Progress(len(chosen)) as progress:
+        campaign = Campaign(jobs or _cores(), progress.measured, _deadline(time_budget))
+        campaign.run(chosen)
+    measured = comparison.measured(campaign.results)
+    screen = Console()
+    for table in (*page.tables(measured), page.summary(measured)):
+        screen.print(table)
+    if json is not None:
+        json.write_text(as_json(measured), encoding="utf-8")
+    if markdown is not None:
+        markdown.write_text(page.markdown(measured), encoding="utf-8")
+    broken = [one for one in measured if one.verdict is Verdict.HARNESS_ERROR]
+    for one in [*broken, *contradicted(measured)]:
+        say(f"{one.scenario} with {one.column}: {one.verdict.value}: {one.reason}")
+    ended = ", interrupted" if campaign.interrupted else ", out of time" if campaign.out_of_time else ""
+    say(f"{len(measured)} of {len(chosen)} cells measured{ended}")
+    if campaign.interrupted:
+        return INTERRUPTED
+    if broken:
+        return HARNESS_BROKEN
+    if all(one.verdict is Verdict.NOT_RUN for one in measured):
+        return NOTHING_RAN
+    return FAILED if contradicted(measured) else PASSED
+
+
 def _concluded(campaign: "Campaign", json: Path | None, corpus: Path) -> int:
     """Prove that the campaign sees, keep what it found, and say it."""
     from firedrill.campaign import corpus as failing
@@ -286,4 +352,5 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "replay": replay,
     "shrink": shrink,
     "coverage": coverage,
+    "compare-governors": compare_governors,
 }

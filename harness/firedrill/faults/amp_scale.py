@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class AmpScale(Fault):
     """Imitates a loss scale that was driven away: by a burst of overflows down to nothing, or by a checkpoint of another run.
 
-    With a scale of 0 or of NaN no gradient is finite after it is unscaled, so the scaler leaves out every step there is, and
-    the scale never comes back by itself. A scale that is far too large is halved with every step that is left out.
+    A scale of 0 makes gradients of 0, which pass the scaler's check and are NaN once they are unscaled. With a scale of NaN it
+    leaves out every step there is, and the scale never comes back by itself; one that is too large is halved with every such step.
     """
 
     value: float

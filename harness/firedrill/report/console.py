@@ -106,6 +106,15 @@ class Progress:
             self._console.print(self._line(result), soft_wrap=True)
         self._bar.update(self._task, advance=1, counts=self._counts())
 
+    def measured(self, result: CellResult) -> None:
+        """Count one more cell of which nothing is expected."""
+        self._tally[Outcome.EXPECTED] += 1
+        if not self._console.is_terminal:
+            self._console.print(
+                f"{result.id}  {word(result.verdict)}  {result.seconds:.1f} s", markup=False, highlight=False, soft_wrap=True
+            )
+        self._bar.update(self._task, advance=1, counts="")
+
     def _line(self, result: CellResult) -> Text:
         end = outcome(result)
         known = "" if self._total is None else f"/{self._total}"

@@ -1,0 +1,104 @@
+"""Scenarios x mechanisms, as tables for the terminal and as Markdown."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from firedrill.campaign.compare import HONEST, NOTHING_SAID, WELL, Column, Measured
+from firedrill.report.wording import MEANINGS, TONE_SYMBOLS, TONES, Tone, word
+from firedrill.runner.verdict import Verdict
+
+STYLES = {Tone.GOOD: "green", Tone.DOUBTFUL: "yellow", Tone.BAD: "bold red", Tone.SILENT: "dim"}
+# Short enough for eight columns beside a name.
+SHORT = {Verdict.SILENT_CORRUPTION: "corrupt", Verdict.WRONG_RECOVERY: "wrong", Verdict.FAIL_STOP: "stopped"}
+ENDINGS = ("ends well", "stops", "does harm", "says nothing")
+
+
+def tables(measured: Sequence[Measured]) -> list[Table]:
+    """One table a kind of loop: a row a scenario, a column a mechanism."""
+    return [_table(kind, [one for one in measured if one.column.kind == kind]) for kind in _kinds(measured)]
+
+
+def summary(measured: Sequence[Measured]) -> Table:
+    """How often each mechanism ends well, stops, or lets harm through."""
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    table.add_column("mechanism")
+    for ending in ENDINGS:
+        table.add_column(ending, justify="right")
+    for column, counts in endings(measured).items():
+        table.add_row(str(column), *(str(counts[ending]) for ending in ENDINGS))
+    return table
+
+
+def markdown(measured: Sequence[Measured]) -> str:
+    """Both, and what the verdicts mean."""
+    parts = [_markdown_table(["mechanism", *ENDINGS], _summary_rows(measured))]
+    for kind in _kinds(measured):
+        of_kind = [one for one in measured if one.column.kind == kind]
+        mechanisms = _mechanisms(of_kind)
+        rows = [
+            [f"`{scenario}`", *(f"{TONE_SYMBOLS[TONES[row[name]]]} {word(row[name])}" if name in row else "" for name in mechanisms)]
+            for scenario, row in _rows(of_kind).items()
+        ]
+        parts.append(f"### {kind}\n\n{_markdown_table(['scenario', *mechanisms], rows)}")
+    seen = [name for name in Verdict if any(one.verdict is name for one in measured)]
+    parts.append("\n".join(f"* {TONE_SYMBOLS[TONES[name]]} **{word(name)}**: {MEANINGS[name]}" for name in seen))
+    return "\n\n".join(parts) + "\n"
+
+
+def endings(measured: Iterable[Measured]) -> dict[Column, Counter[str]]:
+    """For each mechanism, how many scenarios it ended in which way."""
+    counts: dict[Column, Counter[str]] = {}
+    for one in measured:
+        counts.setdefault(one.column, Counter())[_ending(one.verdict)] += 1
+    return counts
+
+
+def _ending(verdict: Verdict) -> str:
+    well, stops, harm, nothing = ENDINGS
+    return well if verdict in WELL else stops if verdict in HONEST else nothing if verdict in NOTHING_SAID else harm
+
+
+def _table(kind: str, measured: Sequence[Measured]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, title=kind, title_justify="left")
+    table.add_column("scenario", overflow="fold")
+    mechanisms = _mechanisms(measured)
+    for name in mechanisms:
+        table.add_column(name, overflow="fold")
+    for scenario, row in _rows(measured).items():
+        table.add_row(Text(scenario.rpartition("/")[2]), *(_cell(row.get(name)) for name in mechanisms))
+    return table
+
+
+def _cell(verdict: Verdict | None) -> Text:
+    if verdict is None:
+        return Text("")
+    tone = TONES[verdict]
+    return Text(f"{TONE_SYMBOLS[tone]} {SHORT.get(verdict, word(verdict))}", style=STYLES[tone])
+
+
+def _rows(measured: Sequence[Measured]) -> dict[str, dict[str, Verdict]]:
+    rows: dict[str, dict[str, Verdict]] = {}
+    for one in measured:
+        rows.setdefault(one.scenario, {})[one.column.mechanism] = one.verdict
+    return rows
+
+
+def _kinds(measured: Sequence[Measured]) -> list[str]:
+    return list(dict.fromkeys(one.column.kind for one in measured))
+
+
+def _mechanisms(measured: Sequence[Measured]) -> list[str]:
+    return list(dict.fromkeys(one.column.mechanism for one in measured))
+
+
+def _summary_rows(measured: Sequence[Measured]) -> list[list[str]]:
+    return [[str(column), *(str(counts[ending]) for ending in ENDINGS)] for column, counts in endings(measured).items()]
+
+
+def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
