@@ -275,7 +275,7 @@ def compare_governors(
         campaign.run(chosen)
     measured = comparison.measured(campaign.results)
     screen = Console()
-    for table in (*page.tables(measured), page.summary(measured)):
+    for table in (*page.tables(measured), page.legend(measured), page.summary(measured)):
         screen.print(table)
     if json is not None:
         json.write_text(as_json(measured), encoding="utf-8")

@@ -9,6 +9,7 @@ neither takes is masked.
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 
 from firedrill.oracles.clean import Clean
 from firedrill.oracles.oracle import Oracle
@@ -19,17 +20,16 @@ from firedrill.runner.result import CellResult
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.scenario import Scenario
-from firedrill.scenario.subject import MECHANISMS
+from firedrill.scenario.subject import MECHANISMS, Kind, MechanismName
 
 SCHEMA = "firedrill.compare/1"
 ASKED: tuple[Oracle, ...] = (Witnessed(), StateRestored(), Clean(), Unharmed())
 # A mechanism that rolls back often is judged by where it ends, and by its own budget.
 ROLLBACKS_MAX = 1000
 # The loops that train the same network on the same data, so that a scenario of one is one of all.
-ALIKE = ("plain_loop", "lightning", "transformers")
-# Only these end as if nothing had been; a stop is a good end too, but not of the training.
+ALIKE: tuple[Kind, ...] = ("plain_loop", "lightning", "transformers")
+# These end as if nothing had been.
 WELL = frozenset({Verdict.RECOVERED, Verdict.AVERTED, Verdict.MASKED})
-HONEST = frozenset({Verdict.FAIL_STOP})
 NOTHING_SAID = frozenset({Verdict.NOT_RUN, Verdict.NOT_INJECTED, Verdict.HARNESS_ERROR, Verdict.CONTROL_FAILED})
 
 
@@ -37,26 +37,47 @@ NOTHING_SAID = frozenset({Verdict.NOT_RUN, Verdict.NOT_INJECTED, Verdict.HARNESS
 class Column:
     """A mechanism around a kind of loop."""
 
-    kind: str
-    mechanism: str
+    kind: Kind
+    mechanism: MechanismName
 
     def __str__(self) -> str:
         return f"{self.kind}+{self.mechanism}"
 
 
+class Ending(StrEnum):
+    """What became of a struck training. A stop is worth more where it leaves weights that can be used."""
+
+    WELL = "ends well"
+    STOPPED = "stops, finite"
+    STOPPED_BROKEN = "stops, NaN"
+    HARMED = "does harm"
+    UNKNOWN = "says nothing"
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One cell of the table. `named`: the mechanism is the one of the scenario file; `token` runs it again."""
+    """One cell of the table. `named`: the mechanism is the one of the scenario file; `token` runs it again.
+
+    `final_loss` is that of the validation after the last step, None where it is not finite.
+    """
 
     scenario: str
     because: str
     column: Column
     verdict: Verdict
     reason: str
+    final_loss: float | None
     seconds: float
     named: bool
     as_claimed: bool
     token: str
+
+    @property
+    def ending(self) -> Ending:
+        """The verdict as a reader of many of them needs it."""
+        if self.verdict is Verdict.FAIL_STOP:
+            return Ending.STOPPED_BROKEN if self.final_loss is None else Ending.STOPPED
+        return Ending.WELL if self.verdict in WELL else Ending.UNKNOWN if self.verdict in NOTHING_SAID else Ending.HARMED
 
 
 def columns_of(scenario: Scenario) -> list[Column]:
@@ -64,7 +85,7 @@ def columns_of(scenario: Scenario) -> list[Column]:
     subject = scenario.subject
     if not subject.is_loop:
         return []
-    kinds = ALIKE if subject.kind in ALIKE and not subject.amp else (subject.kind,)
+    kinds: tuple[Kind, ...] = ALIKE if subject.kind in ALIKE and not subject.amp else (subject.kind,)
     return [Column(kind, mechanism) for kind in kinds for mechanism in MECHANISMS[kind]]
 
 
@@ -79,8 +100,8 @@ class Comparison:
         return len(self._of_cell)
 
     def cells(self) -> Iterator[Cell]:
-        """Every cell; a scenario with all its mechanisms, then the next."""
-        return (cell_of(scenario, column) for scenario, column in self._scenarios)
+        """Every cell; a kind of loop with all its scenarios, then the next."""
+        return (cell_of(scenario, column) for kind in MECHANISMS for scenario, column in self._scenarios if column.kind == kind)
 
     def measured(self, results: Sequence[CellResult]) -> list[Measured]:
         """What was finished, in the order of the scenarios."""
@@ -109,5 +130,5 @@ def contradicted(measured: Iterable[Measured]) -> list[Measured]:
 
 def as_json(measured: Sequence[Measured]) -> str:
     """Every cell, one after the other."""
-    rows = [asdict(one) | {"column": str(one.column)} for one in measured]
+    rows = [asdict(one) | {"column": str(one.column), "ending": one.ending} for one in measured]
     return json.dumps({"schema": SCHEMA, "cells": rows}, indent=1, allow_nan=False) + "\n"

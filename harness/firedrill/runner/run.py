@@ -151,7 +151,8 @@ def result_of(cell: Cell, folder: Path, ending: Ending, seconds: float) -> CellR
         timeline=timeline_of(faulted),
         versions=started.versions if started else (),
         history_digest=digest_of(folder / FAULTED),
-        exposures=exposures_of(faulted, scenario.faults),
+        # What a loop met is no cell of the space that is spanned by stages of growth.
+        exposures=() if scenario.subject.is_loop else exposures_of(faulted, scenario.faults),
         marks=marks_of(faulted),
         token=token_of(cell),
     )

@@ -32,6 +32,9 @@ def explain(scenario: Scenario) -> str:
 
 
 def _subject(subject: Subject) -> str:
+    if subject.is_loop:
+        what = subject.loop or f"a {subject.kind} on {subject.task}, optimizer {subject.optimizer}{', mixed precision' * subject.amp}"
+        return f"{what}, for {_count(subject.steps, 'step')}, seed {subject.seed}, recovery by {subject.guard}."
     hosts = _count(subject.envs, "host")
     return (
         f"{hosts} on {subject.task} for {_count(subject.steps, 'step')} of {subject.batches_per_step} batches, "

@@ -33,22 +33,6 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
 BUFFERS: dict[str, tuple[str, ...]] = {"digits": _STATISTICS, "digits_impaired": _STATISTICS, "spirals": ()}
 
 # Loops that are not ours, and what may stand around each, the usual one first. Tests hold them equal to the loops themselves.
-UNGUARDED = "none"
-MECHANISMS: dict[str, tuple[str, ...]] = {
-    "plain_loop": (
-        "tolaria",
-        "tolaria_gated",
-        UNGUARDED,
-        "clip_norm",
-        "zclip",
-        "skip_non_finite",
-        "terminate_on_nan",
-        "reload_on_nan",
-    ),
-    "lightning": ("tolaria", UNGUARDED, "gradient_clip_val", "early_stopping", "detect_anomaly"),
-    "transformers": ("tolaria", UNGUARDED, "nan_filter", "max_grad_norm"),
-    "loop": ("own", UNGUARDED),
-}
 MechanismName = Literal[
     "tolaria",
     "tolaria_gated",
@@ -65,6 +49,23 @@ MechanismName = Literal[
     "nan_filter",
     "max_grad_norm",
 ]
+Kind = Literal["growth", "canary", "plain_loop", "lightning", "transformers", "loop"]
+UNGUARDED: MechanismName = "none"
+MECHANISMS: dict[str, tuple[MechanismName, ...]] = {
+    "plain_loop": (
+        "tolaria",
+        "tolaria_gated",
+        UNGUARDED,
+        "clip_norm",
+        "zclip",
+        "skip_non_finite",
+        "terminate_on_nan",
+        "reload_on_nan",
+    ),
+    "lightning": ("tolaria", UNGUARDED, "gradient_clip_val", "early_stopping", "detect_anomaly"),
+    "transformers": ("tolaria", UNGUARDED, "nan_filter", "max_grad_norm"),
+    "loop": ("own", UNGUARDED),
+}
 LOOP_TASKS = ("digits", "spirals")
 # The model of every loop but a user's own.
 _NORMED = ("linear.weight", "linear.bias", "norm.weight", "norm.bias")
@@ -127,7 +128,7 @@ class Subject:
     """
 
     steps: Annotated[int, Field(ge=1, le=STEPS_MAX)]
-    kind: Literal["growth", "canary", "plain_loop", "lightning", "transformers", "loop"] = "growth"
+    kind: Kind = "growth"
     loop: str | None = None
     mechanism: MechanismName | None = None
     amp: bool = False
