@@ -111,7 +111,19 @@ class Comparison:
     def _measured(self, result: CellResult, scenario: Scenario, column: Column) -> Measured:
         named = column == Column(scenario.subject.kind, scenario.subject.guard)
         claimed = result.verdict.value in scenario.verdicts
-        return Measured(scenario.id, scenario.because, column, result.verdict, result.reason, result.seconds, named, claimed, result.token)
+        final = next((curve.val_losses[-1] for curve in result.timeline.curves if curve.val_losses), None)
+        return Measured(
+            scenario=scenario.id,
+            because=scenario.because,
+            column=column,
+            verdict=result.verdict,
+            reason=result.reason,
+            final_loss=final,
+            seconds=result.seconds,
+            named=named,
+            as_claimed=claimed,
+            token=result.token,
+        )
 
 
 def cell_of(scenario: Scenario, column: Column) -> Cell:

@@ -149,7 +149,7 @@ class Subject:
         return self.kind in MECHANISMS
 
     @property
-    def guard(self) -> str:
+    def guard(self) -> MechanismName:
         """The mechanism around a loop."""
         return self.mechanism or MECHANISMS[self.kind][0]
 
