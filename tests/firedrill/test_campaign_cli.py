@@ -88,3 +88,46 @@ def test_shrinking_writes_a_scenario_and_a_test(here: Path, capsys: pytest.Captu
     assert (here / "shrunk" / "test_small.py").exists()
     assert json.loads((here / "shrunk.json").read_text())["minimal"] is False
     assert "not yet 1-minimal after 1 runs" in capsys.readouterr().out
+
+
+LOOP = """\
+version: 1
+name: looped
+because: A NaN in a weight of a loop is undone, and costs a second.
+subject: {kind: plain_loop, task: spirals, seed: 3, steps: 60}
+faults:
+  - {at: {step: 30}, do: tensor.set, target: {params: head.weight, pick: {index: 0}}, with: {value: nan}}
+expect: [witnessed]
+"""
+
+
+def test_mechanisms_are_compared_by_what_they_are_measured_to_do(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "looped.yaml").write_text(LOOP)
+    words = "plain_loop and not clip and not gated"
+    assert command("compare-governors", "looped.yaml", "-k", words, "--json", "table.json", "--markdown", "table.md", "--jobs", "2") == 0
+    kept = {cell["column"]: cell["verdict"] for cell in json.loads((here / "table.json").read_text())["cells"]}
+    assert kept == {
+        "plain_loop+tolaria": "recovered",
+        "plain_loop+none": "silent_corruption",
+        "plain_loop+skip_non_finite": "silent_corruption",
+        "plain_loop+terminate_on_nan": "fail_stop",
+        "plain_loop+reload_on_nan": "recovered",
+    }
+    assert "5 of 5 cells measured" in capsys.readouterr().out
+    assert "| plain_loop+terminate_on_nan | 0 | 0 | 1 | 0 | 0 |" in (here / "table.md").read_text()
+
+
+def test_a_file_that_claims_what_is_not_so_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "looped.yaml").write_text(LOOP + "verdict: missed\n")
+    assert command("compare-governors", "looped.yaml", "-k", "plain_loop+tolaria]") == 1
+    assert "looped with plain_loop+tolaria: recovered: rolled back once at env 0 step 31" in capsys.readouterr().out
+
+
+def test_a_comparison_of_nothing_says_so(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "small.yaml").write_text(SMALL)
+    (here / "looped.yaml").write_text(LOOP)
+    assert command("compare-governors", "small.yaml") == 4
+    assert command("compare-governors", "looped.yaml", "--time-budget", "0", "--json", "table.json") == 4
+    assert "0 of 17 cells measured, out of time" in capsys.readouterr().out
+    assert json.loads((here / "table.json").read_text())["cells"] == []
+    assert command("compare-governors", "looped.yaml", "-k", "(") == 2

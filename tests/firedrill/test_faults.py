@@ -11,6 +11,7 @@ from firedrill.faults.fault import Fault, Scene, Strike
 from firedrill.faults.governor_raise_in import PHASES as SEAM_OF
 from firedrill.faults.target import Target
 from firedrill.scenario.checks import PHASES
+from firedrill.subjects.loop import Learner
 from tolaria.governor.verdict import Alarm, Standing, Verdict
 from tolaria.host.mlp_host import MlpHost
 from tolaria.lifecycle.action import WAIT, Action
@@ -108,6 +109,7 @@ def example(kind: str, phase: str) -> Example:
         "data.set": {"value": float("nan")},
         "output.lobotomize": {"mode": "single_class"},
         "governor.raise_in": {"operation": OPERATIONS.get(phase)},
+        "amp.scale": {"value": 0.0},
     }
     fault = FAULTS[kind](**given.get(kind, {}))
     return Example(fault, phase, TARGETS.get(kind, Target(params="head.*")) if fault.targets else None)
@@ -122,9 +124,11 @@ def finished_buffer() -> RolloutBuffer:
     return buffer
 
 
-def passing(phase: str) -> object:
-    """What passes at a phase."""
+def passing(phase: str, kind: str = "") -> object:
+    """What passes at a phase, in a loop that is not ours where only such a loop has what is struck."""
     trainee = SmallTrainee()
+    if kind and FAULTS[kind].loops_only:
+        return Learner(trainee.host, trainee.optimizers, torch.amp.GradScaler("cpu"))
     match phase:
         case "loss_ready":
             return torch.tensor(2.0, requires_grad=True) * 1.0
@@ -174,7 +178,7 @@ def strike(case: Example, witness: Witness, value: object, seed: int = 1) -> obj
 @pytest.mark.parametrize(("kind", "phase"), CASES)
 def test_a_strike_changes_something_and_the_witness_says_so_once(kind: str, phase: str) -> None:
     witness = Witness()
-    strike(example(kind, phase), witness, passing(phase))
+    strike(example(kind, phase), witness, passing(phase, kind))
     (told,) = witness.strikes
     assert told.before != told.after
     assert told.elements >= 1
@@ -184,7 +188,7 @@ def test_a_strike_changes_something_and_the_witness_says_so_once(kind: str, phas
 
 @pytest.mark.parametrize(("kind", "phase"), CASES)
 def test_what_goes_on_is_of_the_kind_that_came(kind: str, phase: str) -> None:
-    value = passing(phase)
+    value = passing(phase, kind)
     assert type(strike(example(kind, phase), Witness(), value)) is type(value)
 
 
@@ -211,7 +215,7 @@ def test_the_realism_is_one_of_two(kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "phase"), [case for case in CASES if case[0] not in DRAWS_GLOBALLY])
 def test_no_global_generator_is_drawn_from(kind: str, phase: str) -> None:
-    value = passing(phase)
+    value = passing(phase, kind)
     before = torch.get_rng_state()
     strike(example(kind, phase), Witness(), value)
     assert torch.equal(before, torch.get_rng_state())
@@ -221,7 +225,7 @@ def test_no_global_generator_is_drawn_from(kind: str, phase: str) -> None:
 def test_the_same_stream_gives_the_same_strike(kind: str, phase: str) -> None:
     first, second = Witness(), Witness()
     torch.manual_seed(3)
-    strike(example(kind, phase), first, passing(phase))
+    strike(example(kind, phase), first, passing(phase, kind))
     torch.manual_seed(3)
-    strike(example(kind, phase), second, passing(phase))
+    strike(example(kind, phase), second, passing(phase, kind))
     assert first.strikes == second.strikes

@@ -27,8 +27,8 @@ Again = Callable[[Cell, CellResult], Cell | None]
 class Campaign:
     """Runs cells and keeps what is finished. `deadline` is a second of the monotonic clock, after which no cell begins."""
 
-    def __init__(self, jobs: int, on_result: OnResult, deadline: float = float("inf")) -> None:
-        self._jobs, self._on_result, self._deadline = jobs, on_result, deadline
+    def __init__(self, jobs: int, on_result: OnResult, deadline: float = float("inf"), preload: Sequence[str] = ()) -> None:
+        self._jobs, self._on_result, self._deadline, self._preload = jobs, on_result, deadline, preload
         self.results: list[CellResult] = []
         # Cells in which some fault never struck: they say nothing, and are no failure of what was drawn.
         self.idle = 0
@@ -67,10 +67,10 @@ class Campaign:
                 yield cell
 
         try:
-            run_cells(taken(cells), self._jobs, on_result)
+            run_cells(taken(cells), self._jobs, on_result, self._preload)
             while follow_up:
                 waiting, follow_up[:] = list(follow_up), []
-                run_cells(taken(waiting), self._jobs, on_result)
+                run_cells(taken(waiting), self._jobs, on_result, self._preload)
         except KeyboardInterrupt:
             self.interrupted = True
 

@@ -42,7 +42,7 @@ def tables(measured: Sequence[Measured]) -> list[Table]:
 def summary(measured: Sequence[Measured]) -> Table:
     """How often each mechanism ends well, stops, or lets harm through."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
-    table.add_column("mechanism")
+    table.add_column("mechanism", no_wrap=True)
     for ending in Ending:
         table.add_column(ending, justify="right")
     for row in _summary_rows(measured):
@@ -79,8 +79,8 @@ def endings(measured: Iterable[Measured]) -> dict[Column, Counter[Ending]]:
 
 
 def _table(kind: str, measured: Sequence[Measured]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, title=kind, title_justify="left")
-    table.add_column("scenario", overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False, title=kind, title_justify="left")
+    table.add_column("scenario", overflow="fold", min_width=18)
     mechanisms = _mechanisms(measured)
     for name in mechanisms:
         table.add_column(name.replace("_", "\n"), no_wrap=True)

@@ -53,14 +53,15 @@ class Child:
     deadline: float
 
 
-def run_cells(cells: Iterable[Cell], jobs: int, on_result: OnResult) -> list[CellResult]:
+def run_cells(cells: Iterable[Cell], jobs: int, on_result: OnResult, preload: Sequence[str] = ()) -> list[CellResult]:
     """Run every cell, at most `jobs` at once; results in the order of the cells, each also told as soon as it is there.
 
     A cell is asked for when there is room for it, so that a generator may look at the results so far, or end in time.
-    A `KeyboardInterrupt` ends the children and is passed on; what was told stays told.
+    A `KeyboardInterrupt` ends the children and is passed on; what was told stays told. `preload` names modules that many of
+    these cells need and that take long to load; one that is missing is no error here.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
+    context.set_forkserver_preload([*PRELOADED, *preload])
     results: dict[int, CellResult] = {}
     with tempfile.TemporaryDirectory(prefix="firedrill-") as scratch:
         waiting = enumerate(cells)

@@ -51,7 +51,7 @@ NOT_PROMISED = {
     "optimizer": ("rewarm", "the learning rate belongs to the loop's scheduler"),
 }
 # Faults that strike inside the governor, which a loop keeps to itself.
-INSIDE = frozenset({"snapshot.corrupt"})
+INSIDE = frozenset({"snapshot.corrupt", "governor.raise_in"})
 
 
 def loop_complaints(written: dict[str, Any], kind: str) -> Iterator[Complaint]:  # JSON has no types.

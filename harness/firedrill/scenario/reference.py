@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections.abc import Iterable, Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def names_in(path: Path) -> set[str] | None:
         # Whoever runs the loop will say it better than this.
         return None
     names: set[str] = set()
-    for node in tree.body:
+    for node in _statements(tree.body):
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
             names.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -49,7 +50,12 @@ def names_in(path: Path) -> set[str] | None:
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names |= {target.id for target in targets if isinstance(target, ast.Name)}
-        elif not isinstance(node, ast.Expr):
-            # Under a condition anything may be defined.
-            return None
     return None if "*" in names else names
+
+
+def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Those of the module itself, also under a condition; what a function or a class holds is its own."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.ExceptHandler | ast.With | ast.For | ast.While):
+            yield from _statements(ast.iter_child_nodes(node))
