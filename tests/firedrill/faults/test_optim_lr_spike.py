@@ -26,3 +26,16 @@ def test_one_step_is_too_large_and_the_next_is_as_before() -> None:
         passed.append(weight.item())
     assert passed == [-2.0, -2.5]
     assert [strike.first_value for strike in strikes] == ["2.0"]
+
+
+def test_the_old_rate_stands_again_where_nobody_sets_another() -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    engine = torch.optim.SGD([weight], lr=0.5)
+    trainee = cast("Trainee", SimpleNamespace(optimizers={"host": engine}))
+    OptimLrSpike(4.0).strike(trainee, Scene(Point(0, 0), stream(0, "fault"), None, lambda _: None))
+    passed = []
+    for _ in range(2):
+        weight.grad = torch.ones(1)
+        engine.step()
+        passed.append(weight.item())
+    assert passed == [-2.0, -2.5]
