@@ -43,7 +43,7 @@ from tolaria.train.trainer import commit, versions
 T = TypeVar("T")
 
 # The mechanisms whose branches are those of the governor.
-GOVERNED = frozenset({"tolaria", "tolaria_gated", "own"})
+GOVERNED = frozenset({"tolaria", "tolaria_gated"})
 
 
 class Drill:

@@ -133,3 +133,10 @@ def test_after_the_grace_an_alarm_is_an_alarm() -> None:
 
 def test_a_history_without_a_beginning_hits_nothing() -> None:
     assert marks_of([collapsed(5)]) == ()
+
+
+def test_a_loop_with_another_mechanism_takes_no_branch_of_the_governor() -> None:
+    foreign = RunStarted(Point(0), 7, json.dumps({"governor": None}), "", (), (), 0.7)
+    told = SnapshotTaken(Point(0, 0), 0, "", 8, "begin")
+    assert marks_of((started(), told)) == ("snapshot taken at the begin", "snapshot sealed later")
+    assert marks_of((foreign, told)) == ()

@@ -31,3 +31,9 @@ def test_a_scenario_without_faults_says_so(write: Write) -> None:
     begin, end = text.index("faults:"), text.index("expect:")
     path.write_text(text[:begin] + text[end:])
     assert "this is a run without faults" in explain(load(path))
+
+
+def test_a_loop_is_told_with_what_stands_around_it(write: Write) -> None:
+    loop = ("task: spirals, seed: 11, envs: 2, steps: 16", "kind: plain_loop, task: digits, seed: 11, steps: 16, mechanism: zclip")
+    text = explain(load(write(loop, ("step: 8, env: 1", "step: 8"), ("core", "witnessed"))))
+    assert "Trained: a plain_loop on digits, optimizer sgd, for 16 steps, seed 11, recovery by zclip." in text
