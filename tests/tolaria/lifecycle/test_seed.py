@@ -144,6 +144,15 @@ def test_only_moves_of_the_table_succeed(stage: Stage, move: str) -> None:
     assert state == kept
 
 
+def test_a_slot_begins_empty_with_a_linear_blend_of_five_steps_in_mind() -> None:
+    empty = SlotState("s0", Stage.DORMANT, None, Blend.ADD, 0, Ramp(), 1.0, 5, Curve.LINEAR, 0, 0, None, None)
+    assert SlotState("s0") == empty
+
+
+def test_a_blend_is_written_as_its_word() -> None:
+    assert [blend.value for blend in Blend] == ["add", "multiply"]
+
+
 def held() -> SlotState:
     """A seed that is held at full strength."""
     state = MOVES["germinate"](SlotState("s0")).advanced().advanced()
@@ -176,6 +185,10 @@ def test_a_second_seed_inherits_nothing_but_the_count() -> None:
 def test_blending_takes_the_target_steps_and_curve_of_the_germination() -> None:
     state = SlotState("s0").germinated("norm", Blend.MULTIPLY, 8, 0.7, Curve.COSINE).advanced().advanced()
     assert state.ramp == Ramp(0.0, 0.7, 8, 0, Curve.COSINE)
+
+
+def test_a_seed_that_is_held_can_be_sent_to_another_alpha_along_another_curve() -> None:
+    assert held().retargeted(0.5, 4, Curve.COSINE).ramp == Ramp(1.0, 0.5, 4, 0, Curve.COSINE)
 
 
 def test_a_seed_holds_for_ever_when_nobody_decides() -> None:
