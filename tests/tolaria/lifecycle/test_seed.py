@@ -170,6 +170,14 @@ def test_a_pruned_slot_is_dormant_after_one_five_and_one_ticks() -> None:
     assert stages == ["pruned", *["embargoed"] * 5, "resetting", "dormant"]
 
 
+def test_a_resting_slot_counts_its_steps_in_each_stage_anew() -> None:
+    state, counted = held().pruned(), []
+    for _ in range(7):
+        counted.append(state.steps_in_stage)
+        state = state.ticked()
+    assert counted == [0, 0, 1, 2, 3, 4, 0]
+
+
 def test_a_slot_that_rested_is_as_new_but_for_its_generation() -> None:
     state = held().pruned()
     for _ in range(7):
