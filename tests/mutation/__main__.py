@@ -30,17 +30,17 @@ def main() -> int:
     options = _options()
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutation"]
     triage, kept = Triage.read(ROOT / "tests" / "mutation" / "triage.toml"), Kept(options.scores)
-    tests = {module: suite["tests"] for suite in settings["suites"] for module in suite["modules"]}
-    chosen = [module for module in tests if any(text in module for text in options.only.split(","))]
+    suites = {module: suite for suite in settings["suites"] for module in suite["modules"]}
+    chosen = [module for module in suites if any(text in module for text in options.only.split(","))]
     if not options.read:
         for name in settings["preload"]:
             importlib.import_module(name)
         for module in chosen:
-            _measure(module, _groups(module, tests[module]), kept, options)
+            _measure(module, _groups(module, suites[module]), kept, options)
             _show(*_scores([module], kept, triage))
     if options.write:
-        scores = _scores(tests, kept, triage)
-        options.write.write_text(page(scores, _unmeasured(tests, scores), settings["score_min"]), encoding="utf-8")
+        scores = _scores(suites, kept, triage)
+        options.write.write_text(page(scores, _unmeasured(suites, scores), settings["score_min"]), encoding="utf-8")
     scores = _scores(chosen, kept, triage)
     return _verdict(scores, _unmeasured(chosen, scores), settings["score_min"])
 
@@ -56,9 +56,14 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _groups(module: str, places: list[str]) -> tuple[tuple[str, ...], ...]:
-    """The test files, group by group: those named like the module first, because most changes are noticed there."""
-    groups = [tuple(sorted(map(str, (ROOT / place).rglob("test_*.py")))) or (str(ROOT / place),) for place in places]
+def _groups(module: str, suite: dict[str, list[str]]) -> tuple[tuple[str, ...], ...]:
+    """The test files, group by group, as the suite lists them.
+
+    Where it speaks for several modules, those named like this one come first, because most changes are noticed there.
+    """
+    groups = [tuple(sorted(map(str, (ROOT / place).rglob("test_*.py")))) or (str(ROOT / place),) for place in suite["tests"]]
+    if len(suite["modules"]) == 1:
+        return tuple(groups)
     own = tuple(file for group in groups for file in group if Path(file).stem == f"test_{Path(module).stem}")
     others = [tuple(file for file in group if file not in own) for group in groups]
     return tuple(group for group in (own, *others) if group)
