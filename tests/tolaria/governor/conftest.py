@@ -211,7 +211,7 @@ class Story:
         self.governor = Governor(GovernorConfig(**settings), 1.0, 1.5, taps, self.events.append)
         self.governor.begin(self.host, Point(0, 4))
 
-    def tell(self, step: int, good: bool = True, loss: float = 0.1, gated: bool = False, fossilized: bool = False) -> Response:
+    def tell(self, step: int, good: bool = True, loss: float = 0.25, gated: bool = False, fossilized: bool = False) -> Response:
         """One step of environment 4."""
         vitals = Vitals(step, loss, loss, 0.9, None, () if good else ("buffers",), gated=gated)
         return self.governor.enforce(self.governor.judge(vitals), vitals, self.host, Point(step, 4), fossilized)
