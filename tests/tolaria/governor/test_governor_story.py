@@ -326,6 +326,7 @@ def test_a_rollback_that_rewinds_forgets_what_was_judged_since(new_story: NewSto
     for step in (1, 2):
         story.tell(step)
     kept = story.governor.capsule()[1]["jury"]
+    assert set(story.governor.snapshots.published[0].facts) == {"value", "jury"}
     story.tell(3, loss=0.2)
     story.tell(4, good=False)
     assert story.governor.capsule()[1]["jury"] == kept

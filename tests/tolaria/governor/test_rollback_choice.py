@@ -1,14 +1,18 @@
 """Which snapshot is restored and what follows from it, on a host of one number that fails where a test wants it."""
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from tolaria.errors import RollbackFailed
 from tolaria.governor.config import GovernorConfig
-from tolaria.governor.rollback import Done, roll_back
-from tolaria.governor.snapshots import SnapshotRing
+from tolaria.governor.rollback import Done, LayoutMismatch, check_layout, check_optimizer, check_usable, roll_back
+from tolaria.governor.snapshots import NotFinite, Snapshot, SnapshotRing
 from tolaria.seams import NO_TAPS
 from tolaria.telemetry.event import Event, Point
 
@@ -109,6 +113,66 @@ def test_an_interrupt_is_no_failure_of_a_snapshot(new_single: NewSingle) -> None
     with pytest.raises(KeyboardInterrupt):
         restore(filled(host), host)
     assert host.tried == [2]
+
+
+def test_a_rollback_says_how_long_each_of_its_parts_took(new_single: NewSingle) -> None:
+    host = new_single()
+    took = restore(filled(host), host).work.durations
+    assert took is not None
+    assert all(seconds > 0.0 for seconds in (took.choose, took.validate, took.rebuild, took.copy, took.settle))
+
+
+# What may be restored at all.
+
+
+def test_at_most_three_of_each_kind_of_difference_are_named() -> None:
+    one, other = ((2,), torch.float32), ((3,), torch.float32)
+    saved = dict.fromkeys("abcd", one) | dict.fromkeys("mnop", one)
+    expected = dict.fromkeys("abcd", other) | dict.fromkeys("wxyz", other)
+    with pytest.raises(LayoutMismatch) as refused:
+        check_layout(saved, expected)
+    assert str(refused.value) == "missing ['w', 'x', 'y'], surplus ['m', 'n', 'o'], changed ['a', 'b', 'c']"
+
+
+def test_optimizer_state_that_belongs_to_nothing_is_named_with_its_shape() -> None:
+    with pytest.raises(LayoutMismatch) as refused:
+        check_optimizer({"optimizer/host/v/exp_avg": ((3, 2), torch.float32)}, {"host/w": ((3, 2), torch.float32)})
+    assert str(refused.value) == "optimizer state optimizer/host/v/exp_avg (3, 2) belongs to nothing"
+
+
+def read(host: Single, **values: float) -> Snapshot:
+    """As it comes from the disk: sealed, whatever it holds."""
+    ring = SnapshotRing(2, 0)
+    snapshot = ring.take({f"host/{name}": torch.zeros(()) for name in values}, host.facts(), 0, "begin", None, bool)
+    for name, value in values.items():
+        snapshot.tensors[f"host/{name}"].fill_(value)
+    return replace(snapshot, digest=snapshot.arena.digest(snapshot.facts))
+
+
+def test_a_good_snapshot_from_the_disk_is_usable_and_nothing_is_changed_by_asking(new_single: NewSingle) -> None:
+    host = new_single()
+    check_usable(read(host, number=2.0), host)
+    assert (host.number.item(), host.tried) == (0.0, [0])
+
+
+def test_a_snapshot_from_the_disk_that_is_damaged_or_of_another_host_is_not_usable(new_single: NewSingle) -> None:
+    host = new_single()
+    with pytest.raises(LayoutMismatch) as damaged:
+        check_usable(replace(read(host, number=2.0), digest="0"), host)
+    assert str(damaged.value) == "its bytes are not those that were published"
+    with pytest.raises(LayoutMismatch, match=r"missing \['host/number'\], surplus \['host/weight'\]"):
+        check_usable(read(host, weight=2.0), host)
+
+
+def test_a_snapshot_from_the_disk_that_is_not_finite_is_not_usable_and_three_places_are_named(
+    new_single: NewSingle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = new_single()
+    specs = {f"host/{name}": ((), torch.float32) for name in "abcde"}
+    monkeypatch.setattr(host, "prepare", lambda _: SimpleNamespace(specs=specs, pruned=(), leaned=False))
+    with pytest.raises(NotFinite) as refused:
+        check_usable(read(host, a=math.nan, b=1.0, c=math.inf, d=-math.inf, e=math.nan), host)
+    assert str(refused.value) == "snapshot 0 holds NaN or Inf in host/a, host/c, host/d"
 
 
 # What follows from when it happens.
