@@ -259,7 +259,6 @@ def compare_governors(
     from firedrill.campaign.compare import Comparison, as_json, contradicted
     from firedrill.report import comparison as page
     from firedrill.report.console import Progress
-    from firedrill.runner.loops import MODULES
     from firedrill.runner.verdict import Verdict
     from firedrill.scenario.selection import BadExpression, fits
 
@@ -272,8 +271,7 @@ def compare_governors(
     except BadExpression as error:
         return complain(f"-k: {error}")
     with Progress(len(chosen)) as progress:
-        frameworks = {MODULES[cell.scenario.subject.kind]: None for cell in chosen}
-        campaign = Campaign(jobs or _cores(), progress.measured, _deadline(time_budget), tuple(frameworks))
+        campaign = Campaign(jobs or _cores(), progress.measured, _deadline(time_budget), ("firedrill.runner.frameworks",))
         campaign.run(chosen)
     measured = comparison.measured(campaign.results)
     screen = Console()

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from firedrill.runner.assess import result_of
 from firedrill.runner.cell import record
+from firedrill.runner.folder import told_ending
 from firedrill.runner.result import CellResult
-from firedrill.runner.run import result_of, told_ending
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import load

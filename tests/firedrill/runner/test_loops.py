@@ -8,10 +8,11 @@ import torch
 
 from firedrill.events import FaultStruck
 from firedrill.runner import loops
-from firedrill.runner.cell import FAULTED, record, run_loop
+from firedrill.runner.assess import result_of
+from firedrill.runner.cell import record, run_loop
+from firedrill.runner.folder import FAULTED, told_ending
 from firedrill.runner.loops import MODULES, train_loop
 from firedrill.runner.plan import setup_of
-from firedrill.runner.run import result_of, told_ending
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import load_text
