@@ -15,6 +15,7 @@ from firedrill.screen import BAD_INPUT, FAILED, HARNESS_BROKEN, INTERRUPTED, NOT
 
 if TYPE_CHECKING:
     from firedrill.campaign.campaign import Campaign
+    from firedrill.campaign.compare import Measured
     from firedrill.runner.result import CellResult
     from firedrill.scenario.cell import Cell
 
@@ -237,6 +238,7 @@ def compare_governors(
     time_budget: float | None = None,
     json: Path | None = None,
     markdown: Path | None = None,
+    resume: bool = False,
 ) -> int:
     """Run the scenarios of loops with every recovery mechanism there is, tolaria's and others', and print who survives what.
 
@@ -252,22 +254,27 @@ def compare_governors(
         time_budget: Seconds after which no cell begins.
         json: Write every cell to this file.
         markdown: Write the tables to this file.
+        resume: Measure only what the file of --json does not hold yet; where the code has changed, that is everything.
     """
     from rich.console import Console
 
     from firedrill.campaign.campaign import Campaign
-    from firedrill.campaign.compare import Comparison, as_json, contradicted
+    from firedrill.campaign.compare import Comparison, as_json, measured_before
     from firedrill.report import comparison as page
     from firedrill.report.console import Progress
-    from firedrill.runner.verdict import Verdict
+    from firedrill.runner.result import ForeignResults
     from firedrill.scenario.selection import BadExpression, fits
 
     scenarios = load(paths)
     if scenarios is None:
         return BAD_INPUT
-    comparison = Comparison(scenarios)
     try:
-        chosen = [cell for cell in comparison.cells() if fits(k, cell.id)]
+        before = measured_before(json.read_text(encoding="utf-8")) if resume and json is not None and json.exists() else []
+    except ForeignResults as error:
+        return complain(f"{json}: {error}")
+    comparison = Comparison(scenarios, before)
+    try:
+        chosen = [cell for cell in comparison.cells() if fits(k, cell.id) and not comparison.is_known(cell)]
     except BadExpression as error:
         return complain(f"-k: {error}")
     with Progress(len(chosen)) as progress:
@@ -281,18 +288,25 @@ def compare_governors(
         json.write_text(as_json(measured), encoding="utf-8")
     if markdown is not None:
         markdown.write_text(page.markdown(measured), encoding="utf-8")
-    broken = [one for one in measured if one.verdict is Verdict.HARNESS_ERROR]
-    for one in [*broken, *contradicted(measured)]:
-        say(f"{one.scenario} with {one.column}: {one.verdict.value}: {one.reason}")
     ended = ", interrupted" if campaign.interrupted else ", out of time" if campaign.out_of_time else ""
-    say(f"{len(measured)} of {len(chosen)} cells measured{ended}")
-    if campaign.interrupted:
-        return INTERRUPTED
+    say(f"{len(campaign.results)} of {len(chosen)} cells measured{ended}" + (f", {len(before)} before" if before else ""))
+    return INTERRUPTED if campaign.interrupted else _compared(measured)
+
+
+def _compared(measured: "Sequence[Measured]") -> int:
+    """Name what is not as it should be, and find the code for it."""
+    from firedrill.campaign.compare import contradicted
+    from firedrill.runner.verdict import Verdict
+
+    broken = [one for one in measured if one.verdict is Verdict.HARNESS_ERROR]
+    wrong = contradicted(measured)
+    for one in [*broken, *wrong]:
+        say(f"{one.scenario} with {one.column}: {one.verdict.value}: {one.reason}")
     if broken:
         return HARNESS_BROKEN
     if all(one.verdict is Verdict.NOT_RUN for one in measured):
         return NOTHING_RAN
-    return FAILED if contradicted(measured) else PASSED
+    return FAILED if wrong else PASSED
 
 
 def _concluded(campaign: "Campaign", json: Path | None, corpus: Path) -> int:
