@@ -259,7 +259,7 @@ def compare_governors(
     from rich.console import Console
 
     from firedrill.campaign.campaign import Campaign
-    from firedrill.campaign.compare import Comparison, as_json, measured_before
+    from firedrill.campaign.compare import Comparison, as_json, measured_before, preload_of
     from firedrill.report import comparison as page
     from firedrill.report.console import Progress
     from firedrill.runner.result import ForeignResults
@@ -278,7 +278,7 @@ def compare_governors(
     except BadExpression as error:
         return complain(f"-k: {error}")
     with Progress(len(chosen)) as progress:
-        campaign = Campaign(jobs or _cores(), progress.measured, _deadline(time_budget), ("firedrill.runner.frameworks",))
+        campaign = Campaign(jobs or _cores(), progress.measured, _deadline(time_budget), preload_of(chosen))
         campaign.run(chosen)
     measured = comparison.measured(campaign.results)
     screen = Console()

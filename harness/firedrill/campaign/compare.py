@@ -145,6 +145,11 @@ def cell_of(scenario: Scenario, column: Column) -> Cell:
     return Cell(f"{scenario.id}[cpu,seed={first.seed},{column}]", asked, "cpu", first.seed)
 
 
+def preload_of(chosen: Iterable[Cell]) -> tuple[str, ...]:
+    """What the processes of these cells need and take seconds to load; frameworks only where a cell is one of theirs."""
+    return ("firedrill.runner.frameworks",) if any(cell.scenario.subject.kind != ALIKE[0] for cell in chosen) else ()
+
+
 def contradicted(measured: Iterable[Measured]) -> list[Measured]:
     """Where the mechanism that a file names does not show what the file claims."""
     return [one for one in measured if one.named and not one.as_claimed and one.verdict is not Verdict.NOT_RUN]
