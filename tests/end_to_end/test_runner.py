@@ -47,7 +47,7 @@ FileOf = Callable[[str], Path]
 def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where temporary folders go meanwhile; a short path, because a socket's is at most 108 bytes long."""
     # The fork server outlives the test, and its socket lies where temporary folders go when it starts.
-    multiprocessing.set_forkserver_preload(["firedrill.runner.cell"])
+    multiprocessing.set_forkserver_preload(["firedrill.runner.warm"])
     forkserver.ensure_running()
     with tempfile.TemporaryDirectory(prefix="fd") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)

@@ -133,7 +133,9 @@ def record(cell: Cell, folder: Path, controls: Path | None = None) -> None:
 def run(cell: Cell, config: TrainConfig, path: Path, faulted: bool) -> tuple[list[Event], list[str]]:
     """One run, recorded to a file; returns its events and what faults complained of. A subject's own end is in its history."""
     sink = FragileSink()
-    history = Recording((sink,), path.open("xb"), DURABLE | {FaultStruck})
+    # A sink has a thread of its own, which costs each event a change of threads; without a fault that strikes there nobody needs it.
+    listens = faulted and any(planned.at.phase == SINK.name for planned in cell.scenario.faults)
+    history = Recording((sink,) if listens else (), path.open("xb"), DURABLE | {FaultStruck})
     injector = Injector(cell.scenario.faults if faulted else (), cell.seed, history.emit)
     observer = Observer(history.emit, twin_steps(cell.scenario) if faulted else 0, takes_census(cell.scenario) and faulted)
     history.injector = sink.injector = injector

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 import firedrill
 import tolaria
+from firedrill.oracles import BUNDLES, ORACLES
 from firedrill.oracles.oracle import Oracle
 from firedrill.runner.assess import result_of
 from firedrill.runner.folder import tell, told_ending
@@ -132,6 +133,18 @@ def read(folder: Path) -> KeptCell:
         if isinstance(error, CannotKeep):
             raise
         raise CannotKeep(f"{folder / CELL}: {error}") from error
+
+
+def oracles_named(names: Sequence[str], cell: Cell) -> tuple[Oracle, ...]:
+    """Oracles and bundles by their names, as the scenario of the cell has them, or else as they are by default."""
+    own = {oracle.kind: oracle for oracle in cell.scenario.oracles}
+    kinds = dict.fromkeys(kind for name in names for kind in BUNDLES.get(name, (name,)))
+    if unknown := [kind for kind in kinds if kind not in ORACLES]:
+        raise CannotKeep(f"{', '.join(unknown)}: no such oracle, known are {', '.join([*ORACLES, *BUNDLES])}")
+    try:
+        return tuple(own.get(kind) or ORACLES[kind]() for kind in kinds)
+    except TypeError as missing:
+        raise CannotKeep(f"{cell.id} does not say what an oracle needs to know: {missing}") from missing
 
 
 def content_of(cell: Cell) -> str:

@@ -1,11 +1,12 @@
 """Results without runs, and the smallest cell that is really rolled back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from firedrill.oracles.oracle import Answer, Finding
+from firedrill.runner.executors.local import Local
 from firedrill.runner.result import CellResult
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell, cells
@@ -36,6 +37,20 @@ def loaded(text: str, name: str) -> Cell:
 @pytest.fixture
 def small() -> Cell:
     return loaded(SMALL, "small")
+
+
+@pytest.fixture
+def one() -> Iterator[Local]:
+    """This machine, one cell at a time."""
+    with Local(1) as executor:
+        yield executor
+
+
+@pytest.fixture
+def two() -> Iterator[Local]:
+    """This machine, two cells at once."""
+    with Local(2) as executor:
+        yield executor
 
 
 @pytest.fixture
