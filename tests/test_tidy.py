@@ -30,7 +30,18 @@ TABLES = {
 }
 
 # Help, validation and collection must load no torch, and the child process must set its threads before torch starts.
-LAZY_IMPORTERS = {"cli.py", "campaign_cli.py", "screen.py", "envelope/cli.py", "pytest_plugin.py", "runner/cell.py"}
+LAZY_IMPORTERS = {
+    "cli.py",
+    "campaign_cli.py",
+    "conduct.py",
+    "screen.py",
+    "envelope/cli.py",
+    "pytest_plugin.py",
+    "runner/cell.py",
+    # The child of a light parent, and what only a cluster needs.
+    "runner/executors/local.py",
+    "runner/executors/by_name.py",
+}
 
 # A test tree and the package it mirrors.
 MIRRORS = {

@@ -47,7 +47,7 @@ class Stage:
 @contextmanager
 def opened(conduct: Conduct, folder: Path | None = None) -> Iterator[Stage]:
     """The executor and the folder that were asked for; raises `Refused` where they cannot be had."""
-    from firedrill.runner.executors import executor_of
+    from firedrill.runner.executors.by_name import executor_of
     from firedrill.runner.executors.executor import CannotExecute
     from firedrill.runner.keep import CannotKeep, Keep
 
