@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from firedrill import cli
-from firedrill.conduct import Conduct
 from firedrill.bench import snapshot
 from firedrill.bench.record import Case, Record
+from firedrill.conduct import Conduct
 from firedrill.runner.result import CellResult, read_json, write_json
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell

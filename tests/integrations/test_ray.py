@@ -7,15 +7,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-ray = pytest.importorskip("ray")
-cluster_utils = pytest.importorskip("ray.cluster_utils")
-
-from firedrill.runner.executors.ray import Ray
 from firedrill.runner.result import CellResult
 from firedrill.runner.run import execute
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import load
+
+ray = pytest.importorskip("ray")
+cluster_utils = pytest.importorskip("ray.cluster_utils")
+Ray = pytest.importorskip("firedrill.runner.executors.ray").Ray
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("default")
@@ -78,7 +78,8 @@ def test_a_node_that_is_killed_costs_no_cell_its_verdict(cluster: "cluster_utils
         if len(told) == 2:
             cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
 
-    with Ray() as executor:
+    # More than there are CPUs, so that the node has a cell under way at any time.
+    with Ray(4) as executor:
         results = execute(drills, executor, kill)
     assert len(cluster.worker_nodes) == 0
     assert_all_recovered(results, drills)

@@ -87,8 +87,12 @@ class Keep:
         One that died or hung may have done so by its machine, and a machine without a GPU may have one now: these run again.
         """
         folder = self._root / cell.id
-        known = read(folder) if (folder / CELL).exists() else None
-        if known is None or known.content != content_of(cell) or told_ending(folder).how is not End.ENDED:
+        try:
+            known = read(folder)
+        except CannotKeep:
+            # Not there, of another version, or damaged: what is recorded now takes its place.
+            return None
+        if known.content != content_of(cell) or told_ending(folder).how is not End.ENDED:
             return None
         self.taken_over += 1
         return replace(known, cell=cell).judged()

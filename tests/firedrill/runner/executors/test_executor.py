@@ -21,21 +21,19 @@ pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.xdist_group("pr
 def ray(monkeypatch: pytest.MonkeyPatch, home: Path) -> Executor:
     """A Ray cluster of one node with two CPUs."""
     cluster = pytest.importorskip("ray")
-    from firedrill.runner.executors.ray import Ray
-
     for name, value in (("HOME", str(home)), ("RAY_AUTH_MODE", "disabled"), ("RAY_USAGE_STATS_ENABLED", "0")):
         monkeypatch.setenv(name, value)
     if not cluster.is_initialized():
         cluster.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    return Ray()
+    made: Executor = pytest.importorskip("firedrill.runner.executors.ray").Ray()
+    return made
 
 
 def slurm(_monkeypatch: pytest.MonkeyPatch, home: Path) -> Executor:
     """The jobs of submitit, as processes of this machine."""
     pytest.importorskip("submitit")
-    from firedrill.runner.executors.slurm import Slurm
-
-    return Slurm(2, home / "jobs", "local")
+    made: Executor = pytest.importorskip("firedrill.runner.executors.slurm").Slurm(2, home / "jobs", "local")
+    return made
 
 
 @pytest.fixture(params=["local", "ray", "slurm"])

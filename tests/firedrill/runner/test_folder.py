@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+
+from firedrill.events import FaultStruck
+from firedrill.runner.folder import FAULTED, digest_of, events_of, tell, told_ending
+from firedrill.runner.verdict import End, Ending
+from tolaria.telemetry.run_events import RunStarted
+
+
+def test_an_ending_is_read_as_it_was_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        told_ending(tmp_path)
+    tell(tmp_path, End.NOT_RUN, "no GPU")
+    assert told_ending(tmp_path) == Ending(End.NOT_RUN, "no GPU")
+
+
+def test_a_history_that_was_cut_short_is_read_up_to_its_last_whole_line(recorded: Path) -> None:
+    path = recorded / FAULTED
+    whole = events_of(path)
+    assert isinstance(whole[0], RunStarted)
+    assert sum(isinstance(event, FaultStruck) for event in whole) == 1
+    before = digest_of(path)
+    path.write_bytes(path.read_bytes()[:-5])
+    assert events_of(path) == whole[:-1]
+    assert digest_of(path) != before
+
+
+def test_what_was_never_recorded_holds_nothing(tmp_path: Path) -> None:
+    assert (events_of(tmp_path / FAULTED), digest_of(tmp_path / FAULTED)) == ((), "")
