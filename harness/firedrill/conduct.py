@@ -60,4 +60,5 @@ def opened(conduct: Conduct, folder: Path | None = None) -> Iterator[Stage]:
         except (CannotExecute, CannotKeep) as error:
             raise Refused(str(error)) from error
         if keep is not None and keep.taken_over:
-            say(f"{keep.taken_over} cells were finished in {folder} and are taken over")
+            cells = "1 cell was" if keep.taken_over == 1 else f"{keep.taken_over} cells were"
+            say(f"{cells} finished in {folder} already, and taken over")

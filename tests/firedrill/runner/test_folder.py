@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from firedrill.events import FaultStruck
-from firedrill.runner.folder import FAULTED, digest_of, events_of, tell, told_ending
+from firedrill.runner.folder import CONTROL, FAULTED, control_events_of, digest_of, events_of, tell, told_ending
 from firedrill.runner.verdict import End, Ending
 from tolaria.telemetry.run_events import RunStarted
 
@@ -26,5 +26,15 @@ def test_a_history_that_was_cut_short_is_read_up_to_its_last_whole_line(recorded
     assert digest_of(path) != before
 
 
+def test_equal_control_runs_are_decoded_once_and_a_changed_one_anew(recorded: Path, tmp_path: Path) -> None:
+    copy = tmp_path / CONTROL
+    copy.write_bytes((recorded / CONTROL).read_bytes())
+    assert control_events_of(tmp_path) is control_events_of(recorded)
+    assert list(control_events_of(tmp_path)) == list(events_of(copy))
+    copy.write_bytes(copy.read_bytes()[:-5])
+    assert control_events_of(tmp_path) == control_events_of(recorded)[:-1]
+
+
 def test_what_was_never_recorded_holds_nothing(tmp_path: Path) -> None:
     assert (events_of(tmp_path / FAULTED), digest_of(tmp_path / FAULTED)) == ((), "")
+    assert control_events_of(tmp_path) == ()
