@@ -73,6 +73,14 @@ class CensusTaken(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StateLeft(Event):
+    """What one environment, or the controller where `env` is None, left when its run was over. `hooks`: how many hang on the host."""
+
+    parts: tuple[tuple[str, str], ...]
+    hooks: int
+
+
+@dataclass(frozen=True, slots=True)
 class RowSeen:
     """One row of the buffer as the update will see it. `marker` is true on a row that ended in a rollback.
 
@@ -108,3 +116,16 @@ class TwinStepped(Event):
 
     snapshot: int
     parts: tuple[tuple[str, str], ...]
+
+
+# Everything that the run itself never tells.
+HARNESS_KINDS: tuple[type[Event], ...] = (
+    FaultStruck,
+    StateDigested,
+    SnapshotObserved,
+    RollbackObserved,
+    CensusTaken,
+    StateLeft,
+    BufferObserved,
+    TwinStepped,
+)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from firedrill.oracles.oracle import Evidence, Finding, Oracle, differing_parts, digests, of, place
+from firedrill.oracles.oracle import Evidence, Finding, Oracle, differing_parts, digests, is_repeatable, of, place
 from tolaria.telemetry.run_events import RunAborted
 
 
@@ -18,6 +18,8 @@ class BystandersUntouched(Oracle):
 
     def judge(self, evidence: Evidence) -> Finding:
         """A step that only one of the two runs has counts as a difference."""
+        if not is_repeatable(evidence):
+            return self.unknown("two control runs differ, so no difference says anything")
         bystanders = set(range(evidence.claim.envs)) - evidence.claim.struck_envs
         if not bystanders:
             return self.unknown("every environment was struck")

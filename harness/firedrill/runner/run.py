@@ -20,7 +20,7 @@ import xxhash
 
 from firedrill.events import TwinStepped
 from firedrill.oracles.oracle import Evidence
-from firedrill.runner.cell import CONTROL, COUNTERFACTUAL, ENDING, FAULTED, KINDS, record_apart
+from firedrill.runner.cell import AGAIN, BARE, CONTROL, COUNTERFACTUAL, ENDING, FAULTED, KINDS, record_apart
 from firedrill.runner.exposure import exposures_of
 from firedrill.runner.judge import Judgement, judge
 from firedrill.runner.marks import marks_of
@@ -147,7 +147,8 @@ def result_of(cell: Cell, folder: Path, ending: Ending, seconds: float) -> CellR
         seconds=round(seconds, 3),
         rollbacks=sum(isinstance(event, RolledBack) for event in faulted),
         penalties=sum(isinstance(event, PenaltyDelivered) for event in faulted),
-        known_gap=scenario.known_gap,
+        known_gap=scenario.known_gap.reason if scenario.known_gap else None,
+        gap_verdict=Verdict(scenario.known_gap.verdict) if scenario.known_gap else None,
         timeline=timeline_of(faulted),
         versions=started.versions if started else (),
         history_digest=digest_of(folder / FAULTED),
@@ -159,14 +160,15 @@ def result_of(cell: Cell, folder: Path, ending: Ending, seconds: float) -> CellR
 
 def judgement_of(cell: Cell, folder: Path, faulted: tuple[Event, ...], ending: Ending) -> Judgement:
     """The verdict over everything that was recorded."""
-    counterfactual = folder / COUNTERFACTUAL
     started = next((event for event in faulted if isinstance(event, RunStarted)), None)
     evidence = Evidence(
         faulted=faulted,
         control=events_of(folder / CONTROL),
         twin=tuple(event for event in faulted if isinstance(event, TwinStepped)),
-        counterfactual=events_of(counterfactual) if counterfactual.exists() else None,
+        counterfactual=events_where_made(folder / COUNTERFACTUAL),
         claim=claim_of(cell, started.chance_loss if started else 1.0),
+        again=events_where_made(folder / AGAIN),
+        bare=events_where_made(folder / BARE),
     )
     return judge(evidence, cell.scenario.oracles, expected_of(cell), ending)
 
@@ -179,6 +181,11 @@ def expected_of(cell: Cell) -> frozenset[Verdict]:
 def events_of(path: Path) -> tuple[Event, ...]:
     """The events that a run wrote before it ended, however it ended."""
     return tuple(read_so_far(path, KINDS)) if path.exists() else ()
+
+
+def events_where_made(path: Path) -> tuple[Event, ...] | None:
+    """The events of a run that not every cell has."""
+    return events_of(path) if path.exists() else None
 
 
 def digest_of(path: Path) -> str:

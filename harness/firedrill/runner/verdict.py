@@ -56,9 +56,23 @@ class Ending:
 
 
 RECOVERY_ORACLES = frozenset(
-    {"state_restored", "keys_matched", "clean", "optimizer_reset", "twin", "bystanders_untouched", "penalized", "lawful", "told", "frugal"}
+    {
+        "state_restored",
+        "keys_matched",
+        "clean",
+        "optimizer_reset",
+        "twin",
+        "idempotent",
+        "bystanders_untouched",
+        "penalized",
+        "lawful",
+        "told",
+        "frugal",
+    }
 )
-WORK_ORACLES = frozenset({"recovered", "reaches"})
+WORK_ORACLES = frozenset({"recovered", "reaches", "live"})
+# A run that differs from itself, or from the one without a harness, is nothing that another could be compared with.
+CONTROL_ORACLES = frozenset({"deterministic", "transparent"})
 # The typed stop: nothing could be trusted. Every other abort is a crash.
 TYPED_STOP = "RollbackFailed"
 # Ends that cut a run short wherever it was; what it had not come to by then says nothing.
@@ -110,11 +124,13 @@ def not_injected(case: Case) -> str:
 
 
 def control_failed(case: Case) -> str:
-    """Without faults the run does not end, or is not quiet: nothing can be learnt from a comparison."""
+    """Without faults the run does not end, is not quiet, or is another one each time: nothing can be learnt from a comparison."""
     if case.ending.how not in CUT_SHORT and not of(case.evidence.control, RunFinished):
         return "the control run did not finish"
     alarm = next((event for event in case.evidence.control if isinstance(event, Suspected | Collapsed | RolledBack)), None)
-    return f"{place(*where(alarm))}: {type(alarm).__name__} in the control run" if alarm else ""
+    if alarm:
+        return f"{place(*where(alarm))}: {type(alarm).__name__} in the control run"
+    return first_failure(case.findings, CONTROL_ORACLES)
 
 
 def crashed(case: Case) -> str:

@@ -20,6 +20,11 @@ def test_a_struck_environment_may_differ(edit: Edit) -> None:
     assert BystandersUntouched().judge(evidence).answer is Answer.PASS
 
 
+def test_where_two_control_runs_differ_a_difference_from_one_says_nothing(edit: Edit) -> None:
+    evidence = edit(StateDigested, lambda e: e.at == Point(9, 0), parts=(("host", "x"), ("rng", "9")))
+    assert BystandersUntouched().judge(replace(evidence, again=evidence.control[1:])).answer is Answer.UNKNOWN
+
+
 def test_a_bystander_that_stops_early_fails(drop: Edit) -> None:
     finding = BystandersUntouched().judge(drop(StateDigested, lambda e: e.at.env == 0 and e.at.step > 10))
     assert finding.detail == "env 0 step 11: the faulted run has no such step"

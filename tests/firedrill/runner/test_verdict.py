@@ -68,12 +68,18 @@ def test_a_fault_that_changed_nothing_is_not_injected(edit: Edit) -> None:
 
 
 def test_a_control_run_without_an_end_has_failed(healed: Evidence) -> None:
-    assert shown(replace(healed, control=healed.control[:-1])) == (Verdict.CONTROL_FAILED, "the control run did not finish")
+    without = tuple(event for event in healed.control if not isinstance(event, RunFinished))
+    assert shown(replace(healed, control=without)) == (Verdict.CONTROL_FAILED, "the control run did not finish")
 
 
 @pytest.mark.parametrize("alarm", [COLLAPSE, Suspected(Point(9, 1), "loss", 3.0, 2.0, 1)])
 def test_a_control_run_with_an_alarm_has_failed(healed: Evidence, alarm: Event) -> None:
     assert shown(replace(healed, control=(*healed.control, alarm)))[0] is Verdict.CONTROL_FAILED
+
+
+@pytest.mark.parametrize("oracle", ["transparent", "deterministic"])
+def test_a_control_run_that_is_not_the_run_itself_has_failed(healed: Evidence, oracle: str) -> None:
+    assert shown(healed, failed(oracle)) == (Verdict.CONTROL_FAILED, f"{oracle}: env 1 step 5: wrong")
 
 
 def test_an_abort_is_a_crash(add: Edit) -> None:
@@ -125,7 +131,10 @@ def test_a_loss_of_nan_is_not_silent_when_the_environment_was_retired(add: Edit)
     assert shown(replace(evidence, faulted=with_loss(evidence.faulted, 1, NAN)))[0] is Verdict.FAIL_STOP
 
 
-@pytest.mark.parametrize("oracle", sorted(set(ORACLES) - {"witnessed", "detected", "recovered", "reaches", "climbed", "quiet"}))
+OTHER_ORACLES = {"witnessed", "detected", "recovered", "reaches", "climbed", "quiet", "live", "transparent", "deterministic"}
+
+
+@pytest.mark.parametrize("oracle", sorted(set(ORACLES) - OTHER_ORACLES))
 def test_a_recovery_that_breaks_a_promise_is_wrong(healed: Evidence, oracle: str) -> None:
     assert shown(healed, failed(oracle)) == (Verdict.WRONG_RECOVERY, f"{oracle}: env 1 step 5: wrong")
 
@@ -182,7 +191,7 @@ def test_a_wrong_cause_is_not_late(healed: Evidence) -> None:
     assert shown(healed, failed("detected", "cause"))[0] is Verdict.RECOVERED
 
 
-@pytest.mark.parametrize("oracle", ["recovered", "reaches"])
+@pytest.mark.parametrize("oracle", ["recovered", "reaches", "live"])
 def test_a_run_that_does_worse_afterwards_lost_work(healed: Evidence, oracle: str) -> None:
     assert shown(healed, failed(oracle))[0] is Verdict.LOST_WORK
 
