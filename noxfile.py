@@ -90,6 +90,14 @@ def mutation(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def power(session: nox.Session) -> None:
+    """Whether the harness sees every broken governor of the family; words after `--` such as `--json FILE` go to the program."""
+    install(session)
+    paths = os.pathsep.join(("src", "harness", "tests"))
+    run(session, "python", "-m", "power", *session.posargs, env={"OMP_NUM_THREADS": "1", "PYTHONPATH": paths})
+
+
+@nox.session(default=False)
 def report(session: nox.Session) -> None:
     """Show the last run of `scenarios` again and write its page anew; words after `--` name another run and its options."""
     install(session)

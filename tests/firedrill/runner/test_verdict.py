@@ -32,7 +32,8 @@ def failed(oracle: str, key: str = "") -> Finding:
 @pytest.fixture
 def unnoticed(healed: Evidence) -> Evidence:
     """The fault struck, nothing came of it, and nobody noticed."""
-    return replace(healed, faulted=(*healed.control[:-1], STRIKE, healed.control[-1]))
+    faulted = (*healed.control[:-1], STRIKE, healed.control[-1])
+    return replace(healed, faulted=faulted, counterfactual=faulted)
 
 
 def with_loss(events: tuple[Event, ...], env: int, loss: float) -> tuple[Event, ...]:
@@ -46,7 +47,12 @@ def test_a_good_recovery_is_recovered(healed: Evidence) -> None:
 
 
 def test_a_harmless_strike_is_masked(unnoticed: Evidence) -> None:
-    assert shown(unnoticed) == (Verdict.MASKED, "struck, and harmless")
+    reason = "harmless: final losses without a governor, and of the control run: env 1 0.47 (0.47)"
+    assert shown(unnoticed) == (Verdict.MASKED, reason)
+
+
+def test_without_a_run_that_says_whether_it_did_harm_nothing_is_masked(unnoticed: Evidence) -> None:
+    assert shown(replace(unnoticed, counterfactual=None))[0] is Verdict.HARNESS_ERROR
 
 
 def test_a_run_without_any_fault_is_masked(healed: Evidence) -> None:
@@ -153,12 +159,21 @@ def test_damage_that_nobody_noticed_is_missed(unnoticed: Evidence, loss: float, 
 @pytest.mark.parametrize(("loss", "expected"), [(0.16, Verdict.MASKED), (0.18, Verdict.MISSED)])
 def test_near_zero_the_loss_of_a_guess_is_the_measure(unnoticed: Evidence, loss: float, expected: Verdict) -> None:
     faulted, control = with_loss(unnoticed.faulted, 1, loss), with_loss(unnoticed.control, 1, 0.1)
-    assert shown(replace(unnoticed, faulted=faulted, control=control))[0] is expected
+    assert shown(replace(unnoticed, faulted=faulted, control=control, counterfactual=faulted))[0] is expected
 
 
 @pytest.mark.parametrize("loss", [5.0, NAN])
 def test_damage_in_the_counterfactual_run_is_missed(unnoticed: Evidence, loss: float) -> None:
     assert shown(replace(unnoticed, counterfactual=with_loss(unnoticed.faulted, 1, loss)))[0] is Verdict.MISSED
+
+
+def test_a_counterfactual_run_that_ends_early_is_missed(unnoticed: Evidence) -> None:
+    short = tuple(event for event in unnoticed.faulted if not (isinstance(event, StepFinished) and event.at == Point(13, 1)))
+    verdict_and_reason = shown(replace(unnoticed, counterfactual=short))
+    assert verdict_and_reason == (
+        Verdict.MISSED,
+        "env 1: no collapse, yet without a governor it ended with step 12, the control run with step 13",
+    )
 
 
 def test_a_harmless_counterfactual_run_stays_masked(unnoticed: Evidence) -> None:

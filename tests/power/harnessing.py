@@ -1,0 +1,42 @@
+"""Harnesses that disturb what they watch, and runs that are another one each time."""
+
+from itertools import count
+from typing import Any
+
+import torch
+from power.patching import Patch, Wrapper, wrap
+
+from firedrill.runner.observe import Observer
+from tolaria.env.capsule import CapsuleHost
+from tolaria.seams import STEP_BEGUN, STEP_FINISHED
+
+
+def the_harness_leaves_a_hook(patch: Patch) -> None:
+    def around(real: Wrapper, self: Observer, seam: Any, at: Any, value: Any) -> None:
+        real(self, seam, at, value)
+        if seam == STEP_FINISHED and at.step == 3:
+            value.host.register_forward_hook(lambda *_: None)
+
+    wrap(patch, Observer, "see", around)
+
+
+def the_harness_touches_a_weight(patch: Patch) -> None:
+    def around(real: Wrapper, self: Observer, seam: Any, at: Any, value: Any) -> None:
+        real(self, seam, at, value)
+        if seam == STEP_BEGUN and at.step == 3:
+            with torch.no_grad():
+                value.host.head.bias.add_(1e-3)
+
+    wrap(patch, Observer, "see", around)
+
+
+def every_run_is_another(patch: Patch) -> None:
+    """What a process has done before decides about the next run in it."""
+    runs = count()
+
+    def around(real: Wrapper, self: CapsuleHost, *args: Any, **kwargs: Any) -> None:
+        real(self, *args, **kwargs)
+        with torch.no_grad():
+            self.host.head.bias.add_(1e-6 * next(runs))
+
+    wrap(patch, CapsuleHost, "__init__", around)
