@@ -10,7 +10,7 @@ from tolaria.telemetry.event import Event
 
 @dataclass(frozen=True, slots=True)
 class FaultStruck(Event):
-    """The witness of a fault: where it acted, on how many elements, and what changed."""
+    """The witness of a fault: where and at which seam it acted, on how many elements, and what changed."""
 
     fault: int
     kind: str
@@ -19,6 +19,7 @@ class FaultStruck(Event):
     digest_before: str
     digest_after: str
     first_value: str
+    phase: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,23 @@ class CensusTaken(Event):
     hooks: int
     threads: int
     files: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStepSeen(Event):
+    """The first step of the host's optimizer after a rollback. `weight`, `gradient`, `displacement`: the largest absolute numbers.
+
+    `count` is how many steps the optimizer thinks to have made, this one among them; 0 where it does not count.
+    """
+
+    optimizer: str
+    lr: float
+    decay: float
+    betas: tuple[float, ...]
+    count: int
+    weight: float
+    gradient: float
+    displacement: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +143,7 @@ HARNESS_KINDS: tuple[type[Event], ...] = (
     SnapshotObserved,
     RollbackObserved,
     CensusTaken,
+    FirstStepSeen,
     StateLeft,
     BufferObserved,
     TwinStepped,

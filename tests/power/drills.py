@@ -190,6 +190,21 @@ SCENARIOS = (
         [f"at: {{step: 5, env: 1}}, {NAN}"],
         ["transparent", "deterministic", "core"],
     ),
+    scenario(
+        "one-weight-a-little-larger",
+        "steps: 4, batches_per_step: 1",
+        ["at: {step: 2, env: 1}, do: tensor.scale, target: {params: head.weight, pick: {index: 0}}, with: {factor: 1.001}"],
+        ["witnessed", "bystanders_untouched"],
+        verdict="masked",
+    ),
+    scenario(
+        # Nothing is ever rolled back here.
+        "waits-in-vain",
+        "steps: 4, batches_per_step: 1",
+        [f"at: {{event: rolled_back, env: 1}}, {NAN}"],
+        ["witnessed"],
+        verdict="not_injected",
+    ),
     # These two would take hours, and their children are ended from outside.
     scenario("endless", ENDLESS, [f"at: {{step: last, env: 1}}, {NAN}"], ["witnessed"], verdict="crashed", budget="wall: 120s"),
     scenario("hangs", ENDLESS, [f"at: {{step: last, env: 1}}, {NAN}"], ["witnessed"], verdict="hung", budget="wall: 0.2s"),

@@ -30,6 +30,7 @@ class Proof:
 WRONG = Verdict.WRONG_RECOVERY
 PROOFS: Mapping[str, Proof] = {
     "momentum is kept": Proof(restoring.momentum_is_kept, "nan-weight", WRONG, "optimizer_reset"),
+    "momentum comes back": Proof(restoring.momentum_comes_back, "penalty", WRONG, "optimizer_reset"),
     "first moments are kept": Proof(restoring.momentum_is_kept, "nan-weight-adam", WRONG, "optimizer_reset"),
     "second moments are forgotten": Proof(restoring.optimizers_are_forgotten, "nan-weight-adam", WRONG, "optimizer_reset"),
     "a policy that restores is not kept": Proof(restoring.optimizers_are_forgotten, "nan-weight-twice", WRONG, "optimizer_reset"),

@@ -160,3 +160,22 @@ def a_second_rollback_is_half_done(patch: Patch) -> None:
 
 def the_oldest_snapshot_is_restored(patch: Patch) -> None:
     wrap(patch, rollback, "_candidates", lambda real, *args: tuple(reversed(real(*args))))
+
+
+def momentum_comes_back(patch: Patch) -> None:
+    """The buffers are zero right after the rollback, and somebody still has the old ones."""
+    old: dict[int, dict[Any, torch.Tensor]] = {}
+
+    def around(real: Wrapper, self: CapsuleHost, saved: Mapping[str, torch.Tensor], policy: str) -> None:
+        state = self.optimizers["host"].state
+        old[id(self)] = {p: torch.full_like(p, 3.0) for p in state}
+        real(self, saved, policy)
+
+    def stepping(real: Wrapper, self: CapsuleHost, key: str, norm: torch.Tensor) -> None:
+        if key == "host":
+            for parameter, buffer in old.pop(id(self), {}).items():
+                self.optimizers[key].state[parameter]["momentum_buffer"] = buffer
+        real(self, key, norm)
+
+    wrap(patch, CapsuleHost, "restore_optimizers", around)
+    wrap(patch, CapsuleHost, "_step", stepping)

@@ -52,6 +52,8 @@ class Claim:
     struck_envs: frozenset[int]
     declared_strikes: tuple[int | None, ...]
     fault_kinds: tuple[str, ...]
+    fault_phases: tuple[str, ...] = ()
+    batches_per_step: int = 1
     penalty: float = -10.0
     optimizer_policy: str = "reset"
     live_seeds: str = "prune"

@@ -40,6 +40,8 @@ def claim_of(cell: Cell, chance_loss: float) -> Claim:
         struck_envs=frozenset(env for planned in scenario.faults for env in planned.at.environments(envs)),
         declared_strikes=tuple(planned.declared_strikes(envs) for planned in scenario.faults),
         fault_kinds=tuple(planned.fault.kind for planned in scenario.faults),
+        fault_phases=tuple(planned.at.phase or "" for planned in scenario.faults),
+        batches_per_step=scenario.subject.batches_per_step,
         penalty=config.governor.penalty,
         optimizer_policy=config.governor.optimizer,
         live_seeds=config.governor.live_seeds,
