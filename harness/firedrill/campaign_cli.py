@@ -173,7 +173,7 @@ def shrink(
 
     from firedrill.campaign.replay import NotFound, found
     from firedrill.campaign.reproducer import as_pytest
-    from firedrill.campaign.shrink import Shrinker
+    from firedrill.campaign.shrink import NothingToShrink, Shrinker
     from firedrill.scenario.token import token_of
 
     try:
@@ -182,7 +182,10 @@ def shrink(
         return complain(str(error))
     if cell is None:
         return BAD_INPUT
-    shrunk = Shrinker(cell, jobs or _cores(), lambda line: say(line, error=True), _deadline(time_budget)).search()
+    try:
+        shrunk = Shrinker(cell, jobs or _cores(), lambda line: say(line, error=True), _deadline(time_budget)).search()
+    except NothingToShrink as nothing:
+        return complain(str(nothing))
     name = cell.scenario.name
     test = as_pytest(name, cell.scenario.because, shrunk.yaml)
     extent = "1-minimal" if shrunk.minimal else "not yet 1-minimal"
