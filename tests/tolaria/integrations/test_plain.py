@@ -4,14 +4,11 @@ import copy
 import io
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional as F
-from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from tolaria.errors import BudgetSpent, ConfigError, GraphOutdated, RollbackFailed
 from tolaria.governor.config import GovernorConfig
@@ -395,33 +392,3 @@ def test_what_only_a_growing_run_has_is_refused(field: str, value: object) -> No
     model = torch.nn.Linear(2, 2)
     with pytest.raises(ConfigError, match=field):
         watch(model, torch.optim.SGD(model.parameters(), 0.1), GovernorConfig(**{field: value}), chance_loss=1.0)  # type: ignore[arg-type]  # One field at a time.
-
-
-@pytest.mark.parametrize(("ranks", "watched"), [(1, True), (2, False)])
-def test_a_loop_of_several_ranks_is_refused(ranks: int, watched: bool) -> None:
-    """One rank that rolls back alone would leave the others waiting for ever."""
-    model = torch.nn.Linear(2, 2)
-    torch.distributed.init_process_group("fake", rank=0, world_size=ranks, store=FakeStore())
-    try:
-        with nullcontext() if watched else pytest.raises(ConfigError, match="2 ranks"):
-            watch(model, torch.optim.SGD(model.parameters(), 0.1), chance_loss=1.0)
-    finally:
-        torch.distributed.destroy_process_group()
-
-
-# What compiling imports warns of itself.
-@pytest.mark.filterwarnings("ignore:.*script_method.*:DeprecationWarning")
-@pytest.mark.parametrize("compiled_first", [True, False])
-def test_a_snapshot_that_was_stored_fits_the_same_model_compiled(tmp_path: Path, compiled_first: bool) -> None:
-    """Compiling gives every tensor another name; nothing is called here, so nothing is really compiled."""
-    weights = []
-    for compiled in (compiled_first, not compiled_first):
-        layer = torch.nn.Linear(2, 2)
-        model = torch.compile(layer) if compiled else layer
-        optimizer = torch.optim.SGD(model.parameters(), 0.1)
-        guard = watch(model, optimizer, GovernorConfig(snapshot_every=1, probation=0), chance_loss=1.0)
-        assert guard.persist(tmp_path) == len(weights)
-        guard.after_step(0.5)
-        guard.finish()
-        weights.append(layer.weight.detach().clone())
-    assert torch.equal(*weights)
