@@ -200,7 +200,13 @@ def shrink(
     return PASSED if shrunk.minimal else INTERRUPTED if shrunk.interrupted else FAILED
 
 
-def coverage(paths: Annotated[tuple[Path, ...], tyro.conf.Positional], *, json: Path | None = None, gaps: bool = False) -> int:
+def coverage(
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    *,
+    json: Path | None = None,
+    page: Path | None = None,
+    gaps: bool = False,
+) -> int:
     """List which cells of faults, seams, devices, topologies and answers were exercised by runs, and which branches of the governor.
 
     Example: firedrill coverage reports/local/run.json enumerated.json fuzz.json
@@ -210,12 +216,16 @@ def coverage(paths: Annotated[tuple[Path, ...], tyro.conf.Positional], *, json: 
     Args:
         paths: What firedrill run, enumerate, fuzz and replay wrote with --json.
         json: Write every cell and every mark to this file.
+        page: Write a page for people to this file, README.md for example, and its numbers to summary.json beside it.
         gaps: Name every cell that was not run.
     """
+    from json import dumps
+
     from rich.console import Console
 
     from firedrill.campaign.coverage import coverage_of
-    from firedrill.report import coverage as page
+    from firedrill.report import campaigns
+    from firedrill.report import coverage as tables
     from firedrill.runner.result import ForeignResults, read_json
 
     try:
@@ -224,11 +234,15 @@ def coverage(paths: Annotated[tuple[Path, ...], tyro.conf.Positional], *, json: 
         return complain(str(error))
     found = coverage_of(results)
     screen = Console()
-    screen.print(page.cells_table(found))
-    screen.print(page.marks_table(found))
-    screen.print(page.summary(found, gaps), markup=False, highlight=False)
+    screen.print(tables.cells_table(found))
+    screen.print(tables.marks_table(found))
+    screen.print(tables.summary(found, gaps), markup=False, highlight=False)
     if json is not None:
-        json.write_text(page.as_json(found), encoding="utf-8")
+        json.write_text(tables.as_json(found), encoding="utf-8")
+    if page is not None:
+        page.write_text(campaigns.page(results, found), encoding="utf-8")
+        summary = dumps(campaigns.summary_of(results, found), indent=1)
+        page.with_name("summary.json").write_text(summary + "\n", encoding="utf-8")
     return PASSED if found.holds else FAILED
 
 
