@@ -144,7 +144,8 @@ def run(cell: Cell, config: TrainConfig, path: Path, faulted: bool) -> tuple[lis
     # An error of the run is told of as RunAborted, and the verdict reads that.
     with contextlib.suppress(Exception):
         trainer.train()
-    if not faulted and is_asked(cell.scenario, Transparent):
+    if not faulted:
+        # Of every control run, so that it is the same one whatever judges it.
         tell_what_is_left(trainer.run, history)
     history.close()
     if harness.failure is not None:
