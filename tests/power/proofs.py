@@ -80,6 +80,7 @@ PROOFS: Mapping[str, Proof] = {
     ),
     "the penalty is clipped": Proof(telling.rewards_are_clipped, "penalty", WRONG, "penalized"),
     "the penalty comes twice": Proof(telling.the_penalty_comes_twice, "penalty", WRONG, "penalized"),
+    "the aborted decision has a row too": Proof(telling.the_aborted_decision_has_a_row_too, "nan-weight", WRONG, "penalized"),
     "the penalty ends nothing": Proof(telling.the_penalty_ends_nothing, "penalty", WRONG, "penalized"),
     "a rollback leaves a hook behind": Proof(restoring.a_rollback_leaves_a_hook_behind, "nan-weight-four-times", WRONG, "frugal"),
     "memory survives death": Proof(lambda patch: always(patch, LearnedPolicy, "begin_life", None), "penalty", WRONG, "penalized"),

@@ -91,3 +91,14 @@ def a_death_is_expected_to_go_on(patch: Patch) -> None:
     """The row bootstraps past the rollback, as if a time limit had cut it off."""
     always(patch, Row, "__post_init__", None)
     wrap(patch, Row, "death", lambda real, *args: replace(real(*args), terminated=False, truncated=True, bootstrap=1.0))
+
+
+def the_aborted_decision_has_a_row_too(patch: Patch) -> None:
+    """One of a step that was never executed, which teaches what nobody did."""
+
+    def around(real: Wrapper, self: RolloutBuffer, env: int, row: Row) -> None:
+        real(self, env, row)
+        if row.penalized:
+            real(self, env, replace(row, life=row.life + 1, reward=0.0, terminated=False, truncated=True, penalized=False, fresh=True))
+
+    wrap(patch, RolloutBuffer, "remember", around)
