@@ -185,6 +185,12 @@ SCENARIOS = (
         [NAN_NOTICED, *UNDONE[1:]],
     ),
     scenario(
+        "goes-on-learning",
+        "steps: 20, batches_per_step: 8, governor: {snapshot_every: 3, probation: 1}",
+        [f"at: {{step: 5, env: 1, batch: 7}}, {NAN}"],
+        ["reaches: {test_accuracy: 0.7}", *WITNESSED],
+    ),
+    scenario(
         "watched",
         f"steps: 8, batches_per_step: 1, governor: {{snapshot_every: 3, probation: 1}}, {QUIET_SEED}",
         [f"at: {{step: 5, env: 1}}, {NAN}"],

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from power.patching import Patch, Wrapper, wrap
 
+from firedrill.faults.when import When
+from firedrill.runner.inject import Injector
 from firedrill.runner.observe import Observer
 from tolaria.env.capsule import CapsuleHost
 from tolaria.seams import STEP_BEGUN, STEP_FINISHED
@@ -40,3 +42,18 @@ def every_run_is_another(patch: Patch) -> None:
             self.host.head.bias.add_(1e-6 * next(runs))
 
     wrap(patch, CapsuleHost, "__init__", around)
+
+
+def a_fault_strikes_twice(patch: Patch) -> None:
+    def around(real: Wrapper, self: Injector, planned: Any, phase: str, at: Any, value: Any) -> Any:
+        return real(self, planned, phase, at, real(self, planned, phase, at, value))
+
+    wrap(patch, Injector, "_strike", around)
+
+
+def a_fault_strikes_at_another_seam(patch: Patch) -> None:
+    def around(real: Wrapper, self: When, at: Any, phase: str, *rest: Any) -> bool:
+        due: bool = real(self, at, "weights_updated" if phase == "gradients_ready" else "", *rest)
+        return due
+
+    wrap(patch, When, "is_due", around)

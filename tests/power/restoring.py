@@ -179,3 +179,15 @@ def momentum_comes_back(patch: Patch) -> None:
 
     wrap(patch, CapsuleHost, "restore_optimizers", around)
     wrap(patch, CapsuleHost, "_step", stepping)
+
+
+def nothing_is_learnt_any_more(patch: Patch) -> None:
+    """A rate that was cut for the collapse and never comes back."""
+    fallen: set[int] = set()
+
+    def settling(real: Wrapper, self: CapsuleHost, facts: dict[str, Any]) -> None:
+        real(self, facts)
+        fallen.add(id(self))
+
+    wrap(patch, CapsuleHost, "settle", settling)
+    wrap(patch, CapsuleHost, "learning_rate", lambda real, self, key: 0.0 if id(self) in fallen else real(self, key))
