@@ -18,9 +18,10 @@ from power.proofs import PROOFS, Proof
 from power.trial import Trial, page
 
 from firedrill.oracles.oracle import Answer
+from firedrill.runner.assess import result_of
 from firedrill.runner.cell import record
+from firedrill.runner.folder import told_ending
 from firedrill.runner.result import CellResult
-from firedrill.runner.run import result_of, told_ending
 from firedrill.scenario.cell import cells
 from firedrill.scenario.load import load
 
