@@ -21,6 +21,8 @@ from firedrill.scenario.write import text
 from tolaria.seeding import stream
 
 STEP, STEPS, STRUCK, BATCH = 12, 18, 1, 1
+# Its place in the stream: two batches a step.
+STRUCK_BATCH = 2 * STEP + BATCH
 SUBJECT: JSON = {
     "seed": 11,
     "envs": 2,
@@ -73,6 +75,7 @@ STRONG: dict[str, JSON] = {
     "optim.lr_spike": {"factor": 1e30},
     "data.poison": {"mode": "empty"},
     "data.set": {"value": float("nan"), "samples": 4},
+    "data.damage": {"value": float("nan"), "first": STRUCK_BATCH, "batches": 1},
     "loss.set": {"value": float("nan")},
     "loss.scale": {"factor": 1e6},
     "loss.drift": {"rate": 3.0, "since": STEP},
@@ -98,6 +101,7 @@ WEAK: dict[str, JSON] = {
     "data.poison": {"mode": "labels"},
     "rng.disturb": {},
     "data.set": {"value": 0.25},
+    "data.damage": {"value": 0.25, "first": STRUCK_BATCH, "batches": 1},
     "loss.set": {"value": 0.9},
     "loss.scale": {"factor": 1.001},
     "loss.drift": {"rate": 1.0001, "since": STEP},
