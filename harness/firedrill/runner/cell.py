@@ -15,19 +15,23 @@ import torch
 
 from firedrill.events import FaultStruck
 from firedrill.faults.governor_raise_in import SINK_WRITING
+from firedrill.oracles.deterministic import Deterministic
+from firedrill.oracles.transparent import Transparent
 from firedrill.runner.controls import leave, taken_over
-from firedrill.runner.folder import CONTROL, COUNTERFACTUAL, FAULTED, KINDS, tell
+from firedrill.runner.folder import AGAIN, BARE, CONTROL, COUNTERFACTUAL, FAULTED, KINDS, tell
 from firedrill.runner.inject import Injector
 from firedrill.runner.observe import Observer
-from firedrill.runner.plan import config_of, takes_census, twin_steps
+from firedrill.runner.plan import config_of, is_asked, takes_census, twin_steps
 from firedrill.runner.verdict import End
 from firedrill.scenario.cell import Cell
 from firedrill.subjects import canary, growth
-from tolaria.seams import ROLLED_BACK, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
+from firedrill.subjects.growth import states_left
+from tolaria.seams import NO_TAPS, ROLLED_BACK, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Collapsed
 from tolaria.telemetry.history import DURABLE, History
 from tolaria.train.config import TrainConfig
+from tolaria.train.run import Run
 
 T = TypeVar("T")
 
@@ -121,6 +125,10 @@ def record(cell: Cell, folder: Path, controls: Path | None = None) -> None:
             undisturbed, _ = run(cell, config_of(cell), folder / CONTROL, faulted=False)
             if controls is not None:
                 leave(cell, controls, folder / CONTROL, undisturbed)
+        if is_asked(cell.scenario, Deterministic):
+            run(cell, config_of(cell), folder / AGAIN, faulted=False)
+        if is_asked(cell.scenario, Transparent):
+            run_bare(cell, folder / BARE)
         faulted, complaints = run(cell, config_of(cell), folder / FAULTED, faulted=True)
         if cell.scenario.faults and not any(isinstance(event, Collapsed) for event in faulted):
             run(cell, config_of(cell, governed=False), folder / COUNTERFACTUAL, faulted=True)
@@ -145,11 +153,30 @@ def run(cell: Cell, config: TrainConfig, path: Path, faulted: bool) -> tuple[lis
     # An error of the run is told of as RunAborted, and the verdict reads that.
     with contextlib.suppress(Exception):
         trainer.train()
+    if not faulted:
+        # Of every control run, so that it is the same one whatever judges it.
+        tell_what_is_left(trainer.run, history)
     history.close()
     if harness.failure is not None:
         raise harness.failure
     append(path, history, injector.strikes_aside)
     return history.events, injector.complaints
+
+
+def run_bare(cell: Cell, path: Path) -> None:
+    """The same run without a harness; only what it leaves is looked at, once it is over."""
+    history = History((), path.open("xb"), DURABLE)
+    trainer = SUBJECTS[cell.scenario.subject.kind](config_of(cell), history, NO_TAPS)
+    with contextlib.suppress(Exception):
+        trainer.train()
+    tell_what_is_left(trainer.run, history)
+    history.close()
+
+
+def tell_what_is_left(run: Run, history: History) -> None:
+    """The state of every environment and of the controller, with the hooks that hang on them."""
+    for left in states_left(run):
+        history.emit(left)
 
 
 def append(path: Path, history: History, strikes: list[FaultStruck]) -> None:

@@ -81,6 +81,7 @@ class ScriptLine:
 class Subject:
     """A run of `steps` decision steps in `envs` environments. `rollout_steps` None makes the whole run one rollout.
 
+    `gate`: fused optimizers keep a gradient that is not finite from the weights.
     `kind` is "growth" everywhere but in a campaign's proof that it sees: "canary" has a bug that was planted on purpose.
     """
 
@@ -94,6 +95,7 @@ class Subject:
     rollout_steps: Annotated[int, Field(ge=1)] | None = None
     batches_per_step: Annotated[int, Field(ge=1, le=1000)] = TrainingConfig().batches_per_step
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    gate: bool = TrainingConfig().gate
     governor: Annotated[GovernorConfig, WrapValidator(_refusable)] = GovernorConfig()
     gates: Annotated[GateConfig, WrapValidator(_refusable)] = GateConfig()
 
