@@ -10,7 +10,7 @@ from firedrill.faults import FAULTS
 from firedrill.faults.fault import Fault, Scene, Strike
 from firedrill.faults.governor_raise_in import PHASES as SEAM_OF
 from firedrill.faults.target import Target
-from firedrill.scenario.checks import PHASES
+from firedrill.scenario.moments import PHASES
 from tolaria.governor.verdict import Alarm, Standing, Verdict
 from tolaria.host.mlp_host import MlpHost
 from tolaria.lifecycle.action import WAIT, Action

@@ -10,6 +10,11 @@ from firedrill.faults.governor_double_collapse import GovernorDoubleCollapse
 from firedrill.faults.governor_raise_in import GovernorRaiseIn
 from firedrill.faults.governor_suppress import GovernorSuppress
 from firedrill.faults.grad_explode import GradExplode
+from firedrill.faults.io_efbig import IoEfbig
+from firedrill.faults.io_eio import IoEio
+from firedrill.faults.io_enospc import IoEnospc
+from firedrill.faults.io_short import IoShort
+from firedrill.faults.io_torn import IoTorn
 from firedrill.faults.lifecycle_advance import LifecycleAdvance
 from firedrill.faults.lifecycle_fossilize import LifecycleFossilize
 from firedrill.faults.lifecycle_germinate import LifecycleGerminate
@@ -25,6 +30,9 @@ from firedrill.faults.penalty_lost import PenaltyLost
 from firedrill.faults.ppo_nan_advantage import PpoNanAdvantage
 from firedrill.faults.ppo_nan_logits import PpoNanLogits
 from firedrill.faults.ppo_nan_value import PpoNanValue
+from firedrill.faults.proc_abort import ProcAbort
+from firedrill.faults.proc_sigkill import ProcSigkill
+from firedrill.faults.proc_sigstop import ProcSigstop
 from firedrill.faults.reward_nan import RewardNan
 from firedrill.faults.rng_disturb import RngDisturb
 from firedrill.faults.sink_raise import SinkRaise
@@ -73,5 +81,13 @@ FAULTS: dict[str, type[Fault]] = {
         PpoNanAdvantage,
         PenaltyLost,
         SinkRaise,
+        ProcSigkill,
+        ProcSigstop,
+        ProcAbort,
+        IoTorn,
+        IoShort,
+        IoEnospc,
+        IoEio,
+        IoEfbig,
     )
 }

@@ -78,7 +78,8 @@ class Fault(ABC):
     """Subclasses are frozen dataclasses; their fields are the parameters under `with:` in a scenario.
 
     `phases` are the names of the seams at which the fault may act, the usual one first. `realism` says whether the
-    event itself happens ("real") or only its consequence is imitated ("simulated").
+    event itself happens ("real") or only its consequence is imitated ("simulated"). One that is `aside` strikes the
+    process or its disk and not what is trained, so that a run without a governor says nothing of it.
     """
 
     __slots__ = ()
@@ -87,6 +88,7 @@ class Fault(ABC):
     phases: ClassVar[tuple[str, ...]]
     targets: ClassVar[bool] = False
     realism: ClassVar[Realism] = "simulated"
+    aside: ClassVar[bool] = False
 
     @property
     def allowed_phases(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from firedrill.oracles.recovered import Recovered
 from firedrill.oracles.state_restored import StateRestored
 from firedrill.oracles.told import Told
 from firedrill.oracles.twin import Twin
+from firedrill.oracles.undisturbed import Undisturbed
 from firedrill.oracles.witnessed import Witnessed
 
 ORACLES: dict[str, type[Oracle]] = {
@@ -35,6 +36,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "reaches": Reaches,
     "climbed": Climbed,
     "frugal": Frugal,
+    "undisturbed": Undisturbed,
 }
 
 BUNDLES: dict[str, tuple[str, ...]] = {

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
@@ -43,7 +43,10 @@ PRELOADED = ("torch._dynamo", "firedrill.runner.cell")
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A cell that is running, where its histories are, and when the watchdog ends it (seconds of the monotonic clock)."""
+    """A cell that is running, where its histories are, and when the watchdog ends it (seconds of the monotonic clock).
+
+    `life` counts its processes: one that died may be resumed by the next.
+    """
 
     number: int
     cell: Cell
@@ -51,6 +54,7 @@ class Child:
     process: ForkServerProcess
     started: float
     deadline: float
+    life: int = 1
 
 
 def run_cells(cells: Iterable[Cell], jobs: int, on_result: OnResult) -> list[CellResult]:
@@ -73,6 +77,9 @@ def run_cells(cells: Iterable[Cell], jobs: int, on_result: OnResult) -> list[Cel
                     break
                 for child, ending in ended(running):
                     running.remove(child)
+                    if ending.how is End.DIED and child.life <= child.cell.scenario.budget.resumes:
+                        running.append(started_again(context, child))
+                        continue
                     result = result_of(child.cell, child.folder, ending, time.monotonic() - child.started)
                     shutil.rmtree(child.folder)
                     results[child.number] = result
@@ -92,6 +99,13 @@ def start(context: multiprocessing.context.ForkServerContext, number: int, cell:
     process.start()
     now = time.monotonic()
     return Child(number, cell, folder, process, now, now + cell.scenario.budget.wall)
+
+
+def started_again(context: multiprocessing.context.ForkServerContext, child: Child) -> Child:
+    """The next life of a cell whose process has died; it goes on from what lies in the folder, in what is left of the time."""
+    process = context.Process(target=record_apart, args=(child.cell, child.folder), daemon=True)
+    process.start()
+    return replace(child, process=process, life=child.life + 1)
 
 
 def ended(running: Sequence[Child]) -> Iterator[tuple[Child, Ending]]:
