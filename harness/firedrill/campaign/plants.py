@@ -15,6 +15,7 @@ from firedrill.faults.governor_raise_in import PHASES as OPERATIONS
 from firedrill.runner.exposure import Reply, Topology
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import load_text
+from firedrill.scenario.needs import ON_CUDA
 from firedrill.scenario.scenario import GENERATED
 from firedrill.scenario.schema import JSON
 from firedrill.scenario.write import text
@@ -166,6 +167,8 @@ def why_not(plant: Plant) -> str:
 
 GROWN = frozenset({Topology.GROWING, Topology.BLENDED})
 REASONS: dict[str, Callable[[Plant], bool]] = {
+    "it strikes the process or its disk, whatever the host is like; scenarios do": lambda p: FAULTS[p.kind].aside,
+    "there is no such device": lambda p: p.kind in ON_CUDA and p.device == "cpu",
     "no such number passes unnoticed": lambda p: p.strength is Strength.WEAK and p.kind in STRONG and p.kind not in WEAK,
     "a legal move does no harm": lambda p: p.strength is Strength.STRONG and p.kind.startswith("lifecycle."),
     "a rotten snapshot, a listener or a controller is no news of the host": lambda p: (

@@ -1,10 +1,12 @@
 """Every fault that a scenario can name under `do:`."""
 
 from firedrill.faults.bn_poison import BnPoison
+from firedrill.faults.cuda_sticky import CudaSticky
 from firedrill.faults.data_damage import DataDamage
 from firedrill.faults.data_poison import DataPoison
 from firedrill.faults.data_set import DataSet
 from firedrill.faults.env_raise import EnvRaise
+from firedrill.faults.env_stall import EnvStall
 from firedrill.faults.fault import Fault
 from firedrill.faults.governor_double_collapse import GovernorDoubleCollapse
 from firedrill.faults.governor_raise_in import GovernorRaiseIn
@@ -22,6 +24,8 @@ from firedrill.faults.lifecycle_prune import LifecyclePrune
 from firedrill.faults.loss_drift import LossDrift
 from firedrill.faults.loss_scale import LossScale
 from firedrill.faults.loss_set import LossSet
+from firedrill.faults.mem_limit import MemLimit
+from firedrill.faults.mem_oom import MemOom
 from firedrill.faults.observation_nan import ObservationNan
 from firedrill.faults.optim_lr_spike import OptimLrSpike
 from firedrill.faults.optim_poison import OptimPoison
@@ -35,8 +39,11 @@ from firedrill.faults.proc_sigkill import ProcSigkill
 from firedrill.faults.proc_sigstop import ProcSigstop
 from firedrill.faults.reward_nan import RewardNan
 from firedrill.faults.rng_disturb import RngDisturb
+from firedrill.faults.sink_block import SinkBlock
 from firedrill.faults.sink_raise import SinkRaise
 from firedrill.faults.snapshot_corrupt import SnapshotCorrupt
+from firedrill.faults.snapshot_stale import SnapshotStale
+from firedrill.faults.stream_violate import StreamViolate
 from firedrill.faults.tensor_flip_bit import TensorFlipBit
 from firedrill.faults.tensor_noise import TensorNoise
 from firedrill.faults.tensor_scale import TensorScale
@@ -70,7 +77,9 @@ FAULTS: dict[str, type[Fault]] = {
         LifecyclePrune,
         LifecycleFossilize,
         EnvRaise,
+        EnvStall,
         SnapshotCorrupt,
+        SnapshotStale,
         GovernorRaiseIn,
         GovernorDoubleCollapse,
         GovernorSuppress,
@@ -81,6 +90,7 @@ FAULTS: dict[str, type[Fault]] = {
         PpoNanAdvantage,
         PenaltyLost,
         SinkRaise,
+        SinkBlock,
         ProcSigkill,
         ProcSigstop,
         ProcAbort,
@@ -89,5 +99,9 @@ FAULTS: dict[str, type[Fault]] = {
         IoEnospc,
         IoEio,
         IoEfbig,
+        MemOom,
+        MemLimit,
+        CudaSticky,
+        StreamViolate,
     )
 }

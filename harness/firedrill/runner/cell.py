@@ -137,7 +137,8 @@ def record(cell: Cell, folder: Path) -> None:
         faulted, complaints = run(cell, config_of(cell), folder / FAULTED, cell.scenario.faults)
         # What strikes beside the training says nothing of a governor.
         striking = tuple(planned for planned in cell.scenario.faults if not planned.fault.aside)
-        if striking and not any(isinstance(event, Collapsed) for event in faulted):
+        # Nor does a run that was resumed: what struck its first life has not struck the whole.
+        if striking and not any(isinstance(event, Collapsed | RunResumed) for event in faulted):
             run(cell, config_of(cell, governed=False), folder / COUNTERFACTUAL, striking)
     except Exception as error:  # noqa: BLE001 - the runner turns whatever the harness itself did wrong into a verdict
         tell(folder, End.HARNESS_FAILED, f"{type(error).__name__}: {error}")
@@ -160,7 +161,7 @@ def run(cell: Cell, config: TrainConfig, path: Path, faults: Sequence[PlannedFau
     if harness.failure is not None:
         raise harness.failure
     append(path, history, harness.injector.strikes_aside)
-    return history.events, harness.injector.complaints
+    return history.events, harness.injector.complaints + history.complaints
 
 
 def begun(cell: Cell, config: TrainConfig, path: Path, faults: Sequence[PlannedFault]) -> tuple[Trainer, Recording, Harness]:

@@ -125,7 +125,7 @@ class Trainer:
             return None
         self.run.history.sync()
         run = self.run
-        store = partial(checkpoint.write, self.folder / "checkpoints", run.step, *run.capsule())
+        store: Callable[[], Path] = partial(checkpoint.write, self.folder / "checkpoints", run.step, *run.capsule())
         return run.taps.pass_through(CHECKPOINT_DUE, Point(run.step), store)()
 
     def close(self) -> list[str]:
