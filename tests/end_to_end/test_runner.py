@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from firedrill.runner.result import CellResult, read_json
-from firedrill.runner.run import run_cells
+from firedrill.runner.run import PRELOADED, run_cells
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell
 
@@ -47,7 +47,7 @@ FileOf = Callable[[str], Path]
 def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where temporary folders go meanwhile; a short path, because a socket's is at most 108 bytes long."""
     # The fork server outlives the test, and its socket lies where temporary folders go when it starts.
-    multiprocessing.set_forkserver_preload(["firedrill.runner.cell"])
+    multiprocessing.set_forkserver_preload(list(PRELOADED))
     forkserver.ensure_running()
     with tempfile.TemporaryDirectory(prefix="fd") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
