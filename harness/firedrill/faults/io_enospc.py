@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class IoEnospc(DiskFault):
-    """Imitates a full disk: the `nth` operation that needs room, a new folder, a new file or a write, fails with ENOSPC.
+    """Imitates a full disk: the `nth` operation that needs room, a new file or a write, fails with ENOSPC.
 
     Of a write half still finds room. With `for_steps: forever` the disk stays full.
     """
@@ -26,7 +26,7 @@ class IoEnospc(DiskFault):
 
     def concerns(self, operation: str) -> bool:
         """What needs room."""
-        return operation in {"mkdir", "open", "write"}
+        return operation in {"open", "write"}
 
     def befall(self, operation: Operation, tell: Callable[[int, str], None]) -> Any:  # It raises.
         """Fail, and leave what found room."""
