@@ -7,7 +7,7 @@ from typing import Any
 from firedrill.faults import FAULTS
 from firedrill.faults.fault import Fault
 from firedrill.scenario.schema import JSON
-from firedrill.scenario.subject import SLOTS, Subject
+from firedrill.scenario.subject import BUFFERS, MODULES, PARAMETERS, SLOTS, Subject
 
 Path = tuple[str | int, ...]
 
@@ -25,22 +25,34 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the checks need of the subject; None where the file does not say it properly. `written` is the subject as it stands there."""
+    """What the checks need of the subject; None where the file does not say it properly, or nobody knows it before it is built.
+
+    `written` is the subject as it stands there, `modules` are pairs of name and type.
+    """
 
     steps: int | None
     envs: int | None
     batches: int | None
     task: str
+    slots: tuple[str, ...]
+    parameters: tuple[str, ...] | None
+    buffers: tuple[str, ...] | None
+    modules: dict[str, str] | None
     written: JSON
 
     @classmethod
     def of(cls, subject: JSON) -> "Setting":
         """Read off a subject in which anything may be wrong."""
+        task = subject["task"] if subject.get("task") in SLOTS else str(default("task"))
         return cls(
             steps=some(subject.get("steps")),
             envs=some(subject.get("envs", default("envs"))),
             batches=some(subject.get("batches_per_step", default("batches_per_step"))),
-            task=subject["task"] if subject.get("task") in SLOTS else str(default("task")),
+            task=task,
+            slots=SLOTS[task],
+            parameters=PARAMETERS[task],
+            buffers=BUFFERS[task],
+            modules=MODULES[task],
             written=subject,
         )
 

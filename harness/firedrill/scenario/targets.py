@@ -8,7 +8,7 @@ from firedrill.scenario.complaint import Complaint, Path, Setting, items, mappin
 from firedrill.scenario.moments import phase_of
 from firedrill.scenario.problem import nearest, one_of
 from firedrill.scenario.schema import JSON
-from firedrill.scenario.subject import BUFFERS, FAMILIES, MODULES, PARAMETERS, SEED_TYPES, SLOTS, blueprints_of
+from firedrill.scenario.subject import FAMILIES, SEED_TYPES, blueprints_of
 from tolaria import seams
 
 # A part of a name that holds one of these may stand for any name.
@@ -19,6 +19,7 @@ KEPT: dict[str, tuple[str, ...]] = {
     "adam": ("exp_avg", "exp_avg_sq", "step"),
     "adamw": ("exp_avg", "exp_avg_sq", "step"),
 }
+NAMED = ("params", "grads", "buffers", "activations")
 IN_SLOTS = frozenset({"seed", "fossil"})
 
 
@@ -36,9 +37,10 @@ def targets(path: Path, clause: JSON, setting: Setting, others: Sequence[JSON]) 
         yield Complaint(place, "FD013", f"{kind.kind} strikes a slot", "the key slot")
     yield from _slot(place, target, setting, [*others, clause])
     yield from _blueprint(path, clause, setting)
-    for selector, names in (("params", PARAMETERS), ("grads", PARAMETERS), ("buffers", BUFFERS), ("activations", MODULES)):
-        if isinstance(target.get(selector), str):
-            yield from _pattern((*place, selector), target[selector], tuple(names[setting.task]), setting)
+    for selector in NAMED:
+        own = names_of(selector, setting)
+        if isinstance(target.get(selector), str) and own is not None:
+            yield from _pattern((*place, selector), target[selector], own, setting.slots)
     phase = phase_of(clause)
     if "grads" in target and phase is not None and phase != seams.GRADIENTS_READY.name:
         message = f"a gradient that is written at {phase} is gone before anybody reads it"
@@ -49,9 +51,16 @@ def targets(path: Path, clause: JSON, setting: Setting, others: Sequence[JSON]) 
     yield from _narrowed(place, target, setting)
 
 
+def names_of(selector: str, setting: Setting) -> tuple[str, ...] | None:
+    """What can be selected of the network itself, before anything grows in it; None where that is not known."""
+    if selector == "activations":
+        return None if setting.modules is None else tuple(setting.modules)
+    return setting.buffers if selector == "buffers" else setting.parameters
+
+
 def _slot(place: Path, target: JSON, setting: Setting, clauses: Sequence[JSON]) -> Iterator[Complaint]:
-    slot, slots = target.get("slot"), SLOTS[setting.task]
-    if not isinstance(slot, str):
+    slot, slots = target.get("slot"), setting.slots
+    if not isinstance(slot, str) or not slots:
         return
     if slot not in slots:
         yield Complaint((*place, "slot"), "FD017", f"the host has no slot {slot}", one_of(slots), nearest(slot, slots))
@@ -70,12 +79,11 @@ def _blueprint(path: Path, clause: JSON, setting: Setting) -> Iterator[Complaint
         yield Complaint(place, "FD013", f"{given} does not fit {setting.task}", one_of(blueprints), nearest(given, blueprints))
 
 
-def _pattern(place: Path, pattern: str, own: Sequence[str], setting: Setting) -> Iterator[Complaint]:
+def _pattern(place: Path, pattern: str, own: Sequence[str], slots: Sequence[str]) -> Iterator[Complaint]:
     """A pattern must fit the host itself or a seed; what seeds are called beyond their slot is known only when they grow."""
-    slots = SLOTS[setting.task]
     root, _, rest = pattern.partition(".")
     slot = rest.partition(".")[0]
-    if root == "slots" and rest:
+    if slots and root == "slots" and rest:
         if not set(slot) & WILDCARDS and slot not in slots:
             yield Complaint(place, "FD017", f"the host has no slot {slot}", one_of(slots), nearest(slot, slots))
     elif not _may_be_anything(pattern) and not any(fnmatchcase(name, pattern) for name in own):
@@ -97,15 +105,18 @@ def _optimizer(place: Path, target: JSON, setting: Setting) -> Iterator[Complain
 
 def _narrowed(place: Path, target: JSON, setting: Setting) -> Iterator[Complaint]:
     """Type, role and depth must leave something, as far as the host is known before anything grows."""
-    modules = MODULES[setting.task]
+    modules = setting.modules
+    if modules is None:
+        return
     wanted, role, depth = target.get("type"), target.get("role"), whole(target.get("depth"))
     types = sorted({*modules.values(), *SEED_TYPES[FAMILIES[setting.task]]})
     if isinstance(wanted, str) and not any(fnmatchcase(kind, wanted) for kind in types):
         message = f"no module of {setting.task} is a {wanted}"
         yield Complaint((*place, "type"), "FD017", message, one_of(types), nearest(wanted, types))
         return
-    sort = next((sort for sort in ("params", "grads", "buffers", "activations") if isinstance(target.get(sort), str)), None)
-    if sort is None:
+    sort = next((sort for sort in NAMED if isinstance(target.get(sort), str)), None)
+    own = None if sort is None else names_of(sort, setting)
+    if sort is None or own is None:
         return
     pattern = target[sort]
     if role in IN_SLOTS:
@@ -115,8 +126,7 @@ def _narrowed(place: Path, target: JSON, setting: Setting) -> Iterator[Complaint
     if role is None and (_may_be_anything(pattern) or pattern.startswith("slots.")):
         # A seed may be meant, and how deep it will stand is not known.
         return
-    names = MODULES if sort == "activations" else BUFFERS if sort == "buffers" else PARAMETERS
-    fitting = [name for name in names[setting.task] if fnmatchcase(name, pattern)]
+    fitting = [name for name in own if fnmatchcase(name, pattern)]
     owners = dict.fromkeys(name if sort == "activations" else name.rpartition(".")[0] for name in fitting)
     left = [
         owner
