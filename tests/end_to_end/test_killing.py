@@ -10,8 +10,9 @@ import psutil
 import pytest
 
 from firedrill.oracles.oracle import Answer
+from firedrill.runner.executors.local import PRELOADED
 from firedrill.runner.result import CellResult
-from firedrill.runner.run import PRELOADED, run_cells
+from firedrill.runner.run import run_cells
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import load

@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from firedrill.runner.executors.local import PRELOADED
 from firedrill.runner.result import CellResult, read_json
-from firedrill.runner.run import PRELOADED, run_cells
+from firedrill.runner.run import run_cells
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell
 

@@ -4,7 +4,6 @@ The child only records. Its histories lie in a folder, and the parent judges the
 """
 
 import contextlib
-import json
 import math
 import os
 import resource
@@ -15,17 +14,10 @@ from typing import TypeVar
 
 import torch
 
-from firedrill.events import (
-    BufferObserved,
-    CensusTaken,
-    FaultStruck,
-    RollbackObserved,
-    RunResumed,
-    SnapshotObserved,
-    StateDigested,
-    TwinStepped,
-)
+from firedrill.events import FaultStruck, RunResumed
 from firedrill.faults.governor_raise_in import SINK_WRITING
+from firedrill.runner.controls import leave, taken_over
+from firedrill.runner.folder import CONTROL, COUNTERFACTUAL, FAULTED, KINDS, tell
 from firedrill.runner.inject import Injector
 from firedrill.runner.observe import Observer
 from firedrill.runner.plan import config_of, takes_census, twin_steps
@@ -38,7 +30,6 @@ from tolaria.seams import ROLLED_BACK, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Collapsed
 from tolaria.telemetry.history import DURABLE, History, read_so_far
-from tolaria.telemetry.kinds import EVENT_KINDS, tabulate
 from tolaria.telemetry.run_events import RunAborted
 from tolaria.train import checkpoint, disk
 from tolaria.train.config import TrainConfig, save
@@ -46,10 +37,6 @@ from tolaria.train.trainer import Trainer
 
 T = TypeVar("T")
 
-KINDS = EVENT_KINDS | tabulate(
-    (FaultStruck, RunResumed, StateDigested, SnapshotObserved, RollbackObserved, CensusTaken, BufferObserved, TwinStepped)
-)
-CONTROL, FAULTED, COUNTERFACTUAL, ENDING = "control.jsonl", "faulted.jsonl", "counterfactual.jsonl", "ending.json"
 SUBJECTS = {"growth": growth.build, "canary": canary.build}
 # So many seconds after its time a child that the watchdog has not ended is alone.
 PATIENCE_S = 10
@@ -64,7 +51,10 @@ SINK: Seam[Event] = Seam(SINK_WRITING)
 
 
 class Recording(History):
-    """A history that also tells the injector of every event, at once and in order."""
+    """A history that also tells the injector of every event, at once and in order.
+
+    It outlives its process and need not outlive its machine, because nobody judges what a machine left that is gone.
+    """
 
     injector: Injector | None = None
 
@@ -73,6 +63,11 @@ class Recording(History):
         super().emit(event)
         if self.injector is not None:
             self.injector.note(event)
+
+    def sync(self) -> None:
+        """Out of the process."""
+        if self._file is not None:
+            self._file.flush()
 
 
 class Harness:
@@ -115,16 +110,16 @@ class FragileSink:
         """Nothing is held."""
 
 
-def record_apart(cell: Cell, folder: Path) -> None:
-    """The child's whole work, in a process that it has for itself."""
+def record_apart(cell: Cell, folder: Path, controls: Path) -> None:
+    """The child's whole work, in a process that it has for itself; `controls` is where cells leave control runs for others."""
     # Ctrl-C reaches the whole group, and the parent ends its children itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A parent that was killed watches no more; then the child ends itself.
     signal.alarm(math.ceil(cell.scenario.budget.wall) + PATIENCE_S)
-    record(cell, folder)
+    record(cell, folder, controls)
 
 
-def record(cell: Cell, folder: Path) -> None:
+def record(cell: Cell, folder: Path, controls: Path | None = None) -> None:
     """Record the runs of a cell; how that ended is told in `ending.json`. A process before this one may have begun, and died."""
     silence_core_dumps()
     torch.set_num_threads(1)
@@ -133,7 +128,7 @@ def record(cell: Cell, folder: Path) -> None:
         return
     try:
         if not (folder / FAULTED).exists():
-            run(cell, config_of(cell), folder / CONTROL, ())
+            record_control(cell, folder, controls)
         faulted, complaints = run(cell, config_of(cell), folder / FAULTED, cell.scenario.faults)
         # What strikes beside the training says nothing of a governor.
         striking = tuple(planned for planned in cell.scenario.faults if not planned.fault.aside)
@@ -144,6 +139,15 @@ def record(cell: Cell, folder: Path) -> None:
         tell(folder, End.HARNESS_FAILED, f"{type(error).__name__}: {error}")
         return
     tell(folder, End.ENDED, "; ".join(complaints))
+
+
+def record_control(cell: Cell, folder: Path, controls: Path | None) -> None:
+    """The undisturbed run, or the same bytes where another cell has left them."""
+    if controls is not None and taken_over(cell, controls, folder / CONTROL):
+        return
+    undisturbed, _ = run(cell, config_of(cell), folder / CONTROL, ())
+    if controls is not None:
+        leave(cell, controls, folder / CONTROL, undisturbed)
 
 
 def run(cell: Cell, config: TrainConfig, path: Path, faults: Sequence[PlannedFault]) -> tuple[list[Event], list[str]]:
@@ -169,14 +173,17 @@ def begun(cell: Cell, config: TrainConfig, path: Path, faults: Sequence[PlannedF
 
     What has struck an earlier life strikes no later one: the end of a process happens once.
     """
-    earlier = read_so_far(path, KINDS) if path.exists() else []
+    again = path.exists()
+    earlier = read_so_far(path, KINDS) if again else []
     struck = {event.fault for event in earlier if isinstance(event, FaultStruck)}
     # Only what is struck is stored; the control run has nothing to fear.
     folder = path.with_suffix("") if faults and cell.scenario.subject.checkpoint_every else None
 
     def voices(next_seq: int) -> tuple[Recording, Harness]:
         sink = FragileSink()
-        history = Recording.resume(path, next_seq, (sink,), LASTING, KINDS) if earlier else Recording((sink,), path.open("xb"), LASTING)
+        # A sink has a thread of its own, which costs each event a change of threads; without a fault that strikes there nobody needs it.
+        sinks = (sink,) if any(planned.at.phase == SINK.name for planned in faults) else ()
+        history = Recording.resume(path, next_seq, sinks, LASTING, KINDS) if again else Recording(sinks, path.open("xb"), LASTING)
         injector = Injector([planned for planned in faults if planned.number not in struck], cell.seed, history.emit)
         for event in history.events:
             injector.note(event)
@@ -196,7 +203,7 @@ def begun(cell: Cell, config: TrainConfig, path: Path, faults: Sequence[PlannedF
     assert isinstance(history, Recording)
     assert isinstance(harness, Harness)
     harness.observer.attend(trainer.run)
-    if earlier:
+    if again:
         dropped = earlier[history.next_seq :]
         for event in dropped:
             if isinstance(event, FaultStruck | RunResumed):
@@ -221,13 +228,6 @@ def append(path: Path, history: History, strikes: list[FaultStruck]) -> None:
             again.emit(strike)
         again.close()
         history.events.extend(strikes)
-
-
-def tell(folder: Path, how: End, detail: str) -> None:
-    """Write down how the cell ended, in one step."""
-    aside = folder / f"{ENDING}.tmp"
-    aside.write_text(json.dumps({"how": how.value, "detail": detail}), encoding="utf-8")
-    aside.replace(folder / ENDING)
 
 
 def silence_core_dumps() -> None:
