@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from firedrill.runner.assess import result_of
 from firedrill.runner.cell import record
+from firedrill.runner.folder import told_ending
 from firedrill.runner.result import CellResult
-from firedrill.runner.run import result_of, told_ending
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import load
 from tolaria.env.capsule import CapsuleHost

@@ -1,6 +1,7 @@
 """The folder of a cell: which files its recording leaves there, and how they are read. No torch is needed for that."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import xxhash
@@ -17,7 +18,7 @@ from firedrill.events import (
 )
 from firedrill.runner.verdict import End, Ending
 from tolaria.telemetry.event import Event
-from tolaria.telemetry.history import read_so_far
+from tolaria.telemetry.history import events_in, read_so_far
 from tolaria.telemetry.kinds import EVENT_KINDS, tabulate
 
 OWN_KINDS = (FaultStruck, RunResumed, StateDigested, SnapshotObserved, RollbackObserved, CensusTaken, BufferObserved, TwinStepped)
@@ -41,6 +42,17 @@ def told_ending(folder: Path) -> Ending:
 def events_of(path: Path) -> tuple[Event, ...]:
     """The events that a run wrote before it ended, however it ended."""
     return tuple(read_so_far(path, KINDS)) if path.exists() else ()
+
+
+def control_events_of(folder: Path) -> tuple[Event, ...]:
+    """The events of the control run, which many cells share: the same bytes are decoded once and not once a cell."""
+    path = folder / CONTROL
+    return _decoded(path.read_bytes()) if path.exists() else ()
+
+
+@lru_cache(maxsize=8)
+def _decoded(content: bytes) -> tuple[Event, ...]:
+    return tuple(events_in(content, Path(CONTROL), KINDS))
 
 
 def digest_of(path: Path) -> str:

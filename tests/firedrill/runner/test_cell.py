@@ -36,7 +36,7 @@ def test_a_child_leaves_ctrl_c_to_its_parent_and_does_not_outlive_it_for_long(
     monkeypatch.setattr(signal, "alarm", alarms.append)
     before = signal.getsignal(signal.SIGINT)
     try:
-        recording.record_apart(cell, tmp_path)
+        recording.record_apart(cell, tmp_path, tmp_path)
     finally:
         signal.signal(signal.SIGINT, before)
     assert interruptions == [signal.SIG_IGN]
