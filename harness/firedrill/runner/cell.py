@@ -7,6 +7,7 @@ import contextlib
 import math
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,6 +139,8 @@ def record(cell: Cell, folder: Path, controls: Path | None = None) -> None:
     except Exception as error:  # noqa: BLE001 - the runner turns whatever the harness itself did wrong into a verdict
         tell(folder, End.HARNESS_FAILED, f"{type(error).__name__}: {error}")
         return
+    # No later life needs what the run has stored.
+    shutil.rmtree((folder / FAULTED).with_suffix(""), ignore_errors=True)
     tell(folder, End.ENDED, "; ".join(complaints))
 
 
