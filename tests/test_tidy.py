@@ -25,7 +25,7 @@ TABLES = {
     "tolaria/host/blueprints": set[str](),
     "tolaria/tasks": {"task", "batches"},
     "tolaria/governor/detectors": {"detector"},
-    "firedrill/faults": {"chance", "condition", "fault", "when", "target"},
+    "firedrill/faults": {"chance", "condition", "disk_fault", "disk_operations", "fault", "process_fault", "when", "target"},
     "firedrill/oracles": {"oracle"},
 }
 

@@ -32,6 +32,27 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
 }
 BUFFERS: dict[str, tuple[str, ...]] = {"digits": _STATISTICS, "digits_impaired": _STATISTICS, "spirals": ()}
 
+# The modules of each task's own host that compute something, by name, with their types; the slots of seeds are among them.
+_CONVOLVING = {
+    f"blocks.{n}{part}": kind for n in (0, 1) for part, kind in (("", "ConvBlock"), (".conv", "Conv2d"), (".norm", "BatchNorm2d"))
+}
+_PLACES = {"slots.s0": "Slot", "slots.s1": "Slot"}
+_DIGITS = {**_CONVOLVING, **_PLACES, "head": "PooledHead", "head.linear": "Linear"}
+MODULES: dict[str, dict[str, str]] = {
+    "digits": _DIGITS,
+    "digits_impaired": _DIGITS,
+    "spirals": {
+        **{f"blocks.{n}{part}": kind for n in (0, 1) for part, kind in (("", "DenseBlock"), (".linear", "Linear"))},
+        **_PLACES,
+        "head": "Linear",
+    },
+}
+# The types of modules that seeds of each family are made of.
+SEED_TYPES: dict[str, tuple[str, ...]] = {
+    "conv": ("Conv2d", "GroupNorm", "Linear", "ReLU", "Sequential", "SqueezeExcite"),
+    "mlp": ("LayerNorm", "Linear", "ReLU", "Sequential"),
+}
+
 ENVS_MAX = 64
 STEPS_MAX = 10_000
 
@@ -81,7 +102,9 @@ class ScriptLine:
 class Subject:
     """A run of `steps` decision steps in `envs` environments. `rollout_steps` None makes the whole run one rollout.
 
-    `gate`: fused optimizers keep a gradient that is not finite from the weights.
+    `gate`: fused optimizers keep a gradient that is not finite from the weights. `checkpoint_every` so many steps the struck
+    run stores a checkpoint on the disk; None means that nothing is stored.
+
     `kind` is "growth" everywhere but in a campaign's proof that it sees: "canary" has a bug that was planted on purpose.
     """
 
@@ -93,6 +116,7 @@ class Subject:
     policy: Literal["scripted", "heuristic", "random", "ppo"] = "scripted"
     script: tuple[ScriptLine, ...] = ()
     rollout_steps: Annotated[int, Field(ge=1)] | None = None
+    checkpoint_every: Annotated[int, Field(ge=1)] | None = None
     batches_per_step: Annotated[int, Field(ge=1, le=1000)] = TrainingConfig().batches_per_step
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     gate: bool = TrainingConfig().gate
