@@ -51,6 +51,8 @@ class Train:
 
     task: str = "digits"
     """What is learnt; `tolaria tasks` lists them."""
+    data: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
+    """The folder of a task that is read from one, such as cifar10."""
     policy: Literal["heuristic", "ppo", "random"] = "heuristic"
     """Who decides about growth: a scripted gardener, a learning controller, or chance."""
     envs: int = 4
@@ -101,6 +103,8 @@ class Train:
         episode_steps = PPO_EPISODE_STEPS if self.episode_steps is None and self.policy == "ppo" else self.episode_steps
         return TrainConfig(
             task=self.task,
+            # By its whole name, so that a run can be resumed from anywhere.
+            data=None if self.data is None else str(self.data.resolve()),
             policy=self.policy,
             envs=self.envs,
             steps=steps,

@@ -163,13 +163,13 @@ class HostTraining(ABC):
     def _measured(
         self, data: Batch, without: tuple[str, ...], more: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
     ) -> tuple[float, ...]:
-        """Loss, accuracy and whatever `more` reads off the logits [N, C], in one pass and one read of the device."""
+        """Loss, accuracy and whatever `more` reads off the logits [N, C], one row an answer, in one pass and one read of the device."""
         self.host.eval()
         with torch.no_grad():
             logits = self.host(data.inputs, without)
             loss = self.task.loss(logits, data.targets)
-            hits = (logits.argmax(dim=1) == data.targets).float().mean()
-            return tuple(torch.stack([loss.float(), hits, *more(logits.float())]).tolist())
+            hits = (logits.argmax(dim=-1) == data.targets).float().mean()
+            return tuple(torch.stack([loss.float(), hits, *more(logits.flatten(0, -2).float())]).tolist())
 
     def vitals(self, at: Point, trained: Trained, scan: bool) -> Vitals:
         """Validate, and look for NaN and Inf in everything that lasts."""

@@ -15,7 +15,8 @@ from tolaria.lifecycle.stage import EXPERIMENTAL
 
 
 class Host(nn.Module):
-    """Blocks, a slot after each block that asks for one ("s0" after block 0), and a head that gives logits [B, K].
+    """Blocks, a slot after each block that asks for one ("s0" after block 0), and a head that gives logits [B, K],
+    or [B, T, K] where every place of a sequence is an answer.
 
     `widths` are the channels after each block, `slots` the ids that are wanted, in order of execution.
     """
@@ -80,7 +81,7 @@ class Host(nn.Module):
         """
         slot = self.slot(slot_id)
         state = slot.state.germinated(blueprint, blend, steps, target, curve)
-        slot.attach(build_seed(blueprint, self.family, slot.channels, seed, self.like), state)
+        slot.attach(build_seed(blueprint, self.family, slot.channels, seed, self.like, blend), state)
         return state
 
     @property

@@ -62,7 +62,7 @@ class Trainer:
                 config.seed,
                 dump(config),
                 commit(),
-                versions(),
+                versions() + data_versions(run),
                 tuple(run.envs.envs[0].training.host.slots),
                 run.envs.envs[0].task.chance_loss,
             )
@@ -155,6 +155,11 @@ def _with_timings(folder: Path, sinks: tuple[Sink, ...]) -> tuple[Sink, ...]:
 def versions() -> tuple[tuple[str, str], ...]:
     """Python and the packages that decide about the bits of a run."""
     return (("python", platform.python_version()), *((name, version_of(name)) for name in RECORDED_PACKAGES))
+
+
+def data_versions(run: Run) -> tuple[tuple[str, str], ...]:
+    """Which data it is, where that is not the same on every machine."""
+    return ((f"data of {run.task.name}", run.task.digest),) if run.task.digest else ()
 
 
 def version_of(package: str) -> str:
