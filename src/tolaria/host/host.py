@@ -50,6 +50,12 @@ class Host(nn.Module):
         assert features is not None, f"no training forward was made with a seed in TRAINING at {slot_id}"
         return features
 
+    def gradient_at(self, slot_id: str) -> torch.Tensor:
+        """The gradient [B, C, ...] of the loss at these features, as the host's own pass back has just computed it."""
+        gradient = self.slot(slot_id).gradient
+        assert gradient is not None, f"no gradient of the host's loss reached {slot_id}"
+        return gradient
+
     def shadow(self, slot_id: str, features: torch.Tensor) -> torch.Tensor:
         """Logits [B, K] with this seed at alpha 1 and the rest of the host as it is, in eval mode.
 
