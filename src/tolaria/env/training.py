@@ -8,6 +8,7 @@ of the host, to the last bit.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -19,6 +20,7 @@ from tolaria.env.seed_objective import excess, regression_loss
 from tolaria.gate import flag_of, gated_step
 from tolaria.host.finite import all_finite
 from tolaria.host.host import Host
+from tolaria.host.randomness import seeded
 from tolaria.host.slot import Slot
 from tolaria.lifecycle.action import Action
 from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
@@ -229,7 +231,7 @@ class HostTraining(ABC):
         batch = self.taps.pass_through(BATCH_READY, at, Batch(data.inputs[chosen], data.targets[chosen], number))
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
-        loss = self.taps.pass_through(LOSS_READY, at, self.task.loss(self.host(batch.inputs), batch.targets))
+        loss = self.taps.pass_through(LOSS_READY, at, self.task.loss(self._answers(batch, number), batch.targets))
         loss.backward()
         for slot in self.live_slots():
             if slot.state.stage is Stage.TRAINING:
@@ -243,6 +245,13 @@ class HostTraining(ABC):
         # Finite only if each of them is.
         heard = sum((each for slot, each in norms.items() if slot.state.stage in BLENDED), start=norm)
         return loss.detach(), norm, heard
+
+    def _answers(self, batch: Batch, number: int) -> torch.Tensor:
+        # Named by the batch, so that neither another host nor a rollback shifts what is drawn.
+        lent = seeded(derive_seed(self.seed, "forward", number)) if self.host.draws else nullcontext()
+        with lent:
+            logits: torch.Tensor = self.host(batch.inputs)
+        return logits
 
     def _isolated_gradients(self, slot: Slot, targets: torch.Tensor) -> None:
         parameters = [p for p in seed_module(slot).parameters() if p.requires_grad]

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from tolaria.errors import ConfigError
+from tolaria.host.block_host import BlockHost
 from tolaria.host.blueprints.causal_attention import CausalAttention
-from tolaria.host.host import Host
 from tolaria.host.randomness import seeded
 
 # Of embeddings, and so of the head that shares them: a fresh host is about as good as chance (Radford et al. 2019).
@@ -67,7 +67,7 @@ class TokenHead(nn.Module):
         return logits
 
 
-class TransformerHost(Host):
+class TransformerHost(BlockHost):
     """`depth` blocks of one width; a slot after each, unless `slots` names fewer. The first block also embeds the tokens.
 
     Weights come from `seed` alone. There is no dropout: it would draw from the one generator that all hosts share.

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from tolaria.errors import ConfigError
+from tolaria.host.block_host import BlockHost
 from tolaria.host.cnn_host import CnnHost
 from tolaria.host.host import Host
 from tolaria.host.mlp_host import MlpHost
@@ -206,7 +207,7 @@ def test_tensors_are_the_live_ones_with_buffers_and_tied_ones_once() -> None:
     block.register_buffer("positions", torch.arange(4), persistent=False)
     twice = nn.Linear(4, 4)
     twice.weight = block.weight
-    host = Host([block, twice], [4, 4], nn.Linear(4, 2), "mlp", ["s0"])
+    host = BlockHost([block, twice], [4, 4], nn.Linear(4, 2), "mlp", ["s0"])
     assert list(host.stable_tensors()) == [
         "blocks.0.weight",
         "blocks.0.bias",
@@ -234,4 +235,4 @@ def test_an_unknown_slot_is_named_in_the_error() -> None:
 
 def test_an_unknown_family_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"host\.family"):
-        Host([nn.Linear(2, 2)], [2], nn.Linear(2, 2), "birds", ["s0"])
+        BlockHost([nn.Linear(2, 2)], [2], nn.Linear(2, 2), "birds", ["s0"])

