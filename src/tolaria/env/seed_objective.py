@@ -9,6 +9,9 @@ Both have a minimum. Following the host's gradient straight through has none: th
 
 import torch
 
+# A seed that was above its share is pulled a little below, or it would stay at the very edge, where it may not blend.
+COMFORTABLE = 0.9
+
 
 def regression_loss(change: torch.Tensor, gradient: torch.Tensor, reach: float) -> torch.Tensor:
     """Half the squared distance [] between what a seed would change and a step of length `reach` against each sample's gradient.
@@ -20,5 +23,5 @@ def regression_loss(change: torch.Tensor, gradient: torch.Tensor, reach: float) 
 
 
 def excess(change: torch.Tensor, features: torch.Tensor, magnitude_max: float) -> torch.Tensor:
-    """How far a seed's change [B, ...] is above its share of the features, squared; 0 where it is below."""
-    return torch.relu(change.norm() / features.norm() / magnitude_max - 1.0).square()
+    """How far a seed's change [B, ...] is above nine tenths of its share of the features, in such shares; 0 where it is below."""
+    return torch.relu(change.norm() / features.norm() / magnitude_max - COMFORTABLE)
