@@ -211,10 +211,10 @@ class Blueprints:
         if self.width < 1:
             raise ConfigError("width", self.width, "1 or more")
         console = stdout()
-        say(console, f"{'blueprint':<18} {'family':<7} {'parameters':>10}   at width {self.width}", "bold")
+        say(console, f"{'blueprint':<18} {'family':<11} {'parameters':>10}   at width {self.width}", "bold")
         for family, names in BLUEPRINT_NAMES.items():
             for name in names:
-                say(console, f"{name:<18} {family:<7} {parameters_of(name, self.width):>10,}   {BLUEPRINT_ABOUT[name]}")
+                say(console, f"{name:<18} {family:<11} {parameters_of(name, self.width):>10,}   {BLUEPRINT_ABOUT[name]}")
         return 0
 
 

@@ -2,6 +2,7 @@
 
 import codecs
 import pickle
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +28,7 @@ SPLIT_SEED = 0
 VALIDATION_SHARE = 0.04
 
 
+@cache
 def cifar10(folder: Path) -> Task:
     """The images in a folder, or in its `cifar-10-batches-py`; raises `ConfigError` for a folder that does not hold all of them."""
     place = folder / LAYOUT if (folder / LAYOUT).is_dir() else folder

@@ -20,7 +20,7 @@ from tolaria.train import checkpoint, disk, trial
 from tolaria.train.config import TrainConfig, dump, load, save
 from tolaria.train.manifest import Facts, Tensors
 from tolaria.train.rollout import episode_finished, finish_rollout, take_step
-from tolaria.train.run import Run, choose_device
+from tolaria.train.run import Run, build_task, choose_device
 
 # What decides about the bits of a run beside its config and commit.
 RECORDED_PACKAGES = ("torch", "numpy", "scikit-learn", "tolaria")
@@ -37,8 +37,10 @@ class Trainer:
 
     @classmethod
     def start(cls, config: TrainConfig, folder: Path | None, sinks: tuple[Sink, ...] = ()) -> "Trainer":
-        """A new run; raises `ConfigError` where the folder holds one already or the device is not there."""
+        """A new run; raises `ConfigError` where the folder holds one already, or the device or the data is not there."""
         choose_device(config.device)
+        # Asked once more by the run itself; here nothing is written yet.
+        build_task(config)
         if folder is None:
             return cls.tapped(config, History(sinks), NO_TAPS)
         disk.make_folder(folder)
