@@ -47,6 +47,8 @@ class Train:
 
     task: str = "digits"
     """What is learnt; `tolaria tasks` lists them."""
+    data: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
+    """The folder of a task that is read from one, such as cifar10."""
     policy: Literal["heuristic", "ppo", "random"] = "heuristic"
     """Who decides about growth: a scripted gardener, a learning controller, or chance."""
     envs: int = 4
@@ -97,6 +99,8 @@ class Train:
         episode_steps = PPO_EPISODE_STEPS if self.episode_steps is None and self.policy == "ppo" else self.episode_steps
         return TrainConfig(
             task=self.task,
+            # By its whole name, so that a run can be resumed from anywhere.
+            data=None if self.data is None else str(self.data.resolve()),
             policy=self.policy,
             envs=self.envs,
             steps=steps,
@@ -203,10 +207,10 @@ class Blueprints:
         if self.width < 1:
             raise ConfigError("width", self.width, "1 or more")
         console = stdout()
-        say(console, f"{'blueprint':<18} {'family':<7} {'parameters':>10}   at width {self.width}", "bold")
+        say(console, f"{'blueprint':<18} {'family':<11} {'parameters':>10}   at width {self.width}", "bold")
         for family, names in BLUEPRINT_NAMES.items():
             for name in names:
-                say(console, f"{name:<18} {family:<7} {parameters_of(name, self.width):>10,}   {BLUEPRINT_ABOUT[name]}")
+                say(console, f"{name:<18} {family:<11} {parameters_of(name, self.width):>10,}   {BLUEPRINT_ABOUT[name]}")
         return 0
 
 

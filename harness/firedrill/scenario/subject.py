@@ -15,22 +15,47 @@ from tolaria.lifecycle.alpha import Curve
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.seed import Blend
 
-TaskName = Literal["digits", "digits_impaired", "spirals"]
+TaskName = Literal["digits", "digits_impaired", "spirals", "pydoc_lm", "stdlib_lm"]
 
 # The slots of each task's host, and the family of blueprints that fit them. Tests hold them equal to the hosts themselves.
-SLOTS: dict[str, tuple[str, ...]] = {"digits": ("s0", "s1"), "digits_impaired": ("s0", "s1"), "spirals": ("s0", "s1")}
-FAMILIES: dict[str, str] = {"digits": "conv", "digits_impaired": "conv", "spirals": "mlp"}
+SLOTS: dict[str, tuple[str, ...]] = {
+    "digits": ("s0", "s1"),
+    "digits_impaired": ("s0", "s1"),
+    "spirals": ("s0", "s1"),
+    "pydoc_lm": ("s0", "s1"),
+    "stdlib_lm": ("s0", "s1", "s2"),
+}
+FAMILIES: dict[str, str] = {
+    "digits": "conv",
+    "digits_impaired": "conv",
+    "spirals": "mlp",
+    "pydoc_lm": "transformer",
+    "stdlib_lm": "transformer",
+}
 
 # The floating-point parameters and buffers of each task's own host, without seeds; what a selector can match before anything grows.
 _CONV = tuple(f"blocks.{n}.{name}" for n in (0, 1) for name in ("conv.weight", "norm.weight", "norm.bias"))
 _STATISTICS = tuple(f"blocks.{n}.norm.{name}" for n in (0, 1) for name in ("running_mean", "running_var"))
 _DENSE = tuple(f"blocks.{n}.linear.{name}" for n in (0, 1) for name in ("weight", "bias"))
+_LAYERS = ("attention.norm", "attention.queries_keys_values", "attention.out", "norm", "wide", "narrow")
+_EMBEDDED = tuple(f"blocks.0.1.{layer}.{name}" for layer in _LAYERS for name in ("weight", "bias"))
+_LATER = {n: tuple(f"blocks.{n}.{layer}.{name}" for layer in _LAYERS for name in ("weight", "bias")) for n in (1, 2)}
+# The weight of the head is that of the embedding, and is known by the name that comes first.
+_ENDS = ("blocks.0.0.tokens.weight", "blocks.0.0.places.weight", "head.norm.weight", "head.norm.bias", "head.linear.bias")
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "digits": (*_CONV, "head.linear.weight", "head.linear.bias"),
     "digits_impaired": (*_CONV, "head.linear.weight", "head.linear.bias"),
     "spirals": (*_DENSE, "head.weight", "head.bias"),
+    "pydoc_lm": (*_EMBEDDED, *_LATER[1], *_ENDS),
+    "stdlib_lm": (*_EMBEDDED, *_LATER[1], *_LATER[2], *_ENDS),
 }
-BUFFERS: dict[str, tuple[str, ...]] = {"digits": _STATISTICS, "digits_impaired": _STATISTICS, "spirals": ()}
+BUFFERS: dict[str, tuple[str, ...]] = {
+    "digits": _STATISTICS,
+    "digits_impaired": _STATISTICS,
+    "spirals": (),
+    "pydoc_lm": (),
+    "stdlib_lm": (),
+}
 
 # The modules of each task's own host that compute something, by name, with their types; the slots of seeds are among them.
 _CONVOLVING = {
