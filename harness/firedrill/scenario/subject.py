@@ -63,6 +63,22 @@ _CONVOLVING = {
 }
 _PLACES = {"slots.s0": "Slot", "slots.s1": "Slot"}
 _DIGITS = {**_CONVOLVING, **_PLACES, "head": "PooledHead", "head.linear": "Linear"}
+_BLOCK = {
+    "": "TransformerBlock",
+    ".attention": "CausalAttention",
+    ".attention.norm": "LayerNorm",
+    ".attention.queries_keys_values": "Linear",
+    ".attention.out": "Linear",
+    ".norm": "LayerNorm",
+    ".wide": "Linear",
+    ".narrow": "Linear",
+}
+_READING = {
+    "blocks.0": "Sequential",
+    **{f"blocks.0.0{part}": "Embedding" for part in ("", ".tokens", ".places")},
+    **{f"blocks.{block}{part}": kind for block in ("0.1", "1") for part, kind in _BLOCK.items()},
+}
+_ANSWERING = {**_PLACES, "head": "TokenHead", "head.norm": "LayerNorm", "head.linear": "Linear"}
 MODULES: dict[str, dict[str, str]] = {
     "digits": _DIGITS,
     "digits_impaired": _DIGITS,
@@ -71,11 +87,14 @@ MODULES: dict[str, dict[str, str]] = {
         **_PLACES,
         "head": "Linear",
     },
+    "pydoc_lm": {**_READING, **_ANSWERING},
+    "stdlib_lm": {**_READING, **{f"blocks.2{part}": kind for part, kind in _BLOCK.items()}, **_ANSWERING, "slots.s2": "Slot"},
 }
 # The types of modules that seeds of each family are made of.
 SEED_TYPES: dict[str, tuple[str, ...]] = {
     "conv": ("Conv2d", "GroupNorm", "Linear", "ReLU", "Sequential", "SqueezeExcite"),
     "mlp": ("LayerNorm", "Linear", "ReLU", "Sequential"),
+    "transformer": ("CausalAttention", "GELU", "LayerNorm", "Linear", "Sequential"),
 }
 
 ENVS_MAX = 64
