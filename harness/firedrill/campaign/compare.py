@@ -10,20 +10,17 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 from firedrill.oracles.clean import Clean
 from firedrill.oracles.oracle import Oracle
 from firedrill.oracles.state_restored import StateRestored
 from firedrill.oracles.unharmed import Unharmed
 from firedrill.oracles.witnessed import Witnessed
-from firedrill.runner.keep import code_digest
-from firedrill.runner.result import CellResult, ForeignResults
+from firedrill.runner.result import CellResult
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.scenario import Scenario
 from firedrill.scenario.subject import MECHANISMS, Kind, MechanismName
-from firedrill.scenario.token import token_of
 
 SCHEMA = "firedrill.compare/1"
 ASKED: tuple[Oracle, ...] = (Witnessed(), StateRestored(), Clean(), Unharmed())
@@ -95,8 +92,7 @@ def columns_of(scenario: Scenario) -> list[Column]:
 class Comparison:
     """The cells of a comparison, and what became of them."""
 
-    def __init__(self, scenarios: Iterable[Scenario], before: Iterable[Measured] = ()) -> None:
-        self._before = {one.token: one for one in before}
+    def __init__(self, scenarios: Iterable[Scenario]) -> None:
         self._scenarios = [(scenario, column) for scenario in scenarios for column in columns_of(scenario)]
         self._of_cell = {cell_of(scenario, column).id: (scenario, column) for scenario, column in self._scenarios}
 
@@ -107,16 +103,10 @@ class Comparison:
         """Every cell; a kind of loop with all its scenarios, then the next."""
         return (cell_of(scenario, column) for kind in MECHANISMS for scenario, column in self._scenarios if column.kind == kind)
 
-    def is_known(self, cell: Cell) -> bool:
-        """Whether it was measured before."""
-        return token_of(cell) in self._before
-
     def measured(self, results: Sequence[CellResult]) -> list[Measured]:
-        """What is finished, now or before, in the order of the scenarios."""
+        """What was finished, in the order of the scenarios."""
         by_id = {result.id: result for result in results}
-        known = {name: self._before.get(token_of(cell_of(*pair))) for name, pair in self._of_cell.items()}
-        found = (self._measured(by_id[name], *pair) if name in by_id else known[name] for name, pair in self._of_cell.items())
-        return [one for one in found if one is not None]
+        return [self._measured(by_id[name], *pair) for name, pair in self._of_cell.items() if name in by_id]
 
     def _measured(self, result: CellResult, scenario: Scenario, column: Column) -> Measured:
         named = column == Column(scenario.subject.kind, scenario.subject.guard)
@@ -145,38 +135,12 @@ def cell_of(scenario: Scenario, column: Column) -> Cell:
     return Cell(f"{scenario.id}[cpu,seed={first.seed},{column}]", asked, "cpu", first.seed)
 
 
-def preload_of(chosen: Iterable[Cell]) -> tuple[str, ...]:
-    """What the processes of these cells need and take seconds to load; frameworks only where a cell is one of theirs."""
-    return ("firedrill.runner.frameworks",) if any(cell.scenario.subject.kind != ALIKE[0] for cell in chosen) else ()
-
-
 def contradicted(measured: Iterable[Measured]) -> list[Measured]:
     """Where the mechanism that a file names does not show what the file claims."""
     return [one for one in measured if one.named and not one.as_claimed and one.verdict is not Verdict.NOT_RUN]
 
 
 def as_json(measured: Sequence[Measured]) -> str:
-    """Every cell, one after the other, and a digest of the code that decides about them."""
+    """Every cell, one after the other."""
     rows = [asdict(one) | {"column": str(one.column), "ending": one.ending} for one in measured]
-    return json.dumps({"schema": SCHEMA, "code": code_digest(), "cells": rows}, indent=1, allow_nan=False) + "\n"
-
-
-def measured_before(text: str) -> list[Measured]:
-    """What `as_json` wrote, where the code is still the same and the cell ran; raises `ForeignResults` for anything else."""
-    try:
-        kept = json.loads(text)
-        if kept["schema"] != SCHEMA:
-            raise ForeignResults(f"the schema is {kept['schema']!r}, this version of firedrill reads {SCHEMA!r} only")
-        if kept["code"] != code_digest():
-            return []
-        return [one for one in map(_measured, kept["cells"]) if one.verdict is not Verdict.NOT_RUN]
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, ForeignResults):
-            raise
-        raise ForeignResults(f"damaged, or changed by hand: {type(error).__name__}: {error}") from error
-
-
-def _measured(kept: dict[str, Any]) -> Measured:  # JSON has no types.
-    kind, mechanism = kept.pop("column").split("+")
-    del kept["ending"]
-    return Measured(**kept | {"column": Column(kind, mechanism), "verdict": Verdict(kept["verdict"])})
+    return json.dumps({"schema": SCHEMA, "cells": rows}, indent=1, allow_nan=False) + "\n"

@@ -38,10 +38,12 @@ def last_step(events: Sequence[Event], env: int) -> StepFinished | None:
 
 
 def damage(events: Sequence[Event], evidence: Evidence, env: int) -> str:
-    """How much worse than the control run an environment ended, or nothing. A loss that is not finite is damage."""
+    """How much worse than the control run an environment ended, or nothing. A loss that is not finite is damage, and so is an early end."""
     ended, control = last_step(events, env), last_step(evidence.control, env)
     if ended is None or control is None:
         return ""
+    if ended.at.step < control.at.step:
+        return f"it ended with step {ended.at.step}, the control run with step {control.at.step}"
     tolerance = max(WORSE_BY * control.val_loss, WORSE_BY_CHANCE * evidence.claim.chance_loss)
     if ended.val_loss - control.val_loss <= tolerance:
         return ""

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from firedrill.scenario.cell import Cell
 OnResult = Callable[[CellResult], None]
 
 
-def run_cells(cells: Iterable[Cell], jobs: int, on_result: OnResult, preload: Sequence[str] = ()) -> list[CellResult]:
-    """Run every cell on this machine, at most `jobs` at once, and keep nothing but the results; see `execute` and `Local`."""
-    with Local(jobs, preload) as executor:
+def run_cells(cells: Iterable[Cell], jobs: int, on_result: OnResult) -> list[CellResult]:
+    """Run every cell on this machine, at most `jobs` at once, and keep nothing but the results; see `execute`."""
+    with Local(jobs) as executor:
         return execute(cells, executor, on_result)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from firedrill.events import FaultStruck, SnapshotObserved
+from firedrill.events import FaultStruck, RunResumed, SnapshotObserved
 from firedrill.oracles.detected import LATE
 from firedrill.oracles.oracle import Answer, Evidence, Finding, first_strikes, of, place, where
 from firedrill.oracles.unharmed import damage, last_step
@@ -58,9 +58,24 @@ class Ending:
 
 
 RECOVERY_ORACLES = frozenset(
-    {"state_restored", "keys_matched", "clean", "optimizer_reset", "twin", "bystanders_untouched", "penalized", "lawful", "told", "frugal"}
+    {
+        "state_restored",
+        "keys_matched",
+        "clean",
+        "optimizer_reset",
+        "twin",
+        "idempotent",
+        "bystanders_untouched",
+        "penalized",
+        "lawful",
+        "told",
+        "frugal",
+        "undisturbed",
+    }
 )
-WORK_ORACLES = frozenset({"recovered", "reaches", "unharmed"})
+WORK_ORACLES = frozenset({"recovered", "reaches", "live", "unharmed"})
+# A run that differs from itself, or from the one without a harness, is nothing that another could be compared with.
+CONTROL_ORACLES = frozenset({"deterministic", "transparent"})
 # The typed stop: nothing could be trusted. Every other abort is a crash.
 TYPED_STOP = "RollbackFailed"
 # Ends that cut a run short wherever it was; what it had not come to by then says nothing.
@@ -91,7 +106,14 @@ def verdict(evidence: Evidence, findings: Sequence[Finding], ending: Ending) -> 
         reason = reason_of(Case(evidence, findings, ending))
         if reason:
             return name, reason
-    return Verdict.MASKED, "no fault was declared" if not evidence.claim.declared_strikes else "struck, and harmless"
+    if not evidence.claim.declared_strikes:
+        return Verdict.MASKED, "no fault was declared"
+    if evidence.claim.beside:
+        # No governor looks there, so the run itself says what it would have come to without one.
+        return Verdict.MASKED, harmless(evidence, evidence.faulted)
+    if evidence.counterfactual is None:
+        return Verdict.HARNESS_ERROR, "nobody noticed, and there is no run without a governor to say whether that did harm"
+    return Verdict.MASKED, harmless(evidence, evidence.counterfactual)
 
 
 def not_injected(case: Case) -> str:
@@ -109,12 +131,14 @@ def not_injected(case: Case) -> str:
 
 
 def control_failed(case: Case) -> str:
-    """Without faults the run does not end, or is not quiet: nothing can be learnt from a comparison."""
+    """Without faults the run does not end, is not quiet, or is another one each time: nothing can be learnt from a comparison."""
     if case.ending.how not in CUT_SHORT and not of(case.evidence.control, RunFinished):
         return "the control run did not finish"
     alarms = (Suspected, Collapsed, RolledBack, EnvironmentRetired)
     alarm = next((event for event in case.evidence.control if isinstance(event, alarms)), None)
-    return f"{place(*where(alarm))}: {type(alarm).__name__} in the control run" if alarm else ""
+    if alarm:
+        return f"{place(*where(alarm))}: {type(alarm).__name__} in the control run"
+    return first_failure(case.findings, CONTROL_ORACLES)
 
 
 def crashed(case: Case) -> str:
@@ -161,7 +185,7 @@ def wrong_recovery(case: Case) -> str:
     unanswered = [where(collapse) for collapse in of(case.faulted, Collapsed) if where(collapse) not in acts]
     if unanswered and not of(case.faulted, RunAborted):
         return f"{place(*unanswered[0])}: collapsed, and neither rolled back nor retired"
-    return first_failure(case.findings, RECOVERY_ORACLES) if acts or unanswered else ""
+    return first_failure(case.findings, RECOVERY_ORACLES) if acts or unanswered or of(case.faulted, RunResumed) else ""
 
 
 def missed(case: Case) -> str:
@@ -212,10 +236,10 @@ def fail_stop(case: Case) -> str:
 
 
 def recovered(case: Case) -> str:
-    """It was rolled back, and nothing above found fault with that."""
+    """It was rolled back or resumed, and nothing above found fault with that."""
     rollbacks = of(case.faulted, RolledBack)
     if not rollbacks:
-        return ""
+        return next((f"resumed at {place(*where(again))}" for again in of(case.faulted, RunResumed)), "")
     times = "once" if len(rollbacks) == 1 else f"{len(rollbacks)} times, first"
     return f"rolled back {times} at {place(*where(rollbacks[0]))}"
 
@@ -261,3 +285,10 @@ def acted_on(events: Sequence[Event], symptom: Event) -> bool:
     """Whether the environment was rolled back or retired in the step of a symptom or later."""
     acts = (event for event in events if isinstance(event, RolledBack | EnvironmentRetired))
     return any(act.at.env == symptom.at.env and act.at.step >= symptom.at.step for act in acts)
+
+
+def harmless(evidence: Evidence, ungoverned: Sequence[Event]) -> str:
+    """How the struck environments end where no governor is there that could have helped, in words that can be checked."""
+    ends = [(env, last_step(ungoverned, env), last_step(evidence.control, env)) for env in sorted(evidence.claim.struck_envs)]
+    told = [f"env {env} {ended.val_loss:.4g} ({control.val_loss:.4g})" for env, ended, control in ends if ended and control]
+    return f"harmless: final losses without a governor, and of the control run: {', '.join(told) or 'none'}"

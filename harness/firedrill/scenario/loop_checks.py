@@ -33,6 +33,8 @@ OF_GROWTH = {
     "rollout_steps": "a loop has no rollouts",
     "batches_per_step": "a step of a loop is one optimizer step",
     "gates": "a loop has no slots",
+    "gate": "the gate of a loop is the mechanism tolaria_gated",
+    "checkpoint_every": "a loop stores its own checkpoints",
 }
 # Oracles that a loop gives nothing to judge.
 UNASKED = {
@@ -41,9 +43,11 @@ UNASKED = {
     "bystanders_untouched": "a loop has no other environments",
     "twin": "a loop cannot be built a second time from a snapshot",
     "frugal": "what a loop holds is its owner's",
+    "transparent": "only its owner could run a loop without the harness",
+    "undisturbed": "a loop is not resumed",
     "core": "core asks for penalties and for lawful slots, which a loop has not",
 }
-FOR_LOOPS = "witnessed, detected, recovered, state_restored, keys_matched, clean, optimizer_reset, told, quiet, climbed or reaches"
+FOR_LOOPS = "witnessed, detected, recovered, state_restored, keys_matched, clean, optimizer_reset, told, quiet, unharmed or reaches"
 # What a plain loop can not promise, by the setting that would ask for it.
 NOT_PROMISED = {
     "rewind": (True, "the data of a loop are its owner's and are not wound back"),

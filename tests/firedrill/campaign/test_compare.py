@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from firedrill.campaign import compare
-from firedrill.campaign.compare import ASKED, Column, Comparison, Ending, Measured, as_json, columns_of, contradicted, measured_before
-from firedrill.runner.result import CellResult, ForeignResults
+from firedrill.campaign.compare import ASKED, Column, Comparison, Ending, Measured, as_json, columns_of, contradicted
+from firedrill.runner.result import CellResult
 from firedrill.runner.timeline import Curve, Timeline
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.load import load_text
@@ -115,27 +114,3 @@ def test_the_file_holds_every_cell(result: Make) -> None:
         ("plain_loop+tolaria", "recovered", "ends well", None),
         ("plain_loop+none", "silent_corruption", "does harm", None),
     ]
-
-
-def test_a_file_is_read_as_it_was_written_and_its_cells_are_known(result: Make) -> None:
-    scenario = loaded()
-    tokens = {str(cell.scenario.subject.mechanism): token_of(cell) for cell in Comparison([scenario]).cells()}
-    found = [replace(one, token=tokens[one.column.mechanism]) for one in measured(result, {"zclip": Verdict.AVERTED})]
-    before = measured_before(as_json(found))
-    assert before == found
-    again = Comparison([scenario], before)
-    assert [cell.id for cell in again.cells() if again.is_known(cell)] == ["mine[cpu,seed=3,plain_loop+zclip]"]
-    assert again.measured([]) == found
-
-
-def test_what_other_code_has_measured_and_what_was_not_run_is_measured_anew(result: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert measured_before(as_json(measured(result, {"none": Verdict.NOT_RUN}))) == []
-    text = as_json(measured(result, {"none": Verdict.MISSED}))
-    monkeypatch.setattr(compare, "code_digest", lambda: "other")
-    assert measured_before(text) == []
-
-
-@pytest.mark.parametrize("text", ["", "[]", '{"schema": "firedrill.run/1"}', '{"schema": "firedrill.compare/1"}'])
-def test_a_file_of_others_is_refused(text: str) -> None:
-    with pytest.raises(ForeignResults):
-        measured_before(text)

@@ -9,7 +9,7 @@ import torch
 from firedrill.events import FaultStruck
 from firedrill.runner import loops
 from firedrill.runner.assess import result_of
-from firedrill.runner.cell import record, run_loop
+from firedrill.runner.cell import one_run, record
 from firedrill.runner.folder import FAULTED, told_ending
 from firedrill.runner.loops import MODULES, train_loop
 from firedrill.runner.plan import setup_of
@@ -71,7 +71,7 @@ def test_what_is_not_installed_is_not_run_and_says_what_to_install(tmp_path: Pat
 
 def test_two_runs_of_one_cell_are_the_same_to_the_last_byte(tmp_path: Path) -> None:
     for name in ("one", "other"):
-        run_loop(cell_with(), tmp_path / name, faulted=True)
+        one_run(cell_with(), tmp_path / name, cell_with().scenario.faults)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
@@ -107,7 +107,7 @@ def test_a_fault_strikes_a_loop_once_at_its_moment_and_is_witnessed(kind: str, t
     head, _, rest = TEXT.partition("  - {at")
     text = f"{head}  - {{at: {MOMENTS[kind]}}}\n{rest[rest.index('expect') :]}".replace("kind: plain_loop", "kind: plain_loop, amp: true")
     cell = cells(load_text(text, Path("scenarios/mine.yaml")))[0]
-    events, complaints = run_loop(cell, tmp_path / FAULTED, faulted=True)
+    events, complaints = one_run(cell, tmp_path / FAULTED, cell.scenario.faults)
     (strike,) = [event for event in events if isinstance(event, FaultStruck)]
     # The guard takes its second snapshot after five steps, and those of a history begin with 0.
     step = 4 if "snapshot_taken" in MOMENTS[kind] else 5

@@ -12,7 +12,7 @@ def test_an_explanation_says_what_strikes_when_and_what_must_hold(write: Write) 
         "tensor.set (value nan) on 1 random element of params: head.* at step 8 in environment 1, phase weights_updated: 1 time in all."
         in text
     )
-    assert "Imitates an overflow" in text
+    assert "     Simulated. Imitates an overflow" in text
     assert "detected (within 1, cause non_finite)" in text
     assert "Verdict: recovered" in text
 
@@ -37,3 +37,8 @@ def test_a_loop_is_told_with_what_stands_around_it(write: Write) -> None:
     loop = ("task: spirals, seed: 11, envs: 2, steps: 16", "kind: plain_loop, task: digits, seed: 11, steps: 16, mechanism: zclip")
     text = explain(load(write(loop, ("step: 8, env: 1", "step: 8"), ("core", "witnessed"))))
     assert "Trained: a plain_loop on digits, optimizer sgd, for 16 steps, seed 11, recovery by zclip." in text
+
+
+def test_what_really_happens_is_told_from_what_is_simulated(write: Write) -> None:
+    fault = 'do: tensor.set\n    target: {params: "head.*", pick: {count: 1}}\n    with: {value: nan}'
+    assert "     Real. Imitates the kernel that is out of memory" in explain(load(write((fault, "do: proc.sigkill"))))

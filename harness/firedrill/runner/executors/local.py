@@ -5,15 +5,17 @@ child that is killed, hangs or crashes costs its own cell only.
 """
 
 import multiprocessing
+import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Self
 
 from firedrill.runner.executors import socket_place
@@ -27,24 +29,24 @@ PRELOADED = ("firedrill.runner.warm",)
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """Work under way, since when, and when the watchdog ends it (seconds of the monotonic clock)."""
+    """Work under way, since when, and when the watchdog ends it (seconds of the monotonic clock).
+
+    `life` counts its processes: one that died may be resumed by the next, in what is left of the time.
+    """
 
     work: Work
     process: ForkServerProcess
     started: float
     deadline: float
+    life: int = 1
 
 
 class Local:
-    """At most `jobs` cells at once on this machine. Cells with the same subject, seed and device share one control run.
+    """At most `jobs` cells at once on this machine. Cells with the same subject, seed and device share one control run."""
 
-    `preload` names modules that many of the cells need and that take long to load; they are loaded once.
-    """
-
-    def __init__(self, jobs: int, preload: Sequence[str] = ()) -> None:
+    def __init__(self, jobs: int) -> None:
         assert jobs >= 1, jobs
         self._jobs = jobs
-        self._preload = preload
         self._controls: tempfile.TemporaryDirectory[str] | None = None
 
     @property
@@ -65,7 +67,7 @@ class Local:
         """Record every cell; to close the iterator kills what is under way."""
         assert self._controls is not None, "the executor is closed"
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([*PRELOADED, *self._preload])
+        context.set_forkserver_preload(list(PRELOADED))
         socket_place.start_fork_server()
         waiting, running = iter(works), list[Child]()
         try:
@@ -76,6 +78,10 @@ class Local:
                     return
                 for child, ending in ended(running):
                     running.remove(child)
+                    if ending.how is End.DIED and child.life <= child.work.cell.scenario.budget.resumes:
+                        again = start(context, child.work, Path(self._controls.name))
+                        running.append(replace(again, started=child.started, deadline=child.deadline, life=child.life + 1))
+                        continue
                     yield Done(child.work, ending, time.monotonic() - child.started)
         finally:
             for child in running:
@@ -86,9 +92,21 @@ class Local:
 def start(context: ForkServerContext, work: Work, controls: Path) -> Child:
     """A child process that records a cell."""
     process = context.Process(target=in_child, args=(work, controls), daemon=True)
-    process.start()
+    with without_main():
+        process.start()
     now = time.monotonic()
     return Child(work, process, now, now + work.cell.scenario.budget.wall)
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """A child loads the program that started it, which may take longer than its cell and has nothing that a cell needs."""
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def in_child(work: Work, controls: Path) -> None:
