@@ -111,7 +111,9 @@ def test_a_fault_strikes_a_loop_once_at_its_moment_and_is_witnessed(kind: str, t
     (strike,) = [event for event in events if isinstance(event, FaultStruck)]
     # The guard takes its second snapshot after five steps, and those of a history begin with 0.
     step = 4 if "snapshot_taken" in MOMENTS[kind] else 5
-    assert (strike.kind, strike.at.step, complaints) == (kind, step, [])
+    assert (strike.kind, strike.at.step) == (kind, step)
+    # A sink that raises has missed something, which is what was asked for.
+    assert [said for said in complaints if not said.startswith("FragileSink missed")] == []
     assert strike.digest_before != strike.digest_after
 
 

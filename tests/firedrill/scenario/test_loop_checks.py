@@ -66,6 +66,8 @@ GIVEN = {
     "rollout_steps": "5",
     "batches_per_step": "3",
     "gates": "{prune_age_min: 7}",
+    "gate": "true",
+    "checkpoint_every": "5",
 }
 
 
