@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from firedrill import campaign_cli
+from firedrill import campaign_cli, report_cli
 from firedrill.screen import BAD_INPUT, INTERRUPTED, NOTHING_RAN, PASSED, complain, load, say, show
 
 if TYPE_CHECKING:
@@ -158,33 +158,6 @@ def run(
     return _run(chosen, jobs or os.cpu_count() or 1, json, html)
 
 
-def report(path: Annotated[Path, tyro.conf.Positional], *, html: Path | None = None) -> int:
-    """Show a run that was written down, and write its page; nothing is run again.
-
-    Example: firedrill report reports/local/run.json --html report.html
-
-    Exit codes are those of the run; 2 where the file is none of ours.
-
-    Args:
-        path: What firedrill run --json has written.
-        html: Write a page that stands alone to this file.
-    """
-    from firedrill.report import html as page
-    from firedrill.runner.result import ForeignResults, exit_code, read_json
-
-    try:
-        kept = read_json(path)
-    except OSError as error:
-        return complain(f"{path}: {error.strerror}; firedrill run --json writes such a file")
-    except ForeignResults as error:
-        return complain(str(error))
-    if html is not None:
-        versions = {f"version of {package}": version for package, version in kept.versions.items()}
-        page.write(html, kept.cells, {"created": kept.created, "machine": kept.machine} | versions)
-    show(kept.cells, html)
-    return exit_code(kept.cells)
-
-
 def bench(
     subject: Annotated[Literal["snapshot"], tyro.conf.Positional] = "snapshot",  # noqa: ARG001 - there is one so far
     *,
@@ -266,10 +239,9 @@ OWN: dict[str, Callable[..., int]] = {
     "explain": explain,
     "schema": schema,
     "run": run,
-    "report": report,
     "bench": bench,
 }
-COMMANDS = OWN | campaign_cli.COMMANDS
+COMMANDS = OWN | report_cli.COMMANDS | campaign_cli.COMMANDS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

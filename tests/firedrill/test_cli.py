@@ -211,7 +211,7 @@ def test_every_command_teaches_by_an_example(name: str, capsys: pytest.CaptureFi
     assert f"Example: firedrill {name}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [("init", "mine"), ("report", "run.json", "--html", "page.html")])
+@pytest.mark.parametrize("arguments", [("init", "mine"), ("report", "run.json", "--html", "a", "--md", "b", "--junit", "c", "--github")])
 def test_the_module_runs_as_a_program_without_torch(kept: CellResult, arguments: tuple[str, ...]) -> None:
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "harness")])}
     ended = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], env=env, capture_output=True, text=True, check=False)

@@ -25,7 +25,9 @@ class SchemaVersion:
         # The first versions had no minor number.
         major, minor = int(written[2]), int(written[3] or 0)
         if (major, minor) > (self.major, self.minor):
-            return f"a newer firedrill wrote it, in the schema {found!r}; this one reads up to {str(self)!r}, so update firedrill to read it"
+            return (
+                f"a newer firedrill wrote it, in the schema {found!r}; this one reads up to {str(self)!r}, so update firedrill to read it"
+            )
         if major < self.major:
             return f"the schema {found!r} is no longer read, this firedrill reads {self.name}/{self.major}; run it again to write it anew"
         return ""

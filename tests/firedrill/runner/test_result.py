@@ -86,7 +86,9 @@ def test_a_newer_run_is_refused_with_what_to_do(tmp_path: Path, green: CellResul
     write_json(tmp_path / "run.json", [green])
     text = (tmp_path / "run.json").read_text()
     (tmp_path / "run.json").write_text(text.replace("firedrill.run/1.1", f"firedrill.run/{version}"))
-    with pytest.raises(ForeignResults, match=r"run\.json: a newer firedrill wrote it.* reads up to 'firedrill\.run/1\.1'.*update firedrill"):
+    with pytest.raises(
+        ForeignResults, match=r"run\.json: a newer firedrill wrote it.* reads up to 'firedrill\.run/1\.1'.*update firedrill"
+    ):
         read_json(tmp_path / "run.json")
 
 

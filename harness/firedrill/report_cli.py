@@ -1,0 +1,72 @@
+"""The commands that show what was written down, and run nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from firedrill.screen import complain, say, show
+
+if TYPE_CHECKING:
+    from firedrill.runner.result import Run
+
+
+def report(
+    path: Annotated[Path, tyro.conf.Positional],
+    *,
+    html: Path | None = None,
+    md: Path | None = None,
+    junit: Path | None = None,
+    github: bool = False,
+) -> int:
+    """Show a run that was written down, as a page, a comment, or what other programs read; nothing is run again.
+
+    Example: firedrill report reports/local/run.json --html report.html --md report.md
+
+    Exit codes are those of the run; 2 where the file is none of ours.
+
+    Args:
+        path: What firedrill run --json has written.
+        html: Write a page that stands alone to this file.
+        md: Write a comment for a pull request to this file, in Markdown.
+        junit: Write JUnit XML to this file.
+        github: Print an annotation of GitHub for every failed claim, at its line of the scenario.
+    """
+    from firedrill.report import annotations, markdown
+    from firedrill.report import html as page
+    from firedrill.report import junit as xml
+    from firedrill.runner.result import ForeignResults, exit_code, read_json
+
+    try:
+        kept = read_json(path)
+    except OSError as error:
+        return complain(f"{path}: {error.strerror}; firedrill run --json writes such a file")
+    except ForeignResults as error:
+        return complain(str(error))
+    if html is not None:
+        page.write(html, kept.cells, facts_of(kept))
+    if md is not None:
+        _write(md, markdown.render(kept, None))
+    if junit is not None:
+        _write(junit, xml.render(kept.cells, kept.created))
+    show(kept.cells, html)
+    for line in annotations.annotations(kept.cells) if github else ():
+        say(line)
+    return exit_code(kept.cells)
+
+
+def facts_of(kept: "Run") -> dict[str, str]:
+    """Where and when a run was, as a page shows it."""
+    facts = {"created": kept.created, "machine": kept.machine, "class of machine": kept.machine_class, "commit": kept.commit}
+    return {name: text for name, text in facts.items() if text} | {
+        f"version of {package}": version for package, version in kept.versions.items()
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+COMMANDS: dict[str, Callable[..., int]] = {"report": report}
