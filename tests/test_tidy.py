@@ -30,7 +30,16 @@ TABLES = {
 }
 
 # Help, validation and collection must load no torch, and the child process must set its threads before torch starts.
-LAZY_IMPORTERS = {"cli.py", "campaign_cli.py", "report_cli.py", "screen.py", "envelope/cli.py", "pytest_plugin.py", "runner/cell.py"}
+LAZY_IMPORTERS = {
+    "cli.py",
+    "campaign_cli.py",
+    "compare_cli.py",
+    "report_cli.py",
+    "screen.py",
+    "envelope/cli.py",
+    "pytest_plugin.py",
+    "runner/cell.py",
+}
 
 # A test tree and the package it mirrors.
 MIRRORS = {

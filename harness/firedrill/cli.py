@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from firedrill import campaign_cli, report_cli
+from firedrill import campaign_cli, compare_cli, report_cli
 from firedrill.screen import BAD_INPUT, INTERRUPTED, NOTHING_RAN, PASSED, complain, load, say, show
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ OWN: dict[str, Callable[..., int]] = {
     "run": run,
     "bench": bench,
 }
-COMMANDS = OWN | report_cli.COMMANDS | campaign_cli.COMMANDS
+COMMANDS = OWN | report_cli.COMMANDS | compare_cli.COMMANDS | campaign_cli.COMMANDS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

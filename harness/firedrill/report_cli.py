@@ -19,6 +19,7 @@ def report(
     md: Path | None = None,
     junit: Path | None = None,
     github: bool = False,
+    changes: tuple[Path, ...] = (),
 ) -> int:
     """Show a run that was written down, as a page, a comment, or what other programs read; nothing is run again.
 
@@ -32,7 +33,9 @@ def report(
         md: Write a comment for a pull request to this file, in Markdown.
         junit: Write JUnit XML to this file.
         github: Print an annotation of GitHub for every failed claim, at its line of the scenario.
+        changes: What firedrill compare --json has written; the comment says what changed.
     """
+    from firedrill.compare.record import read_comparison
     from firedrill.report import annotations, markdown
     from firedrill.report import html as page
     from firedrill.report import junit as xml
@@ -40,14 +43,15 @@ def report(
 
     try:
         kept = read_json(path)
+        compared = [one for file in changes for one in read_comparison(file)] if changes else None
     except OSError as error:
-        return complain(f"{path}: {error.strerror}; firedrill run --json writes such a file")
+        return complain(f"{error.filename}: {error.strerror}; firedrill run --json writes such a file, and firedrill compare --json")
     except ForeignResults as error:
         return complain(str(error))
     if html is not None:
         page.write(html, kept.cells, facts_of(kept))
     if md is not None:
-        _write(md, markdown.render(kept, None))
+        _write(md, markdown.render(kept, compared))
     if junit is not None:
         _write(junit, xml.render(kept.cells, kept.created))
     show(kept.cells, html)

@@ -1,7 +1,7 @@
 """One metric of two runs, and the word for what became of it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -58,3 +58,15 @@ def counts(found: Iterable[Compared]) -> str:
     """How many of each: "1 regression, 24 unchanged"; "nothing was compared" of nothing."""
     changes = [compared.change for compared in found]
     return ", ".join(f"{changes.count(change)} {change}" for change in Change if change in changes) or "nothing was compared"
+
+
+def gathered(found: Iterable[Compared]) -> list[Compared]:
+    """Those that differ in nothing but their subject as one, which names the first subject and counts the others."""
+    groups: dict[tuple[str, ...], list[Compared]] = {}
+    for compared in found:
+        key = (compared.metric, compared.kind, compared.change, compared.base, compared.head, compared.detail)
+        groups.setdefault(key, []).append(compared)
+    return [
+        group[0] if len(group) == 1 else replace(group[0], subject=f"{group[0].subject} and {len(group) - 1} more")
+        for group in groups.values()
+    ]

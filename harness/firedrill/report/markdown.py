@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from firedrill.compare.compared import QUIET, Compared, counts, worst_first
+from firedrill.compare.compared import QUIET, Compared, counts, gathered, worst_first
 from firedrill.report.wording import (
     SYMBOLS,
     Outcome,
@@ -93,7 +93,7 @@ def _changes(changes: Sequence[Compared] | None) -> Iterator[str]:
         yield "There was nothing to compare with."
     else:
         yield f"Against the base: {counts(changes)}."
-        rows = [_change_row(compared) for compared in worst_first(changes) if compared.change not in QUIET]
+        rows = [_change_row(compared) for compared in gathered(worst_first(changes)) if compared.change not in QUIET]
         if rows:
             yield ""
             yield "| | what | metric | base | head | |"

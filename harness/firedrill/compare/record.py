@@ -1,0 +1,35 @@
+"""A comparison as a file, so that a report made elsewhere can show it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from firedrill.compare.compared import Change, Compared, MetricClass
+from firedrill.runner.result import ForeignResults
+from firedrill.runner.schema_version import SchemaVersion
+
+SCHEMA = SchemaVersion("firedrill.comparison", 1, 0)
+
+
+def write_comparison(path: Path, found: Sequence[Compared]) -> None:
+    """Write a comparison aside and put it in place."""
+    text = json.dumps({"schema": str(SCHEMA), "compared": [asdict(compared) for compared in found]}, allow_nan=False, indent=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".partial")
+    aside.write_text(text + "\n", encoding="utf-8")
+    aside.replace(path)
+
+
+def read_comparison(path: Path) -> list[Compared]:
+    """The comparison of a file; raises `ForeignResults` for anything else."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ForeignResults(f"{path}: not JSON, {error}") from error
+    if refusal := SCHEMA.refusal(document.get("schema") if isinstance(document, dict) else None):
+        raise ForeignResults(f"{path}: {refusal}")
+    try:
+        return [Compared(**kept | {"kind": MetricClass(kept["kind"]), "change": Change(kept["change"])}) for kept in document["compared"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ForeignResults(f"{path}: damaged, or changed by hand: {type(error).__name__}: {error}") from error

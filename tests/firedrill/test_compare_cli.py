@@ -1,0 +1,100 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from firedrill import cli
+from firedrill.oracles.oracle import Answer, Finding
+from firedrill.runner import result as results
+from firedrill.runner.result import CellResult, write_json
+from firedrill.runner.verdict import Verdict
+
+GREEN = CellResult(
+    id="mine[cpu,seed=11]",
+    scenario="mine",
+    file="mine.yaml",
+    because="A NaN must not last.",
+    tags=(),
+    device="cpu",
+    seed=11,
+    verdict=Verdict.RECOVERED,
+    expected=(Verdict.RECOVERED,),
+    passed=True,
+    reason="rolled back once",
+    findings=(Finding("twin", Answer.PASS, "", "equal"),),
+    seconds=1.5,
+    rollbacks=1,
+    penalties=1,
+)
+MISSED = replace(GREEN, verdict=Verdict.MISSED, passed=False)
+REASON = "The scenario shows less than it seemed to"
+
+
+def command(*arguments: str) -> int:
+    """Run a command and give its exit code."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(arguments)
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a green run and a red one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(results, "machine_class", lambda: "box")
+    write_json(tmp_path / "green.json", [GREEN])
+    write_json(tmp_path / "red.json", [MISSED])
+    return tmp_path
+
+
+def test_a_regression_is_told_and_is_the_exit_code(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("compare", "green.json", "green.json") == 0
+    assert command("compare", "red.json", "green.json") == 0
+    assert command("compare", "green.json", "red.json") == 1
+    assert capsys.readouterr().out.rstrip().endswith("1 regression, 1 not-comparable, 3 unchanged")
+
+
+def test_a_comparison_goes_into_the_comment(here: Path) -> None:
+    command("compare", "green.json", "red.json", "--json", "changes.json")
+    command("report", "red.json", "--changes", "changes.json", "--md", "report.md")
+    assert "| **regression** | `mine[cpu,seed=11]` | verdict | recovered | missed, not as expected |" in (here / "report.md").read_text()
+
+
+def test_runs_of_two_machines_are_refused(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(results, "machine_class", lambda: "other")
+    write_json(here / "other.json", [GREEN])
+    assert command("compare", "green.json", "other.json") == 2
+    assert "different classes of machine, box and other" in capsys.readouterr().err
+
+
+def test_what_was_accepted_is_what_is_compared_with(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "baselines").mkdir()
+    assert command("compare", "baselines", "green.json") == 4
+    assert command("accept", "green.json", "--reason", "The first of its kind", "--baselines", "baselines") == 0
+    assert command("compare", "baselines", "red.json") == 1
+    assert command("accept", "red.json", "--reason", REASON, "--baselines", "baselines") == 0
+    assert command("compare", "baselines", "red.json") == 0
+    accepted = json.loads((here / "baselines" / "box" / "baseline.json").read_text())["accepted"]
+    assert [(one["reason"], one["changes"]) for one in accepted] == [
+        (REASON, "1 regression, 1 not-comparable, 3 unchanged"),
+        ("The first of its kind", "the first baseline"),
+    ]
+    assert command("compare", "baselines/box/baseline.json", "red.json") == 0
+
+
+def test_a_baseline_needs_a_reason_and_a_run_that_says_something(here: Path) -> None:
+    assert command("accept", "green.json", "--reason", "because", "--baselines", "b") == 2
+    assert command("accept", "nothing.json", "--reason", REASON, "--baselines", "b") == 2
+    write_json(here / "broken.json", [replace(GREEN, verdict=Verdict.HARNESS_ERROR, passed=False)])
+    assert command("accept", "broken.json", "--reason", REASON, "--baselines", "b") == 3
+    write_json(here / "idle.json", [replace(GREEN, verdict=Verdict.NOT_RUN, passed=False)])
+    assert command("accept", "idle.json", "--reason", REASON, "--baselines", "b") == 4
+    assert not (here / "b").exists()
+
+
+@pytest.mark.parametrize("arguments", [("nothing.json", "green.json"), ("green.json", "nothing.json"), ("green.json", "torn.json")])
+def test_files_that_are_none_of_ours_are_bad_input(here: Path, arguments: tuple[str, str]) -> None:
+    (here / "torn.json").write_text("torn{")
+    assert command("compare", *arguments) == 2
