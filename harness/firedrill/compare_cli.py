@@ -10,27 +10,31 @@ import tyro
 from firedrill.screen import FAILED, HARNESS_BROKEN, NOTHING_RAN, PASSED, complain, say
 
 if TYPE_CHECKING:
+    from firedrill.bench.paired import Timed
     from firedrill.compare.compared import Compared
     from firedrill.compare.facts import Facts
 
 BASELINES = Path("reports/baselines")
 REASON_LENGTH_MIN = 15
+# What is timed of two states of the code where nothing else is asked for.
+PAIRED_SIZES = "0.1M,1M"
 
 
 def compare(base: Annotated[str, tyro.conf.Positional], head: Annotated[str, tyro.conf.Positional], *, json: Path | None = None) -> int:
-    """Say what became better, worse or unclear from one run to another.
+    """Say what became better, worse or unclear from one run to another, or how fast two revisions are against one another.
 
     Example: firedrill compare reports/baselines reports/local/run.json
 
     Exit codes: 0 no regression, 1 a regression, 2 bad input or another class of machine, 4 there was nothing to compare.
 
     Args:
-        base: What firedrill run --json wrote, a baseline, or a folder of baselines, of which the one of the head's class is taken.
-        head: What firedrill run --json wrote.
+        base: What firedrill run --json wrote, a baseline, a folder of baselines, of which the one of the head's class is taken, or a
+            revision: then both are timed in turns, here and now.
+        head: What firedrill run --json wrote, or a revision.
         json: Write the comparison to this file, for firedrill report --changes.
     """
-    from firedrill.compare.compared import Change
-    from firedrill.compare.record import write_comparison
+    if not Path(base).exists() and not Path(head).exists():
+        return _revisions(base, head, json)
     from firedrill.compare.runs import NotComparable, compare_runs
     from firedrill.runner.result import ForeignResults
 
@@ -45,13 +49,7 @@ def compare(base: Annotated[str, tyro.conf.Positional], head: Annotated[str, tyr
         return complain(f"{error.filename}: {error.strerror}")
     except (ForeignResults, NotComparable) as error:
         return complain(str(error))
-    if json is not None:
-        write_comparison(json, found)
-    show_comparison(found)
-    idle = {Change.NOT_RUN, Change.NOT_COMPARABLE}
-    if all(compared.change in idle for compared in found):
-        return NOTHING_RAN
-    return FAILED if any(compared.change is Change.REGRESSION for compared in found) else PASSED
+    return concluded(found, (), json)
 
 
 def accept(run: Annotated[Path, tyro.conf.Positional] = Path("reports/local/run.json"), *, reason: str, baselines: Path = BASELINES) -> int:
@@ -98,15 +96,54 @@ def accept(run: Annotated[Path, tyro.conf.Positional] = Path("reports/local/run.
     return PASSED
 
 
-def show_comparison(found: "Sequence[Compared]") -> None:
-    """The table of what changed, and the line that counts."""
+def timed_between(base: Path, head: Path, sizes: "Sequence[str]", json: Path | None) -> int:
+    """Time the code of two folders in turns, and say what became of it; of code that cannot be timed it says that."""
+    from firedrill.bench.paired import SideFailed, interleaved, sides
+    from firedrill.compare.compared import Change, Compared, MetricClass
+    from firedrill.compare.timing import PAIRS, ROUNDS, judge_confirmed
+    from firedrill.report.benchmark import Sampling
+
+    def measure(suspects: "Sequence[str]") -> "list[Timed]":
+        wanted = [size for size in sizes if not suspects or any(subject.endswith(f", {size}") for subject in suspects)]
+        # Processes of its own for each measurement, so that the second one shares no accident with the first.
+        with sides(base, head) as (before, after), Sampling(PAIRS * len(wanted)) as sampling:
+            return interleaved(before, after, wanted, PAIRS, ROUNDS, sampling.advance)
+
+    try:
+        found, timed = judge_confirmed(measure)
+    except SideFailed as error:
+        failed = Compared("snapshot engine", "CPU time", MetricClass.TIMING, Change.NOT_COMPARABLE, "", "", str(error))
+        return concluded([failed], (), json)
+    return concluded(found, timed, json)
+
+
+def concluded(found: "Sequence[Compared]", timed: "Sequence[Timed]", json: Path | None) -> int:
+    """Keep a comparison and show it; the exit code says the worst of it."""
     from rich.console import Console
 
+    from firedrill.compare.compared import Change, counts
+    from firedrill.compare.record import write_comparison
     from firedrill.report import comparison
 
+    if json is not None:
+        write_comparison(json, found, timed)
     screen = Console()
     screen.print(comparison.table(found))
-    screen.print(comparison.summary(found), markup=False, highlight=False)
+    screen.print(counts(found), markup=False, highlight=False)
+    if all(compared.change in {Change.NOT_RUN, Change.NOT_COMPARABLE} for compared in found):
+        return NOTHING_RAN
+    return FAILED if any(compared.change is Change.REGRESSION for compared in found) else PASSED
+
+
+def _revisions(base: str, head: str, json: Path | None) -> int:
+    from firedrill.bench.paired import NoRevision, checked_out, commit_of
+
+    try:
+        commits = (commit_of(base), commit_of(head))
+    except NoRevision as error:
+        return complain(f"{base}, {head}: neither files nor revisions: {error}")
+    with checked_out(*commits) as (before, after):
+        return timed_between(before, after, PAIRED_SIZES.split(","), json)
 
 
 def _facts(path: Path) -> "Facts":

@@ -1,10 +1,14 @@
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from firedrill import cli
+from firedrill import cli, compare_cli
+from firedrill.bench import paired
+from firedrill.bench.paired import Timed
+from firedrill.compare.record import read_comparison
 from firedrill.oracles.oracle import Answer, Finding
 from firedrill.runner import result as results
 from firedrill.runner.result import CellResult, write_json
@@ -28,6 +32,7 @@ GREEN = CellResult(
     penalties=1,
 )
 MISSED = replace(GREEN, verdict=Verdict.MISSED, passed=False)
+Captured = pytest.CaptureFixture[str]
 REASON = "The scenario shows less than it seemed to"
 
 
@@ -49,7 +54,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_regression_is_told_and_is_the_exit_code(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_regression_is_told_and_is_the_exit_code(here: Path, capsys: Captured) -> None:
     assert command("compare", "green.json", "green.json") == 0
     assert command("compare", "red.json", "green.json") == 0
     assert command("compare", "green.json", "red.json") == 1
@@ -62,14 +67,14 @@ def test_a_comparison_goes_into_the_comment(here: Path) -> None:
     assert "| **regression** | `mine[cpu,seed=11]` | verdict | recovered | missed, not as expected |" in (here / "report.md").read_text()
 
 
-def test_runs_of_two_machines_are_refused(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_of_two_machines_are_refused(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     monkeypatch.setattr(results, "machine_class", lambda: "other")
     write_json(here / "other.json", [GREEN])
     assert command("compare", "green.json", "other.json") == 2
     assert "different classes of machine, box and other" in capsys.readouterr().err
 
 
-def test_what_was_accepted_is_what_is_compared_with(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_accepted_is_what_is_compared_with(here: Path, capsys: Captured) -> None:
     (here / "baselines").mkdir()
     assert command("compare", "baselines", "green.json") == 4
     assert command("accept", "green.json", "--reason", "The first of its kind", "--baselines", "baselines") == 0
@@ -92,6 +97,36 @@ def test_a_baseline_needs_a_reason_and_a_run_that_says_something(here: Path) -> 
     write_json(here / "idle.json", [replace(GREEN, verdict=Verdict.NOT_RUN, passed=False)])
     assert command("accept", "idle.json", "--reason", REASON, "--baselines", "b") == 4
     assert not (here / "b").exists()
+
+
+def test_what_is_neither_file_nor_revision_is_bad_input(here: Path, capsys: Captured) -> None:
+    assert command("compare", "no-such-thing", "nor-this") == 2
+    assert "no-such-thing, nor-this: neither files nor revisions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("again", "code"), [(1.3, 1), (1.0, 0)])
+def test_two_folders_are_timed_and_a_regression_is_confirmed(here: Path, monkeypatch: pytest.MonkeyPatch, again: float, code: int) -> None:
+    asked: list[list[str]] = []
+
+    def interleaved(base: Path, head: Path, sizes: list[str], pairs: int, *_: object) -> list[Timed]:
+        asked.append(sizes)
+        slower = 1.3 if len(asked) == 1 else again
+        return [Timed(f"rollback, {size}", ((1.0,),) * pairs, ((slower if size == "1M" else 1.0,),) * pairs) for size in sizes]
+
+    monkeypatch.setattr(paired, "sides", lambda *roots: nullcontext(roots))
+    monkeypatch.setattr(paired, "interleaved", interleaved)
+    assert compare_cli.timed_between(here, here, ["0.1M", "1M"], here / "changes.json") == code
+    assert asked == [["0.1M", "1M"], ["1M"]]
+    assert [one.change for one in read_comparison(here / "changes.json")] == ["unchanged", "regression" if code else "inconclusive"]
+
+
+def test_code_that_cannot_be_timed_is_not_comparable(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    def sides(*_: Path) -> None:
+        raise paired.SideFailed("ImportError: no arena yet")
+
+    monkeypatch.setattr(paired, "sides", sides)
+    assert compare_cli.timed_between(here, here, ["1M"], None) == 4
+    assert "arena" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [("nothing.json", "green.json"), ("green.json", "nothing.json"), ("green.json", "torn.json")])

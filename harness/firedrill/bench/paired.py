@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 HARNESS = Path(__file__).parents[2]
 
@@ -38,35 +36,23 @@ class Timed:
         return tuple(map(statistics.median, self.base)), tuple(map(statistics.median, self.head))
 
 
+@dataclass(frozen=True, slots=True)
 class Side:
     """A process with the code of one folder, which answers one block at a time."""
 
-    def __init__(self, root: Path) -> None:
-        paths = [str(root / "src"), str(HARNESS)]
-        env = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "firedrill.bench.side"]
-        self._process = subprocess.Popen(command, cwd=root, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        found = Path(str(self._answer()["tolaria"]))
-        assert found.resolve() == (root / "src" / "tolaria").resolve(), f"{found} was loaded, not the code of {root}"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+    process: "subprocess.Popen[str]"
 
     def block(self, size: str, rounds: int) -> dict[str, tuple[float, ...]]:
         """CPU seconds by operation; raises `SideFailed`."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"size": size, "rounds": rounds}) + "\n")
-        self._process.stdin.flush()
-        return {name: tuple(seconds) for name, seconds in self._answer().items()}
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"size": size, "rounds": rounds}) + "\n")
+        self.process.stdin.flush()
+        return {name: tuple(seconds) for name, seconds in self.answer().items()}
 
-    def _answer(self) -> dict[str, list[float]]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+    def answer(self) -> dict[str, list[float]]:
+        """The next line that it says; raises `SideFailed`."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
         if not line:
             raise SideFailed("its process ended before it could say anything; its last words are above")
         told = json.loads(line)
@@ -82,17 +68,38 @@ def interleaved(base: Side, head: Side, sizes: Sequence[str], pairs: int, rounds
     for size in sizes:
         blocks: list[tuple[dict[str, tuple[float, ...]], dict[str, tuple[float, ...]]]] = []
         for number in range(pairs):
-            taken = {side: side.block(size, rounds) for side in ((base, head) if number % 2 == 0 else (head, base))}
-            blocks.append((taken[base], taken[head]))
+            if number % 2 == 0:
+                before = base.block(size, rounds)
+                after = head.block(size, rounds)
+            else:
+                after = head.block(size, rounds)
+                before = base.block(size, rounds)
+            blocks.append((before, after))
             after_pair()
         found += [Timed(f"{name}, {size}", tuple(b[name] for b, _ in blocks), tuple(h[name] for _, h in blocks)) for name in blocks[0][0]]
     return found
 
 
 @contextmanager
+def side(root: Path) -> Iterator[Side]:
+    """A process with the code of a folder; raises `SideFailed` where it finds none there, or cannot load it."""
+    if not (root / "src" / "tolaria" / "__init__.py").exists():
+        # An installed one would be found instead.
+        raise SideFailed(f"there is no src/tolaria in {root}")
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root / "src"), str(HARNESS)]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "firedrill.bench.side"]
+    # Its input ends with the context, and it ends with its input.
+    with subprocess.Popen(command, cwd=root, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        started = Side(process)
+        found = Path(str(started.answer()["tolaria"]))
+        assert found.resolve() == (root / "src" / "tolaria").resolve(), f"{found} was loaded, not the code of {root}"
+        yield started
+
+
+@contextmanager
 def sides(base: Path, head: Path) -> Iterator[tuple[Side, Side]]:
     """A process for each of two folders with the code."""
-    with Side(base) as before, Side(head) as after:
+    with side(base) as before, side(head) as after:
         yield before, after
 
 

@@ -5,16 +5,24 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from firedrill.bench.paired import Timed
 from firedrill.compare.compared import Change, Compared, MetricClass
+from firedrill.runner.machine import machine_class
 from firedrill.runner.result import ForeignResults
 from firedrill.runner.schema_version import SchemaVersion
 
 SCHEMA = SchemaVersion("firedrill.comparison", 1, 0)
 
 
-def write_comparison(path: Path, found: Sequence[Compared]) -> None:
-    """Write a comparison aside and put it in place."""
-    text = json.dumps({"schema": str(SCHEMA), "compared": [asdict(compared) for compared in found]}, allow_nan=False, indent=1)
+def write_comparison(path: Path, found: Sequence[Compared], timed: Sequence[Timed] = ()) -> None:
+    """Write a comparison aside and put it in place, with every time that it rests on."""
+    document = {
+        "schema": str(SCHEMA),
+        "machine_class": machine_class(),
+        "compared": [asdict(compared) for compared in found],
+        "timed": [asdict(one) for one in timed],
+    }
+    text = json.dumps(document, allow_nan=False, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".partial")
     aside.write_text(text + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A comparison in the terminal: a row for whatever changed, and one line that counts everything."""
+"""A comparison in the terminal: a row for whatever changed."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from firedrill.compare.compared import QUIET, Change, Compared, counts, gathered, worst_first
+from firedrill.compare.compared import QUIET, Change, Compared, gathered, worst_first
 
 SYMBOLS = {
     Change.REGRESSION: "✗",
@@ -37,8 +37,3 @@ def table(found: Sequence[Compared]) -> Table:
             texts = (compared.subject, compared.metric, compared.base, compared.head, compared.detail)
             rows.add_row(change, *map(Text, texts))
     return rows
-
-
-def summary(found: Sequence[Compared]) -> str:
-    """The last line: "2 regression, 140 unchanged"."""
-    return counts(found)
