@@ -5,6 +5,7 @@ Words after `--` go to the session's program, for example `nox -s tests -- -k go
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,9 @@ GROUPS = ("test", "lint")
 LOCAL = Path("reports/local")
 BENCHMARKS = "tests/benchmarks"
 INTEGRATIONS = "tests/integrations"
+PAGE = "tests/page"
+# As they are called on Debian and on the runners of GitHub.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @nox.session
@@ -43,10 +47,11 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test that needs no GPU and no framework; those are in `gpu` and `integrations`, benchmarks are in `bench`."""
+    """Every test that needs no GPU, framework or browser; those are in `gpu`, `integrations` and `page`, benchmarks are in `bench`."""
     install(session)
     # One thread in each of two processes; more threads than cores would only wait for one another.
-    parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable", f"--ignore={BENCHMARKS}", f"--ignore={INTEGRATIONS}")
+    apart = [f"--ignore={folder}" for folder in (BENCHMARKS, INTEGRATIONS, PAGE)]
+    parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable", *apart)
     run(session, "pytest", *parallel, "-m", "not gpu", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
@@ -75,17 +80,23 @@ def integrations(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def page(session: nox.Session) -> None:
+    """The report's page in a browser: matrix, timeline, filters, keyboard, and an automated check of accessibility."""
+    if not any(map(shutil.which, BROWSERS)):
+        reason = f"none of {', '.join(BROWSERS)} is installed"
+        if os.environ.get("TOLARIA_REQUIRE_BROWSER") == "1":
+            session.error(f"TOLARIA_REQUIRE_BROWSER is set, but {reason}")
+        session.skip(reason)
+    install(session)
+    also(session, "page")
+    run(session, "pytest", PAGE, "-n", "0", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session(default=False)
 def mutation(session: nox.Session) -> None:
     """Whether the tests notice small changes of lifecycle, verdict and commit logic; `-- --only jury` looks at one module."""
     install(session)
-    session.run(
-        str(BIN / "python"),
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        *nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "mutation"),
-    )
+    also(session, "mutation")
     run(session, "python", "-m", "mutation", *session.posargs, env={"OMP_NUM_THREADS": "1", "PYTHONPATH": "tests"})
 
 
@@ -127,6 +138,12 @@ def install(session: nox.Session) -> None:
     session.run(sys.executable, "-m", "venv", str(SHARED))
     run(session, "python", "-m", "pip", "install", "-q", "-c", "constraints.txt", "-e", ".[reports]", *requirements)
     stamp.write_text(wanted)
+
+
+def also(session: nox.Session, group: str) -> None:
+    """Put one more dependency group into the shared environment."""
+    wanted = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), group)
+    run(session, "python", "-m", "pip", "install", "-q", "-c", "constraints.txt", *wanted)
 
 
 def run(session: nox.Session, program: str, *arguments: str, env: dict[str, str] | None = None) -> None:

@@ -35,7 +35,7 @@ def bench(
 
     Args:
         subject: What is measured.
-        json: Write the numbers to this file; with --against and --aa it is one for firedrill report --changes.
+        json: Write the numbers to this file; with --against and --aa it is one for firedrill report.
         sizes: Models by their parameters, some of 0.1M, 1M, 10M and 100M; by default all, and 0.1M and 1M with --against and --aa.
         mode: Of hot caches, as training leaves them, or both: hot, train. With --against and --aa caches are hot.
         against: A revision; what stands here is held against the commit where the two parted.

@@ -31,7 +31,7 @@ def compare(base: Annotated[str, tyro.conf.Positional], head: Annotated[str, tyr
         base: What firedrill run --json wrote, a baseline, a folder of baselines, of which the one of the head's class is taken, or a
             revision: then both are timed in turns, here and now.
         head: What firedrill run --json wrote, or a revision.
-        json: Write the comparison to this file, for firedrill report --changes.
+        json: Write the comparison to this file, for firedrill report.
     """
     if not Path(base).exists() and not Path(head).exists():
         return _revisions(base, head, json)

@@ -14,44 +14,44 @@ if TYPE_CHECKING:
 
 def report(
     path: Annotated[Path, tyro.conf.Positional],
+    beside: Annotated[tuple[Path, ...], tyro.conf.Positional] = (),
     *,
     html: Path | None = None,
     md: Path | None = None,
     junit: Path | None = None,
     github: bool = False,
-    changes: tuple[Path, ...] = (),
 ) -> int:
     """Show a run that was written down, as a page, a comment, or what other programs read; nothing is run again.
 
-    Example: firedrill report reports/local/run.json --html report.html --md report.md
+    Example: firedrill report reports/local/run.json changes.json --html report.html --md report.md
 
     Exit codes are those of the run; 2 where the file is none of ours.
 
     Args:
         path: What firedrill run --json has written.
+        beside: What else is to be shown, as firedrill compare, bench and coverage and tolaria envelope write it with --json.
         html: Write a page that stands alone to this file.
         md: Write a comment for a pull request to this file, in Markdown.
         junit: Write JUnit XML to this file.
         github: Print an annotation of GitHub for every failed claim, at its line of the scenario.
-        changes: What firedrill compare --json has written; the comment says what changed.
     """
-    from firedrill.compare.record import read_comparison
     from firedrill.report import annotations, markdown
     from firedrill.report import html as page
     from firedrill.report import junit as xml
+    from firedrill.report.beside import read_beside
     from firedrill.runner.result import ForeignResults, exit_code, read_json
 
     try:
         kept = read_json(path)
-        compared = [one for file in changes for one in read_comparison(file)] if changes else None
+        shown = read_beside(beside)
     except OSError as error:
-        return complain(f"{error.filename}: {error.strerror}; firedrill run --json writes such a file, and firedrill compare --json")
+        return complain(f"{error.filename}: {error.strerror}; firedrill run --json writes such a file")
     except ForeignResults as error:
         return complain(str(error))
     if html is not None:
-        page.write(html, kept.cells, facts_of(kept))
+        page.write(html, kept.cells, facts_of(kept), shown)
     if md is not None:
-        _write(md, markdown.render(kept, compared))
+        _write(md, markdown.render(kept, shown.changes))
     if junit is not None:
         _write(junit, xml.render(kept.cells, kept.created))
     show(kept.cells, html)

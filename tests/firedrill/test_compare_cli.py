@@ -8,8 +8,8 @@ import pytest
 from firedrill import cli, compare_cli
 from firedrill.bench import paired
 from firedrill.bench.paired import Timed
-from firedrill.compare.record import read_comparison
 from firedrill.oracles.oracle import Answer, Finding
+from firedrill.report.beside import read_beside
 from firedrill.runner import result as results
 from firedrill.runner.result import CellResult, write_json
 from firedrill.runner.verdict import Verdict
@@ -63,7 +63,7 @@ def test_a_regression_is_told_and_is_the_exit_code(here: Path, capsys: Captured)
 
 def test_a_comparison_goes_into_the_comment(here: Path) -> None:
     command("compare", "green.json", "red.json", "--json", "changes.json")
-    command("report", "red.json", "--changes", "changes.json", "--md", "report.md")
+    command("report", "red.json", "changes.json", "--md", "report.md")
     assert "| **regression** | `mine[cpu,seed=11]` | verdict | recovered | missed, not as expected |" in (here / "report.md").read_text()
 
 
@@ -117,7 +117,10 @@ def test_two_folders_are_timed_and_a_regression_is_confirmed(here: Path, monkeyp
     monkeypatch.setattr(paired, "interleaved", interleaved)
     assert compare_cli.timed_between(here, here, ["0.1M", "1M"], here / "changes.json") == code
     assert asked == [["0.1M", "1M"], ["1M"]]
-    assert [one.change for one in read_comparison(here / "changes.json")] == ["unchanged", "regression" if code else "inconclusive"]
+    assert [one.change for one in read_beside([here / "changes.json"]).changes or ()] == [
+        "unchanged",
+        "regression" if code else "inconclusive",
+    ]
 
 
 def test_code_that_cannot_be_timed_is_not_comparable(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from firedrill.bench.paired import Timed
 from firedrill.compare.compared import Change, Compared, MetricClass
@@ -29,13 +30,9 @@ def write_comparison(path: Path, found: Sequence[Compared], timed: Sequence[Time
     aside.replace(path)
 
 
-def read_comparison(path: Path) -> list[Compared]:
-    """The comparison of a file; raises `ForeignResults` for anything else."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ForeignResults(f"{path}: not JSON, {error}") from error
-    if refusal := SCHEMA.refusal(document.get("schema") if isinstance(document, dict) else None):
+def comparison_of(document: dict[str, Any], path: Path) -> list[Compared]:  # JSON has no types.
+    """The comparison of a file that has been parsed; raises `ForeignResults` for what `write_comparison` did not write."""
+    if refusal := SCHEMA.refusal(document.get("schema")):
         raise ForeignResults(f"{path}: {refusal}")
     try:
         return [Compared(**kept | {"kind": MetricClass(kept["kind"]), "change": Change(kept["change"])}) for kept in document["compared"]]

@@ -1,20 +1,24 @@
+import json
 from pathlib import Path
 
 import pytest
 
+from firedrill.bench.paired import Timed
 from firedrill.compare.compared import Change, Compared, MetricClass
-from firedrill.compare.record import read_comparison, write_comparison
+from firedrill.compare.record import comparison_of, write_comparison
 from firedrill.runner.result import ForeignResults
 
 
-def test_a_comparison_is_read_back_as_it_was(tmp_path: Path) -> None:
+def test_a_comparison_is_read_back_as_it_was_with_the_times_beside_it(tmp_path: Path) -> None:
     found = [Compared("a", "verdict", MetricClass.EXACT, Change.NOT_RUN, "recovered", "–", "why")]
-    write_comparison(tmp_path / "made" / "changes.json", found)
-    assert read_comparison(tmp_path / "made" / "changes.json") == found
+    path = tmp_path / "made" / "changes.json"
+    write_comparison(path, found, [Timed("take, 1M", ((1.0, 2.0),), ((3.0, 4.0),))])
+    document = json.loads(path.read_text())
+    assert comparison_of(document, path) == found
+    assert document["timed"] == [{"subject": "take, 1M", "base": [[1.0, 2.0]], "head": [[3.0, 4.0]]}]
 
 
-@pytest.mark.parametrize("text", ["torn{", "[]", '{"schema": "firedrill.comparison/2.0"}', '{"schema": "firedrill.comparison/1.0"}'])
-def test_a_file_that_is_no_comparison_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "changes.json").write_text(text)
+@pytest.mark.parametrize("document", [{}, {"schema": "firedrill.comparison/2.0"}, {"schema": "firedrill.comparison/1.0"}])
+def test_what_is_no_comparison_is_refused(document: dict[str, str]) -> None:
     with pytest.raises(ForeignResults, match=r"changes\.json: "):
-        read_comparison(tmp_path / "changes.json")
+        comparison_of(document, Path("changes.json"))
