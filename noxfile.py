@@ -101,11 +101,25 @@ def mutation(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
-def report(session: nox.Session) -> None:
-    """Show the last run of `scenarios` again and write its page anew; words after `--` name another run and its options."""
+def against(session: nox.Session) -> None:
+    """Time snapshot, rollback and judging against the commit where this work began: `nox -s against -- main`."""
     install(session)
-    last = (f"{LOCAL}/run.json", "--html", f"{LOCAL}/report.html")
-    run(session, "firedrill", "report", *(session.posargs or last))
+    (revision,) = session.posargs or ("main",)
+    run(session, "firedrill", "bench", "snapshot", "--against", revision, "--json", f"{LOCAL}/timing.json")
+
+
+@nox.session(default=False)
+def report(session: nox.Session) -> None:
+    """Hold the last run of `scenarios` against its baseline, and write page, comment and JUnit XML of it into reports/local."""
+    install(session)
+    last, changes = f"{LOCAL}/run.json", f"{LOCAL}/changes.json"
+    Path(changes).unlink(missing_ok=True)
+    # 4: this class of machine has no baseline. A regression is the exit code of the report too, which shows it.
+    run(session, "firedrill", "compare", "reports/baselines", last, "--json", changes, codes=(0, 1, 4))
+    beside = [name for name in (changes, f"{LOCAL}/timing.json") if Path(name).exists()]
+    wanted = ("--html", f"{LOCAL}/report.html", "--md", f"{LOCAL}/report.md", "--junit", f"{LOCAL}/junit.xml")
+    github = ("--github",) if os.environ.get("GITHUB_ACTIONS") else ()
+    run(session, "firedrill", "report", last, *beside, *wanted, *github, *session.posargs)
 
 
 @nox.session(default=False)
@@ -146,9 +160,9 @@ def also(session: nox.Session, group: str) -> None:
     run(session, "python", "-m", "pip", "install", "-q", "-c", "constraints.txt", *wanted)
 
 
-def run(session: nox.Session, program: str, *arguments: str, env: dict[str, str] | None = None) -> None:
-    """Run a program of the shared environment."""
-    session.run(str(BIN / program), *arguments, env=env)
+def run(session: nox.Session, program: str, *arguments: str, env: dict[str, str] | None = None, codes: tuple[int, ...] = (0,)) -> None:
+    """Run a program of the shared environment; any exit code but these ends the session."""
+    session.run(str(BIN / program), *arguments, env=env, success_codes=codes)
 
 
 def written_to(html: str, json: str) -> tuple[str, ...]:

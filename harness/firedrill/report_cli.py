@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from firedrill.screen import complain, say, show
+from firedrill.screen import FAILED, PASSED, complain, say, show
 
 if TYPE_CHECKING:
     from firedrill.runner.result import Run
@@ -25,7 +25,7 @@ def report(
 
     Example: firedrill report reports/local/run.json changes.json --html report.html --md report.md
 
-    Exit codes are those of the run; 2 where the file is none of ours.
+    Exit codes are those of the run, and 1 where something else that is shown is a regression; 2 where a file is none of ours.
 
     Args:
         path: What firedrill run --json has written.
@@ -35,6 +35,7 @@ def report(
         junit: Write JUnit XML to this file.
         github: Print an annotation of GitHub for every failed claim, at its line of the scenario.
     """
+    from firedrill.compare.compared import Change
     from firedrill.report import annotations, markdown
     from firedrill.report import html as page
     from firedrill.report import junit as xml
@@ -57,7 +58,9 @@ def report(
     show(kept.cells, html)
     for line in annotations.annotations(kept.cells) if github else ():
         say(line)
-    return exit_code(kept.cells)
+    code = exit_code(kept.cells)
+    regressed = any(one.change is Change.REGRESSION for one in shown.changes or ())
+    return FAILED if code == PASSED and regressed else code
 
 
 def facts_of(kept: "Run") -> dict[str, str]:

@@ -5,6 +5,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from firedrill import cli
+from firedrill.compare.compared import Change, Compared, MetricClass
+from firedrill.compare.record import write_comparison
 from firedrill.oracles.oracle import Answer, Finding
 from firedrill.report.markdown import MARKER
 from firedrill.runner.result import CellResult, write_json
@@ -59,3 +61,17 @@ def test_annotations_are_printed_only_where_they_are_wanted(here: Path, capsys: 
     assert "::error" not in capsys.readouterr().out
     command("report", "run.json", "--github")
     assert "::error file=mine.yaml,line=4,title=twin%3A fail::mine[cpu,seed=11]: env 1, step 5: diverges" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("change", "code"), [(Change.REGRESSION, 1), (Change.INCONCLUSIVE, 0)])
+def test_a_regression_that_is_shown_is_a_failure(here: Path, change: Change, code: int) -> None:
+    write_json(here / "run.json", [GREEN])
+    write_comparison(here / "changes.json", [Compared("take, 1M", "CPU time", MetricClass.TIMING, change, "1 µs", "1.3 x")])
+    assert command("report", "run.json", "changes.json", "--html", "page.html") == code
+    assert f"{change.value}</span>" in (here / "page.html").read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_shown_is_bad_input(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("report", "run.json", "nothing.json") == 2
+    assert capsys.readouterr().err.startswith("nothing.json: ")
+    assert command("report", "run.json", "run.json") == 2
