@@ -11,6 +11,7 @@ from firedrill.screen import FAILED, HARNESS_BROKEN, NOTHING_RAN, PASSED, compla
 
 if TYPE_CHECKING:
     from firedrill.bench.paired import Timed
+    from firedrill.bench.record import Record
     from firedrill.compare.compared import Compared
     from firedrill.compare.facts import Facts
 
@@ -28,17 +29,21 @@ def compare(base: Annotated[str, tyro.conf.Positional], head: Annotated[str, tyr
     Exit codes: 0 no regression, 1 a regression, 2 bad input or another class of machine, 4 there was nothing to compare.
 
     Args:
-        base: What firedrill run --json wrote, a baseline, a folder of baselines, of which the one of the head's class is taken, or a
-            revision: then both are timed in turns, here and now.
-        head: What firedrill run --json wrote, or a revision.
+        base: What firedrill run or bench --json wrote, a baseline, a folder of baselines, of which the one of the head's class is taken,
+            or a revision: then both are timed in turns, here and now.
+        head: What firedrill run or bench --json wrote, or a revision.
         json: Write the comparison to this file, for firedrill report.
     """
     if not Path(base).exists() and not Path(head).exists():
         return _revisions(base, head, json)
+    from firedrill.compare.benches import compare_benches
     from firedrill.compare.runs import NotComparable, compare_runs
     from firedrill.runner.result import ForeignResults
 
     try:
+        benches = (_bench(Path(base)), _bench(Path(head)))
+        if benches[0] and benches[1]:
+            return concluded(compare_benches(benches[0], benches[1]), (), json)
         after = _facts(Path(head))
         before = _baseline(Path(base), after) if Path(base).is_dir() else _facts(Path(base))
         if before is None:
@@ -153,6 +158,22 @@ def _facts(path: Path) -> "Facts":
     from firedrill.runner.result import read_json
 
     return read_baseline(path).facts if path.name == FILE_NAME else facts_of(read_json(path))
+
+
+def _bench(path: Path) -> "Record | None":
+    """The record of a benchmark; None of any other file or folder."""
+    from json import loads
+
+    from firedrill.bench.record import SCHEMA, record_of
+
+    if not path.is_file():
+        return None
+    try:
+        document = loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    is_bench = isinstance(document, dict) and str(document.get("schema")).startswith(SCHEMA.name)
+    return record_of(document, path) if is_bench else None
 
 
 def _baseline(folder: Path, head: "Facts") -> "Facts | None":

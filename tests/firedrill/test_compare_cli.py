@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from firedrill import cli, compare_cli
-from firedrill.bench import paired
+from firedrill.bench import paired, record
 from firedrill.bench.paired import Timed
+from firedrill.bench.record import Case
 from firedrill.oracles.oracle import Answer, Finding
 from firedrill.report.beside import read_beside
 from firedrill.runner import result as results
@@ -97,6 +98,15 @@ def test_a_baseline_needs_a_reason_and_a_run_that_says_something(here: Path) -> 
     write_json(here / "idle.json", [replace(GREEN, verdict=Verdict.NOT_RUN, passed=False)])
     assert command("accept", "idle.json", "--reason", REASON, "--baselines", "b") == 4
     assert not (here / "b").exists()
+
+
+def test_two_benchmarks_are_compared_and_a_benchmark_with_a_run_is_not(here: Path, capsys: Captured) -> None:
+    case = Case("take", 100_000, 30, "hot", 1.5, {}, 2.0, 3.0, 3.0, 8.0, 3.0, 3, False, (3.0,) * 9)
+    record.write_json(here / "bench.json", record.Record({}, {}, (case,)))
+    assert command("compare", "bench.json", "bench.json") == 0
+    assert capsys.readouterr().out.endswith("1 unchanged\n")
+    assert command("compare", "bench.json", "green.json") == 2
+    assert "bench.json: the schema is 'firedrill.bench/1.1'" in capsys.readouterr().err
 
 
 def test_what_is_neither_file_nor_revision_is_bad_input(here: Path, capsys: Captured) -> None:
