@@ -24,7 +24,7 @@ SPREADS = 3.0
 # With as few operations as there are, and so many pairs, the exact test can come below ALPHA after the adjustment.
 PAIRS = 16
 # Calls of every operation in a block.
-ROUNDS = 15
+ROUNDS = 10
 
 # Times these operations, or all of them where none is named.
 Measure = Callable[[Sequence[str]], Sequence[Timed]]
