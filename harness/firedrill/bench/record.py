@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from firedrill.runner.aside import write_aside
 from firedrill.runner.result import ForeignResults
 from firedrill.runner.schema_version import SchemaVersion
 
@@ -48,10 +49,7 @@ class Record:
 def write_json(path: Path, record: Record) -> None:
     """Write a record aside and put it in place."""
     text = json.dumps({"schema": str(SCHEMA), "clock": CLOCK} | asdict(record), allow_nan=False, indent=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_aside(path, text + "\n")
 
 
 def record_of(document: dict[str, Any], path: Path) -> Record:  # JSON has no types.

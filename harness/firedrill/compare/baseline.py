@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from firedrill.compare.facts import CellFacts, Facts
+from firedrill.runner.aside import write_aside
 from firedrill.runner.result import ForeignResults
 from firedrill.runner.schema_version import SchemaVersion
 
@@ -62,10 +63,7 @@ def write_baseline(path: Path, facts: Facts, accepted: Sequence[Acceptance]) -> 
     }
     rows = [f"  {json.dumps(name)}: {json.dumps(_kept(cell), allow_nan=False)}" for name, cell in sorted(facts.cells.items())]
     text = json.dumps(head, indent=1).removesuffix("\n}") + ',\n "cells": {\n' + ",\n".join(rows) + "\n }\n}\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    write_aside(path, text)
 
 
 def _kept(cell: CellFacts) -> dict[str, Any]:  # JSON has no types.

@@ -8,6 +8,7 @@ from typing import Any
 
 from firedrill.bench.paired import Timed
 from firedrill.compare.compared import Change, Compared, MetricClass
+from firedrill.runner.aside import write_aside
 from firedrill.runner.machine import machine_class
 from firedrill.runner.result import ForeignResults
 from firedrill.runner.schema_version import SchemaVersion
@@ -24,10 +25,7 @@ def write_comparison(path: Path, found: Sequence[Compared], timed: Sequence[Time
         "timed": [asdict(one) for one in timed],
     }
     text = json.dumps(document, allow_nan=False, indent=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_aside(path, text + "\n")
 
 
 def comparison_of(document: dict[str, Any], path: Path) -> list[Compared]:  # JSON has no types.

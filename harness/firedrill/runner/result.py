@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from firedrill.oracles.oracle import Answer, Finding
+from firedrill.runner.aside import write_aside
 from firedrill.runner.exposure import Exposure, Reply, Topology
 from firedrill.runner.machine import commit, machine_class
 from firedrill.runner.schema_version import SchemaVersion
@@ -104,10 +105,7 @@ def write_json(path: Path, results: Sequence[CellResult]) -> None:
         "cells": [asdict(result) for result in results],
     }
     text = json.dumps(document, allow_nan=False, indent=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_aside(path, text + "\n")
 
 
 def read_json(path: Path) -> Run:
