@@ -66,9 +66,17 @@ def adjusted(ps: Sequence[float]) -> tuple[float, ...]:
 
 
 def ratio(logarithms: Sequence[float]) -> Estimate:
-    """The geometric mean of ratios, given as logarithms, with a percentile bootstrap interval."""
+    """The interquartile mean of ratios that are given as logarithms, with a percentile bootstrap interval."""
     values = np.asarray(logarithms)
     rng = np.random.default_rng(0)
-    means = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].mean(axis=-1)
+    means = interquartile_mean(values[rng.integers(len(values), size=(RESAMPLES, len(values)))])
     low, high = np.quantile(means, (0.025, 0.975))
-    return Estimate(math.exp(float(values.mean())), math.exp(float(low)), math.exp(float(high)))
+    return Estimate(math.exp(float(interquartile_mean(values))), math.exp(float(low)), math.exp(float(high)))
+
+
+def strayed(differences: Sequence[float], pairs: int) -> float:
+    """By how much the interquartile mean of so many differences strays around 0, where none of them has a preferred sign."""
+    values = np.asarray(differences)
+    rng = np.random.default_rng(0)
+    drawn = values[rng.integers(len(values), size=(RESAMPLES, pairs))] * rng.choice((-1.0, 1.0), size=(RESAMPLES, pairs))
+    return float(np.std(interquartile_mean(drawn)))

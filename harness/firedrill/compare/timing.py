@@ -15,7 +15,7 @@ import numpy as np
 
 from firedrill.bench.paired import Timed
 from firedrill.compare.compared import Change, Compared, MetricClass
-from firedrill.compare.statistics import Estimate, adjusted, ratio, wilcoxon
+from firedrill.compare.statistics import Estimate, adjusted, ratio, strayed, wilcoxon
 
 # A tenth slower is what somebody would notice.
 DECLARED = 0.10
@@ -44,8 +44,7 @@ def slowness(timed: Timed) -> Slowness:
     base, head = (np.log(np.asarray(medians)) for medians in timed.medians)
     # In the order A B B A the last block of a pair and the first one of the next are of one side, and neighbours too.
     same = [head[i + 1] - head[i] if i % 2 == 0 else base[i + 1] - base[i] for i in range(len(base) - 1)]
-    spread = float(np.sqrt(np.mean(np.square(same))) / math.sqrt(len(base)))
-    return Slowness(ratio(list(head - base)), spread, wilcoxon(list(base), list(head)))
+    return Slowness(ratio(list(head - base)), strayed(same, len(base)), wilcoxon(list(base), list(head)))
 
 
 def judge(found: Sequence[Timed], declared: float = DECLARED) -> list[Compared]:
@@ -87,5 +86,10 @@ def _judged(timed: Timed, found: Slowness, p: float, declared: float) -> Compare
         change = Change.UNCHANGED if 1 / (1 + declared) < low and high < 1 + declared else Change.INCONCLUSIVE
     before, after = (float(np.median(medians)) for medians in timed.medians)
     detail = f"[{low:.3g}, {high:.3g}] in {len(timed.base)} pairs of blocks, limit {limit:.3g}, p {p:.2g}"
-    said = (f"{1e6 * before:.3g} µs", f"{value:.3g} x ({1e6 * after:.3g} µs)")
+    said = (_time(before), f"{value:.3g} x ({_time(after)})")
     return Compared(timed.subject, "CPU time", MetricClass.TIMING, change, *said, detail)
+
+
+def _time(seconds: float) -> str:
+    microseconds = 1e6 * seconds
+    return f"{microseconds:.0f} µs" if microseconds >= 100 else f"{microseconds:.3g} µs"

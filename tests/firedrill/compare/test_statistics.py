@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from firedrill.compare.statistics import adjusted, fisher, interquartile_mean, mean_difference, ratio, wilcoxon, wilson
+from firedrill.compare.statistics import adjusted, fisher, interquartile_mean, mean_difference, ratio, strayed, wilcoxon, wilson
 
 
 def test_the_interquartile_mean_leaves_out_a_quarter_on_either_side() -> None:
@@ -43,7 +43,19 @@ def test_p_values_are_adjusted_for_their_number() -> None:
     assert adjusted([]) == ()
 
 
-def test_a_ratio_is_the_geometric_mean() -> None:
-    found = ratio([math.log(2.0), math.log(8.0)])
+def test_a_ratio_is_the_geometric_mean_of_the_middle_half() -> None:
+    found = ratio([math.log(value) for value in (0.001, 2.0, 8.0, 9999.0)])
     assert found.value == pytest.approx(4.0)
-    assert (found.low, found.high) == pytest.approx((2.0, 8.0))
+    assert found.low < found.value < found.high
+    same = ratio([math.log(1.3)] * 9)
+    assert (same.value, same.low, same.high) == pytest.approx((1.3, 1.3, 1.3))
+
+
+def test_straying_is_smaller_with_more_pairs_and_hardly_moved_by_one_that_is_lost() -> None:
+    rng = np.random.default_rng(1)
+    differences = list(rng.normal(0.0, 0.1, size=200))
+    few, many = strayed(differences, 16), strayed(differences, 64)
+    # A mean of 16 strays by a quarter, and the middle half of it a little more.
+    assert 0.02 < few < 0.04
+    assert many == pytest.approx(few / 2, rel=0.15)
+    assert strayed([*differences, 50.0], 16) < 1.2 * few

@@ -1,5 +1,7 @@
+import json
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +90,28 @@ def test_what_does_not_seem_slower_is_measured_once() -> None:
 
     judge_confirmed(measure)
     assert asked == [0]
+
+
+# Medians of blocks in microseconds, of identical code on both sides, recorded on two cores that ten other processes wanted too.
+ROLLBACK = "rollback, 0.1M"
+RECORDED = json.loads((Path(__file__).parent / "identical-blocks.json").read_text())
+
+
+def recorded(comparison: dict[str, list[list[float]]], slower: float = 1.0) -> list[Timed]:
+    """One comparison, with the rollbacks of the head so many times as long."""
+    found = []
+    for name, (base, head) in comparison.items():
+        factor = slower if name == ROLLBACK else 1.0
+        found.append(Timed(name, tuple((value,) for value in base), tuple((factor * value,) for value in head)))
+    return found
+
+
+def test_real_noise_of_identical_code_is_hardly_ever_called_a_regression() -> None:
+    reds = [one.subject for comparison in RECORDED for one in judge(recorded(comparison)) if one.change is Change.REGRESSION]
+    assert len(reds) <= 1, reds
+
+
+def test_rollbacks_that_take_a_third_longer_are_found_in_real_noise_or_at_least_not_called_the_same() -> None:
+    found = [one.change for comparison in RECORDED for one in judge(recorded(comparison, 1.3)) if one.subject == ROLLBACK]
+    assert set(found) <= {Change.REGRESSION, Change.INCONCLUSIVE}
+    assert found.count(Change.REGRESSION) >= 0.75 * len(found)
