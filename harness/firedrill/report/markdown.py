@@ -47,7 +47,7 @@ class Fold:
 def render(run: Run, changes: Sequence[Compared] | None, length_max: int = LENGTH_MAX) -> str:
     """The comment. `changes` None: there was nothing to compare with."""
     results = run.cells
-    top = [*_verdict(results), *_unexpected(results), *_changes(changes)]
+    top = [*_verdict(run), *_unexpected(results), *_changes(changes)]
     used = sum(len(line) + 1 for line in top) + RESERVE
     listed = _every_verdict(results, length_max - used)
     parts = [*top, *listed]
@@ -61,7 +61,8 @@ def render(run: Run, changes: Sequence[Compared] | None, length_max: int = LENGT
     return text
 
 
-def _verdict(results: Sequence[CellResult]) -> Iterator[str]:
+def _verdict(run: Run) -> Iterator[str]:
+    results = run.cells
     tally = counted(results)
     worst = next((end for end in Outcome if tally[end]), Outcome.NOT_RUN)
     yield MARKER
@@ -69,6 +70,9 @@ def _verdict(results: Sequence[CellResult]) -> Iterator[str]:
     yield ""
     yield " · ".join(f"{SYMBOLS[end]} {tally[end]} {end}" for end in Outcome if tally[end]) or "no cell"
     yield ""
+    if not run.complete:
+        yield "The run was cut short, by somebody or by its time; there are cells that it did not come to."
+        yield ""
 
 
 def _unexpected(results: Sequence[CellResult]) -> Iterator[str]:

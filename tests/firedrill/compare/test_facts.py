@@ -19,7 +19,7 @@ def result(timeline: Timeline) -> CellResult:
 
 def test_facts_are_everything_of_a_cell_that_is_no_time() -> None:
     timeline = Timeline(CURVES, (Mark(3, 1, "penalty", "-10"), Mark(5, 1, "penalty", "-2.5"), Mark(5, 1, "fault", "x")))
-    facts = facts_of(Run("now", "here", {"torch": "2"}, (result(timeline),), "class", "abc"))
+    facts = facts_of(Run("now", "here", {"torch": "2"}, (result(timeline),), machine_class="class", commit="abc"))
     cell = facts.cells["a[cpu]"]
     assert (facts.machine_class, facts.commit) == ("class", "abc")
     assert (cell.verdict, cell.failed, cell.answers, cell.details) == (

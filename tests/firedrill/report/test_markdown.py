@@ -13,7 +13,8 @@ SAME = Compared("fossil", "verdict", MetricClass.EXACT, Change.UNCHANGED, "recov
 
 
 def run_of(results: tuple[CellResult, ...]) -> Run:
-    return Run("2026-01-02T03:04:05+00:00", "Linux x86_64, 2 cores", {"torch": "2.13.0"}, results, "linux-x86_64-2-cores", "4be1c99")
+    where = ("2026-01-02T03:04:05+00:00", "Linux x86_64, 2 cores", {"torch": "2.13.0"})
+    return Run(*where, results, machine_class="linux-x86_64-2-cores", commit="4be1c99")
 
 
 def verdicts_of(text: str) -> dict[str, str]:
@@ -32,6 +33,12 @@ def test_the_verdict_comes_first_then_what_changed_then_detail(results: tuple[Ce
     places = [text.find(part) for part in [*parts, "linux-x86_64-2-cores"]]
     assert -1 not in places
     assert places == sorted(places)
+
+
+def test_a_run_that_was_cut_short_says_so_at_the_top(results: tuple[CellResult, ...]) -> None:
+    text = render(replace(run_of(results), complete=False), None)
+    assert text.index("The run was cut short") < text.index("### Not as expected")
+    assert "cut short" not in render(run_of(results), None)
 
 
 def test_without_a_base_it_says_so(results: tuple[CellResult, ...]) -> None:
