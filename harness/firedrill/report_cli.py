@@ -66,6 +66,7 @@ def report(
 def facts_of(kept: "Run") -> dict[str, str]:
     """Where and when a run was, as a page shows it."""
     facts = {"created": kept.created, "machine": kept.machine, "class of machine": kept.machine_class, "commit": kept.commit}
+    facts["not complete"] = "" if kept.complete else "cut short, by somebody or by its time"
     return {name: text for name, text in facts.items() if text} | {
         f"version of {package}": version for package, version in kept.versions.items()
     }
