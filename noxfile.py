@@ -5,6 +5,7 @@ Words after `--` go to the session's program, for example `nox -s tests -- -k go
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ GROUPS = ("test", "lint")
 LOCAL = Path("reports/local")
 BENCHMARKS = "tests/benchmarks"
 INTEGRATIONS = "tests/integrations"
+# What every executor promises; those of clusters are installed in `integrations` only.
+EXECUTORS = "tests/firedrill/runner/executors"
 
 
 @nox.session
@@ -53,9 +56,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def scenarios(session: nox.Session) -> None:
-    """Every scenario on the CPU; the page is reports/local/report.html."""
+    """Every scenario on the CPU; the page is reports/local/report.html, and what was recorded lies in reports/local/kept."""
     install(session)
-    run(session, "firedrill", "run", "scenarios", *written_to("report.html", "run.json"), *session.posargs)
+    # Recorded anew each time: to take cells over is for whoever asks for it.
+    shutil.rmtree(LOCAL / "kept", ignore_errors=True)
+    kept = ("--keep", f"{LOCAL}/kept")
+    run(session, "firedrill", "run", "scenarios", *written_to("report.html", "run.json"), *kept, *session.posargs)
 
 
 @nox.session(default=False)
@@ -69,10 +75,12 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def integrations(session: nox.Session) -> None:
-    """Lightning and the Trainer of Hugging Face, for real; installs both, each in the version that is newest."""
+    """Lightning, the Trainer of Hugging Face, Ray and submitit, for real; installs them, each in the version that is newest."""
     install(session)
-    run(session, "python", "-m", "pip", "install", "-q", "-c", "constraints.txt", "-e", ".[lightning,transformers]")
-    run(session, "pytest", INTEGRATIONS, "-n", "0", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    run(session, "python", "-m", "pip", "install", "-q", "-c", "constraints.txt", "-e", ".[lightning,transformers,ray,slurm]")
+    # Ray writes a token into the home directory, which tests leave alone, and asks whether it may tell of itself.
+    env = {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    run(session, "pytest", INTEGRATIONS, EXECUTORS, "-n", "0", *session.posargs, env=env)
 
 
 @nox.session(default=False)

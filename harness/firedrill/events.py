@@ -23,6 +23,16 @@ class FaultStruck(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunResumed(Event):
+    """The run's process had died, and a new one goes on from the newest checkpoint; `dropped` events behind that one are gone.
+
+    Strikes among them are told again right before this, because what they did, the end of a process, did happen.
+    """
+
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
 class StateDigested(Event):
     """One environment's whole state at the end of a step, part by part: pairs of part and digest."""
 
@@ -139,6 +149,7 @@ class TwinStepped(Event):
 # Everything that the run itself never tells.
 HARNESS_KINDS: tuple[type[Event], ...] = (
     FaultStruck,
+    RunResumed,
     StateDigested,
     SnapshotObserved,
     RollbackObserved,

@@ -6,6 +6,7 @@ the same step and goes on; environment 0 notices nothing. Losses of 0 and values
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,8 @@ from firedrill.events import (
     TwinStepped,
 )
 from firedrill.oracles.oracle import Claim, Evidence
+from firedrill.scenario.cell import Cell, cells
+from firedrill.scenario.load import load_text
 from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import (
@@ -38,6 +41,23 @@ from tolaria.telemetry.governor_events import (
 )
 from tolaria.telemetry.growth_events import StageChanged
 from tolaria.telemetry.run_events import RunFinished, RunStarted, StepFinished
+
+# The smallest cell that is really rolled back.
+SMALL = """\
+version: 1
+name: small
+because: A NaN in a host of two is undone, and costs a second.
+subject:
+  seed: 11
+  envs: 2
+  steps: 8
+  batches_per_step: 1
+  governor: {snapshot_every: 2, probation: 1}
+  script: [{step: 0, env: 0, op: germinate, slot: s0, blueprint: residual_mlp}]
+faults:
+  - {at: {step: 5, env: 1}, do: tensor.set, target: {params: "head.*", pick: {index: 0}}, with: {value: nan}}
+expect: [core, bystanders_untouched]
+"""
 
 STEPS = 14
 STRUCK = Point(5, 1)
@@ -135,6 +155,12 @@ def history(faulted: bool) -> tuple[Event, ...]:
     counted = [CensusTaken(STRUCK, 0, 0, 0, 0, 0)] * 4
     left = [StateLeft(Point(STEPS, env), (("host", f"{env}.end"),), 0) for env in (0, 1, None)]
     return (*events, *counted, RunFinished(Point(13), (0.9, 0.85)), *left)
+
+
+@pytest.fixture
+def small() -> Cell:
+    """A cell that is rolled back once."""
+    return cells(load_text(SMALL, Path("scenarios/small.yaml")))[0]
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from firedrill.oracles.state_restored import StateRestored
 from firedrill.oracles.told import Told
 from firedrill.oracles.transparent import Transparent
 from firedrill.oracles.twin import Twin
+from firedrill.oracles.undisturbed import Undisturbed
 from firedrill.oracles.witnessed import Witnessed
 
 ORACLES: dict[str, type[Oracle]] = {
@@ -43,6 +44,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "deterministic": Deterministic,
     "idempotent": Idempotent,
     "live": Live,
+    "undisturbed": Undisturbed,
 }
 
 BUNDLES: dict[str, tuple[str, ...]] = {

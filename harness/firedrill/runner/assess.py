@@ -6,7 +6,7 @@ from firedrill.events import TwinStepped
 from firedrill.oracles.oracle import Evidence
 from firedrill.runner.claim import claim_of
 from firedrill.runner.exposure import exposures_of
-from firedrill.runner.folder import AGAIN, BARE, CONTROL, COUNTERFACTUAL, FAULTED, digest_of, events_of, events_where_made
+from firedrill.runner.folder import AGAIN, BARE, COUNTERFACTUAL, FAULTED, control_events_of, digest_of, events_of, events_where_made
 from firedrill.runner.judge import Judgement, judge
 from firedrill.runner.marks import marks_of
 from firedrill.runner.result import CellResult
@@ -57,7 +57,7 @@ def judgement_of(cell: Cell, folder: Path, faulted: tuple[Event, ...], ending: E
     started = next((event for event in faulted if isinstance(event, RunStarted)), None)
     evidence = Evidence(
         faulted=faulted,
-        control=events_of(folder / CONTROL),
+        control=control_events_of(folder),
         twin=tuple(event for event in faulted if isinstance(event, TwinStepped)),
         counterfactual=events_where_made(folder / COUNTERFACTUAL),
         claim=claim_of(cell, started.chance_loss if started else 1.0),

@@ -1,6 +1,7 @@
 """The folder of a cell: which files its recording leaves there, and how they are read. No torch is needed for that."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import xxhash
@@ -8,7 +9,7 @@ import xxhash
 from firedrill.events import HARNESS_KINDS
 from firedrill.runner.verdict import End, Ending
 from tolaria.telemetry.event import Event
-from tolaria.telemetry.history import read_so_far
+from tolaria.telemetry.history import events_in, read_so_far
 from tolaria.telemetry.kinds import EVENT_KINDS, tabulate
 
 KINDS = EVENT_KINDS | tabulate(HARNESS_KINDS)
@@ -33,6 +34,17 @@ def told_ending(folder: Path) -> Ending:
 def events_of(path: Path) -> tuple[Event, ...]:
     """The events that a run wrote before it ended, however it ended."""
     return tuple(read_so_far(path, KINDS)) if path.exists() else ()
+
+
+def control_events_of(folder: Path) -> tuple[Event, ...]:
+    """The events of the control run, which many cells share: the same bytes are decoded once and not once a cell."""
+    path = folder / CONTROL
+    return _decoded(path.read_bytes()) if path.exists() else ()
+
+
+@lru_cache(maxsize=8)
+def _decoded(content: bytes) -> tuple[Event, ...]:
+    return tuple(events_in(content, Path(CONTROL), KINDS))
 
 
 def events_where_made(path: Path) -> tuple[Event, ...] | None:

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class Injector:
         self._counts = EventCounts()
         self._passages: Counter[tuple[int, int | None, int]] = Counter()
         self._streams: dict[tuple[int, int | None], np.random.Generator] = {}
+        self._kept: dict[tuple[int, int | None], dict[str, Any]] = {}
         self._thread = threading.get_ident()
 
     def note(self, event: Event) -> None:
@@ -51,7 +52,9 @@ class Injector:
     def _strike(self, planned: PlannedFault, phase: str, at: Point, value: T) -> T:
         key = (planned.number, at.env, at.step)
         self._passages[key] += 1
-        scene = Scene(at, self._stream(planned.number, at.env), planned.target, self._witness(planned, phase, at), self._passages[key])
+        kept = self._kept.setdefault((planned.number, at.env), {})
+        rng, witness = self._stream(planned.number, at.env), self._witness(planned, phase, at)
+        scene = Scene(at, rng, planned.target, witness, self._passages[key], kept)
         try:
             struck: T = planned.fault.strike(value, scene)
         except CouldNotStrike as nothing:

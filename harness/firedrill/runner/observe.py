@@ -62,6 +62,11 @@ class Observer:
         self._first_steps_due: set[int | None] = set()
         self._first_steps: dict[int | None, FirstStep] = {}
 
+    def attend(self, run: Run) -> None:
+        """Watch this run, whose hosts may be those of a process that came before."""
+        self.run = run
+        self._identities = {env.env: own_identities(env.training) for env in run.envs.envs}
+
     def see(self, seam: Seam[Any], at: Point, value: object) -> None:
         """Look at what passes."""
         if seam == SNAPSHOT_TAKEN:
@@ -134,6 +139,9 @@ class Observer:
         live = run.envs.envs[env]
         begin = self._begin_twin.pop(env, None)
         if begin is not None:
+            # What an earlier process has published is kept by nobody.
+            if (env, begin[0]) not in self._kept:
+                return
             tensors, facts = self._kept[env, begin[0]]
             # A twin cannot stand where the run should not: what is left over in slots is for other oracles to see.
             if host_names(tensors) != host_names(tensors_of(live.training)):

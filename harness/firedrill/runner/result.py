@@ -68,12 +68,13 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A file of results: the cells, with when and where they ran."""
+    """A file of results: the cells, with when and where they ran. It is not `complete` where somebody interrupted or time ran out."""
 
     created: str
     machine: str
     versions: dict[str, str]
     cells: tuple[CellResult, ...]
+    complete: bool = True
 
 
 def exit_code(results: Sequence[CellResult]) -> int:
@@ -87,7 +88,7 @@ def exit_code(results: Sequence[CellResult]) -> int:
     return PASSED
 
 
-def write_json(path: Path, results: Sequence[CellResult]) -> None:
+def write_json(path: Path, results: Sequence[CellResult], complete: bool = True) -> None:
     """Write a run aside and put it in place; strict JSON, so a NaN that got this far is an error."""
     versions = {"python": platform.python_version()}
     for result in results:
@@ -97,6 +98,7 @@ def write_json(path: Path, results: Sequence[CellResult]) -> None:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "versions": versions,
+        "complete": complete,
         "cells": [asdict(result) for result in results],
     }
     text = json.dumps(document, allow_nan=False, indent=1)
@@ -117,7 +119,7 @@ def read_json(path: Path) -> Run:
         raise ForeignResults(f"{path}: the schema is {schema!r}, this version of firedrill reads {SCHEMA!r} only")
     try:
         cells = tuple(_cell(cell) for cell in document["cells"])
-        return Run(document["created"], document["machine"], document["versions"], cells)
+        return Run(document["created"], document["machine"], document["versions"], cells, document.get("complete", True))
     except (KeyError, TypeError, ValueError) as error:
         raise ForeignResults(f"{path}: damaged, or changed by hand: {type(error).__name__}: {error}") from error
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from firedrill.events import FaultStruck, SnapshotObserved
+from firedrill.events import FaultStruck, RunResumed, SnapshotObserved
 from firedrill.oracles.detected import LATE
 from firedrill.oracles.oracle import Answer, Evidence, Finding, first_strikes, of, place, where
 from tolaria.telemetry.event import Event
@@ -68,6 +68,7 @@ RECOVERY_ORACLES = frozenset(
         "lawful",
         "told",
         "frugal",
+        "undisturbed",
     }
 )
 WORK_ORACLES = frozenset({"recovered", "reaches", "live"})
@@ -181,7 +182,7 @@ def wrong_recovery(case: Case) -> str:
     unanswered = [where(collapse) for collapse in of(case.faulted, Collapsed) if where(collapse) not in acts]
     if unanswered and not of(case.faulted, RunAborted):
         return f"{place(*unanswered[0])}: collapsed, and neither rolled back nor retired"
-    return first_failure(case.findings, RECOVERY_ORACLES) if acts or unanswered else ""
+    return first_failure(case.findings, RECOVERY_ORACLES) if acts or unanswered or of(case.faulted, RunResumed) else ""
 
 
 def missed(case: Case) -> str:
@@ -233,10 +234,10 @@ def fail_stop(case: Case) -> str:
 
 
 def recovered(case: Case) -> str:
-    """It was rolled back, and nothing above found fault with that."""
+    """It was rolled back or resumed, and nothing above found fault with that."""
     rollbacks = of(case.faulted, RolledBack)
     if not rollbacks:
-        return ""
+        return next((f"resumed at {place(*where(again))}" for again in of(case.faulted, RunResumed)), "")
     times = "once" if len(rollbacks) == 1 else f"{len(rollbacks)} times, first"
     return f"rolled back {times} at {place(*where(rollbacks[0]))}"
 

@@ -42,6 +42,8 @@ def document(cell: Cell, complete: bool = False) -> JSON:
     tree["expect"] = [{oracle.kind: given} if (given := written(oracle, complete)) else oracle.kind for oracle in scenario.oracles]
     tree["verdict"] = list(scenario.verdicts)
     tree["budget"] = {"rollbacks": scenario.budget.rollbacks, "wall": f"{scenario.budget.wall:.12g}s"}
+    if scenario.budget.resumes:
+        tree["budget"]["resumes"] = scenario.budget.resumes
     return tree | ({"known_gap": asdict(scenario.known_gap)} if scenario.known_gap else {})
 
 

@@ -85,8 +85,8 @@ def occupied_slots(host: CapsuleHost) -> tuple[str, ...]:
 
 
 def tensors_seen(tensors: Mapping[str, torch.Tensor]) -> tuple[TensorSeen, ...]:
-    """Each tensor with its digest, its non-finite elements and its magnitude."""
-    return tuple(_seen(name, tensor.detach()) for name, tensor in tensors.items())
+    """Each tensor with its digest, its non-finite elements and its magnitude, by name: a resumed optimizer has another order."""
+    return tuple(_seen(name, tensor.detach()) for name, tensor in sorted(tensors.items()))
 
 
 def _seen(name: str, tensor: torch.Tensor) -> TensorSeen:

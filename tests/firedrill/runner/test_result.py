@@ -59,8 +59,18 @@ def test_the_file_names_its_schema(tmp_path: Path, green: CellResult) -> None:
     write_json(tmp_path / "run.json", [green])
     document = json.loads((tmp_path / "run.json").read_text())
     assert document["schema"] == "firedrill.run/1"
-    assert set(document) == {"schema", "created", "machine", "versions", "cells"}
+    assert set(document) == {"schema", "created", "machine", "versions", "complete", "cells"}
     assert document["cells"][0]["verdict"] == "recovered"
+
+
+def test_a_file_says_whether_it_is_complete_and_one_that_does_not_was(tmp_path: Path, green: CellResult) -> None:
+    path = tmp_path / "run.json"
+    write_json(path, [green], complete=False)
+    assert not read_json(path).complete
+    older = json.loads(path.read_text())
+    del older["complete"]
+    path.write_text(json.dumps(older))
+    assert read_json(path).complete
 
 
 def test_a_number_that_is_not_finite_is_not_written(tmp_path: Path, green: CellResult) -> None:

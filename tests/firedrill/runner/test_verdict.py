@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from firedrill.events import FaultStruck, SnapshotObserved, TensorSeen
+from firedrill.events import FaultStruck, RunResumed, SnapshotObserved, TensorSeen
 from firedrill.oracles import ORACLES
 from firedrill.oracles.oracle import Answer, Evidence, Finding
 from firedrill.runner.verdict import PREDICATES, End, Ending, Verdict, verdict
@@ -107,6 +107,13 @@ def test_the_watchdog_means_hung(drop: Edit) -> None:
 @pytest.mark.parametrize(("how", "expected"), [(End.DIED, Verdict.CRASHED), (End.TIMED_OUT, Verdict.HUNG)])
 def test_what_a_run_had_not_come_to_before_it_was_cut_short_says_nothing(empty: Evidence, how: End, expected: Verdict) -> None:
     assert shown(empty, ending=Ending(how, "killed")) == (expected, "killed")
+
+
+def test_a_run_that_was_resumed_has_recovered(healed: Evidence) -> None:
+    strike = FaultStruck(Point(5, 1), 0, "proc.sigkill", "process", 1, "aa", "ab", "proc.sigkill")
+    resumed = replace(healed, faulted=(*healed.control, strike, RunResumed(Point(4), 7)))
+    assert shown(resumed) == (Verdict.RECOVERED, "resumed at step 4")
+    assert shown(resumed, failed("undisturbed")) == (Verdict.WRONG_RECOVERY, "undisturbed: env 1 step 5: wrong")
 
 
 def test_more_rollbacks_than_the_budget_are_a_livelock(healed: Evidence) -> None:
