@@ -204,6 +204,14 @@ SCENARIOS = (
         verdict="masked",
     ),
     scenario(
+        # A listener fails, which is no affair of the run.
+        "listener-fails",
+        "steps: 4, batches_per_step: 1",
+        ["at: {step: 2, env: 1, phase: sink_writing}, do: sink.raise"],
+        ["witnessed", "undisturbed"],
+        verdict="masked",
+    ),
+    scenario(
         # Nothing is ever rolled back here.
         "waits-in-vain",
         "steps: 4, batches_per_step: 1",
