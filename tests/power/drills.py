@@ -215,7 +215,10 @@ SCENARIOS = (
         # Nothing is ever rolled back here.
         "waits-in-vain",
         "steps: 4, batches_per_step: 1",
-        [f"at: {{event: rolled_back, env: 1}}, {NAN}"],
+        [
+            "at: {step: 1, env: 1}, do: tensor.scale, target: {params: head.weight, pick: {index: 0}}, with: {factor: 1.001}",
+            f"at: {{event: rolled_back, env: 1}}, {NAN}",
+        ],
         ["witnessed"],
         verdict="not_injected",
     ),
