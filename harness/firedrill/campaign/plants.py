@@ -22,6 +22,8 @@ from firedrill.scenario.write import text
 from tolaria.seeding import stream
 
 STEP, STEPS, STRUCK, BATCH = 12, 18, 1, 1
+# Its place in the stream: two batches a step.
+STRUCK_BATCH = 2 * STEP + BATCH
 SUBJECT: JSON = {
     "seed": 11,
     "envs": 2,
@@ -74,6 +76,7 @@ STRONG: dict[str, JSON] = {
     "optim.lr_spike": {"factor": 1e30},
     "data.poison": {"mode": "empty"},
     "data.set": {"value": float("nan"), "samples": 4},
+    "data.damage": {"value": float("nan"), "first": STRUCK_BATCH, "batches": 1},
     "loss.set": {"value": float("nan")},
     "loss.scale": {"factor": 1e6},
     "loss.drift": {"rate": 3.0, "since": STEP},
@@ -101,6 +104,7 @@ WEAK: dict[str, JSON] = {
     "data.poison": {"mode": "labels"},
     "rng.disturb": {},
     "data.set": {"value": 0.25},
+    "data.damage": {"value": 0.25, "first": STRUCK_BATCH, "batches": 1},
     "loss.set": {"value": 0.9},
     "loss.scale": {"factor": 1.001},
     "loss.drift": {"rate": 1.0001, "since": STEP},
@@ -120,7 +124,8 @@ WEAK: dict[str, JSON] = {
     "governor.raise_in": {},
 }
 # Here something passes only in a rollback, or only a verdict that is not healthy is changed, so a NaN strikes first.
-IN_A_ROLLBACK = frozenset({"rolled_back", "rollback_copying", "rollback_pruning", "penalty_owed"})
+ROLLED_BACK = "rolled_back"
+IN_A_ROLLBACK = frozenset({ROLLED_BACK, "rollback_copying", "rollback_pruning", "penalty_owed"})
 ACCOMPANIED = IN_A_ROLLBACK | {"verdict_ready"}
 # What strikes a controller that learns strikes before it has grown anything, or the rollout, which belongs to every environment.
 LEARNING = frozenset({"ppo.nan_logits", "ppo.nan_value", "ppo.nan_advantage"})
@@ -186,7 +191,7 @@ REASONS: dict[str, Callable[[Plant], bool]] = {
     "a controller that learns reads no script": lambda p: p.kind in LEARNING and p.topology is not Topology.BARE,
     "only a seed that trains can be advanced": lambda p: p.kind == "lifecycle.advance" and p.topology is not Topology.GROWING,
     "training goes on, and what was lost is learnt anew": lambda p: (
-        p.kind == "tensor.zero" and p.strength is Strength.STRONG and p.phase not in {"weights_updated", "rolled_back"}
+        p.kind == "tensor.zero" and p.strength is Strength.STRONG and p.phase not in {"weights_updated", ROLLED_BACK}
     ),
     "only a seed that grows can be pruned": lambda p: p.kind == "lifecycle.prune" and p.topology not in GROWN,
     "only a seed that is held can be committed": lambda p: p.kind == "lifecycle.fossilize" and p.topology is not Topology.BLENDED,
@@ -210,6 +215,9 @@ def cell_of(plant: Plant) -> Cell:
     settings: JSON = {"task": "digits", "script": CONVOLVED[plant.topology]} if plant.kind in NORMALISED else {}
     if plant.kind in LEARNING:
         settings = {"policy": "ppo", "rollout_steps": ROLLOUT}
+    if plant.phase == ROLLED_BACK and plant.topology in GROWN:
+        # Otherwise nothing grows any more when the fault strikes.
+        settings["governor"] = SUBJECT["governor"] | {"live_seeds": "restore"}
     return built(plant.name, plant.device, plant.topology, faults_of(plant), verdicts_of(plant), "enumerate", settings)
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import ClassVar
 
-from firedrill.events import CensusTaken, FaultStruck, RunResumed
+from firedrill.events import CensusTaken, FaultStruck, RunResumed, StateLeft
 from firedrill.oracles.oracle import Evidence, Finding, Oracle, of, place, where
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.run_events import RunFinished, StorageFailed
 
-# What is told of the strike itself, and of how it was met.
-ABOUT_THE_STRIKE = (FaultStruck, RunResumed, CensusTaken, StorageFailed)
+# What is told of the strike itself, of how it was met, and of control runs only.
+BESIDE = (FaultStruck, RunResumed, CensusTaken, StorageFailed, StateLeft)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Undisturbed(Oracle):
 
 def lasting(events: Iterable[Event]) -> Iterable[Event]:
     """What a run says of itself."""
-    return (event for event in events if not isinstance(event, ABOUT_THE_STRIKE))
+    return (event for event in events if not isinstance(event, BESIDE))
 
 
 def told(event: Event | None) -> str:

@@ -17,23 +17,27 @@ import torch
 
 from firedrill.events import FaultStruck, RunResumed
 from firedrill.faults.governor_raise_in import SINK_WRITING
+from firedrill.oracles.deterministic import Deterministic
+from firedrill.oracles.transparent import Transparent
 from firedrill.runner.controls import leave, taken_over
-from firedrill.runner.folder import CONTROL, COUNTERFACTUAL, FAULTED, KINDS, tell
+from firedrill.runner.folder import AGAIN, BARE, CONTROL, COUNTERFACTUAL, FAULTED, KINDS, tell
 from firedrill.runner.inject import Injector
 from firedrill.runner.observe import Observer
-from firedrill.runner.plan import config_of, takes_census, twin_steps
+from firedrill.runner.plan import config_of, is_asked, takes_census, twin_steps
 from firedrill.runner.verdict import End
 from firedrill.scenario.cell import Cell
 from firedrill.scenario.scenario import PlannedFault
 from firedrill.subjects import canary, growth
+from firedrill.subjects.growth import states_left
 from tolaria.errors import CheckpointDamaged
-from tolaria.seams import ROLLED_BACK, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
+from tolaria.seams import NO_TAPS, ROLLED_BACK, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Collapsed
 from tolaria.telemetry.history import DURABLE, History, read_so_far
 from tolaria.telemetry.run_events import RunAborted
 from tolaria.train import checkpoint, disk
 from tolaria.train.config import TrainConfig, save
+from tolaria.train.run import Run
 from tolaria.train.trainer import Trainer
 
 T = TypeVar("T")
@@ -130,6 +134,10 @@ def record(cell: Cell, folder: Path, controls: Path | None = None) -> None:
     try:
         if not (folder / FAULTED).exists():
             record_control(cell, folder, controls)
+            if is_asked(cell.scenario, Deterministic):
+                run(cell, config_of(cell), folder / AGAIN, ())
+            if is_asked(cell.scenario, Transparent):
+                run_bare(cell, folder / BARE)
         faulted, complaints = run(cell, config_of(cell), folder / FAULTED, cell.scenario.faults)
         # What strikes beside the training says nothing of a governor.
         striking = tuple(planned for planned in cell.scenario.faults if not planned.fault.aside)
@@ -163,6 +171,9 @@ def run(cell: Cell, config: TrainConfig, path: Path, faults: Sequence[PlannedFau
     # An error of the run is told of as RunAborted, and the verdict reads that.
     with contextlib.suppress(Exception):
         trainer.train()
+    if not faults:
+        # Of every control run, so that it is the same one whatever judges it.
+        tell_what_is_left(trainer.run, history)
     history.close(SINK_PATIENCE_S)
     trainer.close()
     if harness.failure is not None:
@@ -221,6 +232,22 @@ def refused(path: Path, error: CheckpointDamaged) -> list[Event]:
     history.emit(RunAborted(Point(history.events[-1].at.step), type(error).__name__, str(error)))
     history.close()
     return history.events
+
+
+def run_bare(cell: Cell, path: Path) -> None:
+    """The same run without a harness; only what it leaves is looked at, once it is over."""
+    history = History((), path.open("xb"), DURABLE)
+    trainer = SUBJECTS[cell.scenario.subject.kind](config_of(cell), history, NO_TAPS)
+    with contextlib.suppress(Exception):
+        trainer.train()
+    tell_what_is_left(trainer.run, history)
+    history.close()
+
+
+def tell_what_is_left(run: Run, history: History) -> None:
+    """The state of every environment and of the controller, with the hooks that hang on them."""
+    for left in states_left(run):
+        history.emit(left)
 
 
 def append(path: Path, history: History, strikes: list[FaultStruck]) -> None:

@@ -43,17 +43,17 @@ class Injector:
         """Let every fault that is due act on the value, in the order of the file."""
         for planned in self._faults:
             if planned.at.is_due(at, seam.name, self._counts, partial(self._luck, planned.number, at.env)):
-                value = self._strike(planned, at, value)
+                value = self._strike(planned, seam.name, at, value)
         return value
 
     def _luck(self, number: int, env: int | None) -> np.random.Generator:
         return stream(self._seed, "chance", number, -1 if env is None else env)
 
-    def _strike(self, planned: PlannedFault, at: Point, value: T) -> T:
+    def _strike(self, planned: PlannedFault, phase: str, at: Point, value: T) -> T:
         key = (planned.number, at.env, at.step)
         self._passages[key] += 1
         kept = self._kept.setdefault((planned.number, at.env), {})
-        rng, witness = self._stream(planned.number, at.env), self._witness(planned, at)
+        rng, witness = self._stream(planned.number, at.env), self._witness(planned, phase, at)
         scene = Scene(at, rng, planned.target, witness, self._passages[key], kept)
         try:
             struck: T = planned.fault.strike(value, scene)
@@ -62,10 +62,18 @@ class Injector:
             return value
         return struck
 
-    def _witness(self, planned: PlannedFault, at: Point) -> Callable[[Strike], None]:
+    def _witness(self, planned: PlannedFault, phase: str, at: Point) -> Callable[[Strike], None]:
         def tell(strike: Strike) -> None:
             event = FaultStruck(
-                at, planned.number, planned.fault.kind, strike.place, strike.elements, strike.before, strike.after, strike.first_value
+                at,
+                planned.number,
+                planned.fault.kind,
+                strike.place,
+                strike.elements,
+                strike.before,
+                strike.after,
+                strike.first_value,
+                phase,
             )
             if threading.get_ident() == self._thread:
                 self._emit(event)

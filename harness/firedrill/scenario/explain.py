@@ -25,7 +25,7 @@ def explain(scenario: Scenario) -> str:
     lines += [f"  {_oracle(oracle):{width}}  {_doc(type(oracle))}" for oracle in scenario.oracles]
     lines += ["", f"Verdict: {' or '.join(scenario.verdicts)}"]
     if scenario.known_gap:
-        lines.append(f"Known gap, so red for now: {scenario.known_gap}")
+        lines.append(f"Known gap, so red for now: {scenario.known_gap.verdict}, {scenario.known_gap.reason}")
     budget = scenario.budget
     lines += [f"Budget: {_count(budget.rollbacks, 'rollback')}, {budget.wall:g} s of wall time", "", "Cells:"]
     lines += [f"  {cell.id}" for cell in cells(scenario)]

@@ -48,6 +48,14 @@ class Budget:
     resumes: Annotated[int, Field(ge=0, le=9)] = 0
 
 
+@dataclass(frozen=True, slots=True)
+class KnownGap:
+    """Why a cell is red for now, and by which verdict; another one is news, and so is green."""
+
+    verdict: Annotated[str, Field(pattern=f"^({'|'.join(VERDICTS)})$")]
+    reason: Annotated[str, Field(min_length=20)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Combination:
     """A device and a seed of the matrix; in `exclude` a missing one stands for every one."""
@@ -96,4 +104,4 @@ class Scenario:
     oracles: tuple[Oracle, ...]
     verdicts: tuple[str, ...]
     budget: Budget
-    known_gap: str | None
+    known_gap: KnownGap | None

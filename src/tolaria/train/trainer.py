@@ -20,7 +20,7 @@ from tolaria.train import checkpoint, disk, trial
 from tolaria.train.config import TrainConfig, dump, load, save
 from tolaria.train.manifest import Facts, Tensors
 from tolaria.train.rollout import episode_finished, finish_rollout, take_step
-from tolaria.train.run import Run, choose_device
+from tolaria.train.run import Run, build_task, choose_device
 
 # What decides about the bits of a run beside its config and commit.
 RECORDED_PACKAGES = ("torch", "numpy", "scikit-learn", "tolaria")
@@ -37,8 +37,10 @@ class Trainer:
 
     @classmethod
     def start(cls, config: TrainConfig, folder: Path | None, sinks: tuple[Sink, ...] = ()) -> "Trainer":
-        """A new run; raises `ConfigError` where the folder holds one already or the device is not there."""
+        """A new run; raises `ConfigError` where the folder holds one already, or the device or the data is not there."""
         choose_device(config.device)
+        # Asked once more by the run itself; here nothing is written yet.
+        build_task(config)
         if folder is None:
             return cls.tapped(config, History(sinks), NO_TAPS)
         disk.make_folder(folder)
@@ -62,7 +64,7 @@ class Trainer:
                 config.seed,
                 dump(config),
                 commit(),
-                versions(),
+                versions() + data_versions(run),
                 tuple(run.envs.envs[0].training.host.slots),
                 run.envs.envs[0].task.chance_loss,
             )
@@ -162,6 +164,11 @@ def _with_timings(folder: Path, sinks: tuple[Sink, ...]) -> tuple[Sink, ...]:
 def versions() -> tuple[tuple[str, str], ...]:
     """Python and the packages that decide about the bits of a run."""
     return (("python", platform.python_version()), *((name, version_of(name)) for name in RECORDED_PACKAGES))
+
+
+def data_versions(run: Run) -> tuple[tuple[str, str], ...]:
+    """Which data it is, where that is not the same on every machine."""
+    return ((f"data of {run.task.name}", run.task.digest),) if run.task.digest else ()
 
 
 def version_of(package: str) -> str:

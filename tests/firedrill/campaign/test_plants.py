@@ -35,3 +35,9 @@ def test_what_cannot_be_planted_has_a_reason() -> None:
 def test_a_reply_belongs_to_one_strength() -> None:
     assert Strength.WEAK.replies | Strength.STRONG.replies == set(Reply)
     assert not Strength.WEAK.replies & Strength.STRONG.replies
+
+
+def test_what_strikes_right_after_a_rollback_meets_growing_seeds_only_where_they_come_back() -> None:
+    plants = {plant.topology: plant for plant in space("cpu") if (plant.kind, plant.phase) == ("tensor.set", "rolled_back")}
+    governors = {topology: cell_of(plant).scenario.subject.governor.live_seeds for topology, plant in plants.items()}
+    assert {topology for topology, live_seeds in governors.items() if live_seeds == "restore"} == {Topology.GROWING, Topology.BLENDED}

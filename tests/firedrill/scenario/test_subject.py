@@ -24,7 +24,7 @@ def test_the_modules_are_those_of_the_host(task: str) -> None:
     assert MODULES[task] == computing
 
 
-@pytest.mark.parametrize("family", SEED_TYPES)
+@pytest.mark.parametrize("family", BLUEPRINT_NAMES)
 def test_the_types_of_seeds_are_those_of_their_blueprints(family: str) -> None:
     like = torch.zeros(1)
     seeds = [build_seed(blueprint, family, 8, 0, like) for blueprint in BLUEPRINT_NAMES[family]]
