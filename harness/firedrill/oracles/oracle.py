@@ -45,7 +45,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the scenario declares, resolved. One declared number of strikes and one kind a fault; None means at least one strike."""
+    """What the scenario declares, resolved. One declared number of strikes and one kind a fault; None means at least one strike.
+
+    `beside`: all faults strike the process, its disk or whoever listens, and none the training.
+    """
 
     envs: int
     steps: int
@@ -53,6 +56,7 @@ class Claim:
     declared_strikes: tuple[int | None, ...]
     fault_kinds: tuple[str, ...]
     fault_phases: tuple[str, ...] = ()
+    beside: bool = False
     batches_per_step: int = 1
     penalty: float = -10.0
     optimizer_policy: str = "reset"

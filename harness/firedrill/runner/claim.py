@@ -16,6 +16,7 @@ def claim_of(cell: Cell, chance_loss: float) -> Claim:
         declared_strikes=tuple(planned.declared_strikes(envs) for planned in scenario.faults),
         fault_kinds=tuple(planned.fault.kind for planned in scenario.faults),
         fault_phases=tuple(planned.at.phase or "" for planned in scenario.faults),
+        beside=all(planned.fault.aside for planned in scenario.faults),
         batches_per_step=scenario.subject.batches_per_step,
         penalty=governor.penalty,
         optimizer_policy=governor.optimizer,

@@ -109,6 +109,9 @@ def verdict(evidence: Evidence, findings: Sequence[Finding], ending: Ending) -> 
             return name, reason
     if not evidence.claim.declared_strikes:
         return Verdict.MASKED, "no fault was declared"
+    if evidence.claim.beside:
+        # No governor looks there, so the run itself says what it would have come to without one.
+        return Verdict.MASKED, harmless(evidence, evidence.faulted)
     if evidence.counterfactual is None:
         return Verdict.HARNESS_ERROR, "nobody noticed, and there is no run without a governor to say whether that did harm"
     return Verdict.MASKED, harmless(evidence, evidence.counterfactual)

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from firedrill.events import FaultStruck, RunResumed, StateDigested
+from firedrill.events import FaultStruck, RunResumed, StateDigested, StateLeft
 from firedrill.oracles.oracle import Answer, Evidence, Finding
 from firedrill.oracles.undisturbed import Undisturbed
 from tolaria.telemetry.event import Event, Point
@@ -16,8 +16,8 @@ FAILURE = StorageFailed(Point(8), "OSError: no space left")
 
 @pytest.fixture
 def same(healed: Evidence) -> Evidence:
-    """A faulted run that is the control run, event by event."""
-    return replace(healed, faulted=healed.control)
+    """A faulted run that is the control run, event by event, but for what only control runs tell."""
+    return replace(healed, faulted=tuple(event for event in healed.control if not isinstance(event, StateLeft)))
 
 
 ONCE = Undisturbed(resumes=1)

@@ -55,6 +55,11 @@ def test_without_a_run_that_says_whether_it_did_harm_nothing_is_masked(unnoticed
     assert shown(replace(unnoticed, counterfactual=None))[0] is Verdict.HARNESS_ERROR
 
 
+def test_what_strikes_beside_the_training_needs_no_run_without_a_governor(unnoticed: Evidence) -> None:
+    beside = replace(unnoticed, counterfactual=None, claim=replace(unnoticed.claim, beside=True))
+    assert shown(beside)[0] is Verdict.MASKED
+
+
 def test_a_run_without_any_fault_is_masked(healed: Evidence) -> None:
     claim = replace(healed.claim, declared_strikes=(), fault_kinds=())
     assert shown(replace(healed, faulted=healed.control, claim=claim)) == (Verdict.MASKED, "no fault was declared")
