@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.jury import Jury
@@ -46,6 +48,14 @@ def test_a_shock_of_one_step_is_no_collapse() -> None:
     judging = jury("mutual_information", "accuracy_drop", "skill_lost")
     shock = replace(GOOD, val_loss=0.95, val_accuracy=0.2, outputs=Outputs(0.01, 1.0, 0.9))
     assert standings(judging, shock, GOOD, shock, shock) == [Standing.HEALTHY] * 3 + [Standing.COLLAPSED]
+
+
+@pytest.mark.parametrize("detector", ["accuracy_drop", "skill_lost"])
+def test_a_shock_of_two_steps_in_loss_or_accuracy_is_suspected_and_one_of_three_a_collapse(detector: str) -> None:
+    judging = jury(detector)
+    shock = replace(GOOD, val_loss=0.95, val_accuracy=0.5)
+    assert standings(judging, shock, shock, GOOD) == [Standing.HEALTHY, Standing.SUSPECT, Standing.HEALTHY]
+    assert standings(judging, shock, shock, shock) == [Standing.HEALTHY, Standing.SUSPECT, Standing.COLLAPSED]
 
 
 def test_while_a_host_recovers_nothing_is_counted_and_only_the_incurable_is_a_collapse() -> None:
