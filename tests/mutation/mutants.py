@@ -20,26 +20,25 @@ LITERAL = (cst.SimpleString, cst.BaseNumber)
 
 
 @dataclass(frozen=True, slots=True)
-class Mutant:
-    """One changed module: in which class and function, which lines became which, and the whole text."""
+class Change:
+    """In which class and function which lines became which."""
 
     where: str
     before: str
     after: str
-    code: str
 
 
-def mutants(source: str) -> list[Mutant]:
-    """All of them, in the order of the text; none is the same text as another."""
+def mutants(source: str) -> dict[str, Change]:
+    """Every changed text with its change, in the order of the source; none is the same text as another."""
     wrapper = MetadataWrapper(cst.parse_module(source))
     finder = _Finder()
     wrapper.module.visit(finder)
-    found: dict[str, Mutant] = {}
+    found: dict[str, Change] = {}
     for where, node, replacement in finder.changes:
         code = _replaced(wrapper.module, node, replacement)
         if code != source and code not in found and _compiles(code):
-            found[code] = Mutant(where, *_difference(source, code), code)
-    return list(found.values())
+            found[code] = Change(where, *_difference(source, code))
+    return found
 
 
 class _Finder(cst.CSTVisitor):

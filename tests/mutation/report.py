@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mutation.mutants import Mutant
+from mutation.mutants import Change
 from mutation.triage import Known
 
 COMMAND = "nox -s mutation -- --write reports/mutation/README.md"
@@ -15,7 +15,7 @@ class Score:
 
     module: str
     total: int
-    survivors: tuple[tuple[Mutant, Known | None], ...]
+    survivors: tuple[tuple[Change, Known | None], ...]
 
     @staticmethod
     def of_all(scores: "Sequence[Score]") -> "Score":
@@ -48,8 +48,8 @@ class Score:
         return f"{self.module}: {counts}: {self.percent:.1f} % (raw {self.raw:.1f} %)"
 
 
-def page(scores: Sequence[Score], score_min: float) -> str:
-    """Markdown: a table of scores, and every survivor with its reason."""
+def page(scores: Sequence[Score], unmeasured: Sequence[str], score_min: float) -> str:
+    """Markdown: a table of scores, every survivor with its reason, and what has no score."""
     rows = [_row(score) for score in [*scores, Score.of_all(scores)]]
     lists = [line for score in scores if score.survivors for line in ("", f"## {score.module}", "", *map(_survivor, score.survivors))]
     return "\n".join(
@@ -62,6 +62,10 @@ def page(scores: Sequence[Score], score_min: float) -> str:
             "",
             f"    {COMMAND}",
             "",
+            "which can also measure one module at a time: `--only jury` tries the changes of one, `--only jury --survivors` after tests",
+            "were added those of them that nothing had noticed, and `--read` none. Whatever was measured is kept in `scores.json` beside",
+            "this page until its module changes.",
+            "",
             "| module | changes | noticed | equivalent | score | raw score |",
             "|---|--:|--:|--:|--:|--:|",
             *rows,
@@ -70,6 +74,7 @@ def page(scores: Sequence[Score], score_min: float) -> str:
             "",
             "# Survivors",
             *lists,
+            *(("", "# Not measured as they are now", "", *(f"- `{module}`" for module in unmeasured)) if unmeasured else ()),
             "",
         )
     )
@@ -80,7 +85,7 @@ def _row(score: Score) -> str:
     return f"| `{score.module}` | {counts} | {score.percent:.1f} % | {score.raw:.1f} % |"
 
 
-def _survivor(found: tuple[Mutant, Known | None]) -> str:
-    mutant, known = found
+def _survivor(found: tuple[Change, Known | None]) -> str:
+    change, known = found
     reason = f"{known.label} because {known.because}" if known else "not looked at yet"
-    return f"- `{mutant.where}`: `{mutant.before}` -> `{mutant.after}`: {reason}"
+    return f"- `{change.where}`: `{change.before}` -> `{change.after}`: {reason}"

@@ -4,7 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutation.mutants import Mutant
+from mutation.mutants import Change
 
 LABELS = ("equivalent", "accepted")
 
@@ -35,6 +35,6 @@ class Triage:
                 entries[key] = Known(label, entry["because"])
         return Triage(entries)
 
-    def of(self, module: str, mutant: Mutant) -> Known | None:
+    def of(self, module: str, change: Change) -> Known | None:
         """What is known of this one."""
-        return self._entries.get((module, mutant.where, mutant.before, mutant.after))
+        return self._entries.get((module, change.where, change.before, change.after))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from firedrill.bench.interleave import Contestant
-from firedrill.bench.peers import LOAD, SNAPSHOT_PEERS, loading
+from firedrill.bench.peers import DEEPCOPY_FRESH, LOAD, SNAPSHOT_PEERS, give_back, loading
 from tolaria.governor.arena import Arena, Bound
 from tolaria.governor.snapshots import SnapshotRing
 
@@ -135,7 +135,7 @@ class Limit:
 def contestants(group: str, size: Size, mode: str) -> dict[str, Contestant]:
     """What one process times at one size in one mode; a group is the limit, the engine, or one peer."""
     built = GROUPS[group](size)
-    return _prepared(built.calls, built.touch, mode, size)
+    return _prepared(built, mode, size)
 
 
 def groups(size: Size) -> tuple[str, ...]:
@@ -145,16 +145,17 @@ def groups(size: Size) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """Calls on one model, and how training touches it."""
+    """Calls on one model, how training touches it, and what comes right before each call, untimed."""
 
     calls: Calls
     touch: Callable[[], object]
+    before: Callable[[], object]
 
 
 def _limit(size: Size) -> Built:
     limit = Limit([parameter.nbytes for parameter in model_of(size).parameters()])
     ways = (limit.out, limit.out_in_tensors, limit.back, limit.back_in_tensors)
-    return Built(dict(zip((*OUT, *BACK), ways, strict=True)), limit.touch)
+    return Built(dict(zip((*OUT, *BACK), ways, strict=True)), limit.touch, _nothing)
 
 
 def _engine(size: Size) -> Built:
@@ -172,13 +173,14 @@ def _engine(size: Size) -> Built:
         SEALED: lambda: ring.take(live, {}, 1, "cadence", None, bool).sealed(),
         RESTORE: pair.restore,
     }
-    return Built(calls, _training(model))
+    return Built(calls, _training(model), _nothing)
 
 
 def _peer(name: str) -> Callable[[Size], Built]:
     def build(size: Size) -> Built:
         model = model_of(size)
-        return Built({name: loading(model) if name == LOAD else SNAPSHOT_PEERS[name](model)}, _training(model))
+        call = loading(model) if name == LOAD else SNAPSHOT_PEERS[name](model)
+        return Built({name: call}, _training(model), give_back if name == DEEPCOPY_FRESH else _nothing)
 
     return build
 
@@ -197,7 +199,7 @@ def _engine_of_16(size: Size) -> Built:
             assert snapshots[env].is_intact()
             snapshots[env].arena.copy_out(lives[env], lives[env], None)
 
-    return Built({ROLL_BACK: roll_back, VERIFIED_ROLL_BACK: verified_roll_back}, _training(*models))
+    return Built({ROLL_BACK: roll_back, VERIFIED_ROLL_BACK: verified_roll_back}, _training(*models), _nothing)
 
 
 def _load_of_16(size: Size) -> Built:
@@ -208,12 +210,12 @@ def _load_of_16(size: Size) -> Built:
         for env in STRUCK_ONES:
             loads[env]()
 
-    return Built({LOAD_4: load}, _training(*models))
+    return Built({LOAD_4: load}, _training(*models), _nothing)
 
 
 def _limit_of_16(size: Size) -> Built:
     limit = Limit([sum(parameter.nbytes for parameter in model_of(size).parameters())] * STRUCK)
-    return Built({OUT_4[0]: limit.back}, limit.touch)
+    return Built({OUT_4[0]: limit.back}, limit.touch, _nothing)
 
 
 # One process each, so that nobody works in memory that somebody else has warmed.
@@ -224,16 +226,24 @@ GROUPS: dict[str, Callable[[Size], Built]] = (
 )
 
 
-def _prepared(calls: Calls, touch: Callable[[], object], mode: str, size: Size) -> dict[str, Contestant]:
-    if mode == "hot":
-        return {name: Contestant(call, call if size.params <= HOT_UP_TO else _nothing) for name, call in calls.items()}
+def _prepared(built: Built, mode: str, size: Size) -> dict[str, Contestant]:
     evictor = torch.ones(EVICTED_BYTES, dtype=torch.uint8)
 
     def as_training_leaves_it() -> None:
         evictor.add_(1)
-        touch()
+        built.touch()
 
-    return {name: Contestant(call, as_training_leaves_it) for name, call in calls.items()}
+    def preparation(call: Callable[[], object]) -> Callable[[], None]:
+        once_more = call if size.params <= HOT_UP_TO else _nothing
+        leave = once_more if mode == "hot" else as_training_leaves_it
+
+        def prepare() -> None:
+            leave()
+            built.before()
+
+        return prepare
+
+    return {name: Contestant(call, preparation(call)) for name, call in built.calls.items()}
 
 
 def _training(*models: torch.nn.Module) -> Callable[[], object]:

@@ -54,7 +54,10 @@ GATES = (
     Gate("validated take", LIMIT, _by_size(4.5, 3.25, 2.2, 2.75)),
     Gate("restore", LIMIT, _by_size(3.0, 1.75, 1.25, 1.75)),
     Gate("validated take", "clone and isfinite", _by_size(6.0, 6.0, 6.0, 6.0)),
-    Gate("take", "deepcopy of state_dict", _by_size(12.0, 4.0, 3.0, 4.0)),
+    Gate("take", "deepcopy of state_dict", {SMALL: 12.0, MEDIUM: 4.0}),
+    # Large copies are held against one that pays for its pages: against one that does not, no single thread can win three times
+    # what memmove itself would. What the other costs is in the record.
+    Gate("take", "deepcopy into fresh pages", {LARGE: 3.0, HUGE: 4.0}),
     Gate("take", "StateDictStager", _by_size(12.0, 4.0, 2.0, 1.3)),
     Gate("restore", "load_state_dict", _by_size(5.0, 2.5, 1.5, 1.2)),
     Gate("roll back 4 of 16", "load_state_dict", {SMALL: 5.0}),

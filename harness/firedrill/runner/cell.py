@@ -4,7 +4,6 @@ The child only records. Its histories lie in a folder, and the parent judges the
 """
 
 import contextlib
-import json
 import math
 import os
 import resource
@@ -14,8 +13,10 @@ from typing import TypeVar
 
 import torch
 
-from firedrill.events import BufferObserved, CensusTaken, FaultStruck, RollbackObserved, SnapshotObserved, StateDigested, TwinStepped
+from firedrill.events import FaultStruck
 from firedrill.faults.governor_raise_in import SINK_WRITING
+from firedrill.runner.controls import leave, taken_over
+from firedrill.runner.folder import CONTROL, COUNTERFACTUAL, FAULTED, KINDS, tell
 from firedrill.runner.inject import Injector
 from firedrill.runner.observe import Observer
 from firedrill.runner.plan import config_of, takes_census, twin_steps
@@ -26,13 +27,10 @@ from tolaria.seams import ROLLED_BACK, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Collapsed
 from tolaria.telemetry.history import DURABLE, History
-from tolaria.telemetry.kinds import EVENT_KINDS, tabulate
 from tolaria.train.config import TrainConfig
 
 T = TypeVar("T")
 
-KINDS = EVENT_KINDS | tabulate((FaultStruck, StateDigested, SnapshotObserved, RollbackObserved, CensusTaken, BufferObserved, TwinStepped))
-CONTROL, FAULTED, COUNTERFACTUAL, ENDING = "control.jsonl", "faulted.jsonl", "counterfactual.jsonl", "ending.json"
 SUBJECTS = {"growth": growth.build, "canary": canary.build}
 # So many seconds after its time a child that the watchdog has not ended is alone.
 PATIENCE_S = 10
@@ -43,7 +41,10 @@ SINK: Seam[Event] = Seam(SINK_WRITING)
 
 
 class Recording(History):
-    """A history that also tells the injector of every event, at once and in order."""
+    """A history that also tells the injector of every event, at once and in order.
+
+    It outlives its process and need not outlive its machine, because nobody judges what a machine left that is gone.
+    """
 
     injector: Injector | None = None
 
@@ -52,6 +53,11 @@ class Recording(History):
         super().emit(event)
         if self.injector is not None:
             self.injector.note(event)
+
+    def sync(self) -> None:
+        """Out of the process."""
+        if self._file is not None:
+            self._file.flush()
 
 
 class Harness:
@@ -94,16 +100,16 @@ class FragileSink:
         """Nothing is held."""
 
 
-def record_apart(cell: Cell, folder: Path) -> None:
-    """The child's whole work, in a process that it has for itself."""
+def record_apart(cell: Cell, folder: Path, controls: Path) -> None:
+    """The child's whole work, in a process that it has for itself; `controls` is where cells leave control runs for others."""
     # Ctrl-C reaches the whole group, and the parent ends its children itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A parent that was killed watches no more; then the child ends itself.
     signal.alarm(math.ceil(cell.scenario.budget.wall) + PATIENCE_S)
-    record(cell, folder)
+    record(cell, folder, controls)
 
 
-def record(cell: Cell, folder: Path) -> None:
+def record(cell: Cell, folder: Path, controls: Path | None = None) -> None:
     """Record the runs of a cell; how that ended is told in `ending.json`."""
     silence_core_dumps()
     torch.set_num_threads(1)
@@ -111,7 +117,10 @@ def record(cell: Cell, folder: Path) -> None:
         tell(folder, End.NOT_RUN, "PyTorch sees no GPU here")
         return
     try:
-        run(cell, config_of(cell), folder / CONTROL, faulted=False)
+        if controls is None or not taken_over(cell, controls, folder / CONTROL):
+            undisturbed, _ = run(cell, config_of(cell), folder / CONTROL, faulted=False)
+            if controls is not None:
+                leave(cell, controls, folder / CONTROL, undisturbed)
         faulted, complaints = run(cell, config_of(cell), folder / FAULTED, faulted=True)
         if cell.scenario.faults and not any(isinstance(event, Collapsed) for event in faulted):
             run(cell, config_of(cell, governed=False), folder / COUNTERFACTUAL, faulted=True)
@@ -149,13 +158,6 @@ def append(path: Path, history: History, strikes: list[FaultStruck]) -> None:
             again.emit(strike)
         again.close()
         history.events.extend(strikes)
-
-
-def tell(folder: Path, how: End, detail: str) -> None:
-    """Write down how the cell ended, in one step."""
-    aside = folder / f"{ENDING}.tmp"
-    aside.write_text(json.dumps({"how": how.value, "detail": detail}), encoding="utf-8")
-    aside.replace(folder / ENDING)
 
 
 def silence_core_dumps() -> None:

@@ -1,9 +1,8 @@
-"""A cell as the subject and the oracles need it."""
+"""A cell as its recording needs it."""
 
 from dataclasses import replace
 
 from firedrill.oracles.frugal import Frugal
-from firedrill.oracles.oracle import Claim
 from firedrill.oracles.twin import Twin
 from firedrill.scenario.cell import Cell
 from firedrill.scenario.scenario import Scenario
@@ -27,27 +26,6 @@ def config_of(cell: Cell, governed: bool = True) -> TrainConfig:
         training=TrainingConfig(batches_per_step=subject.batches_per_step, optimizer=subject.optimizer),
         gates=subject.gates,
         governor=governor,
-    )
-
-
-def claim_of(cell: Cell, chance_loss: float) -> Claim:
-    """What the oracles measure the cell by."""
-    scenario, config = cell.scenario, config_of(cell)
-    envs = scenario.subject.envs
-    return Claim(
-        envs=envs,
-        steps=scenario.subject.steps,
-        struck_envs=frozenset(env for planned in scenario.faults for env in planned.at.environments(envs)),
-        declared_strikes=tuple(planned.declared_strikes(envs) for planned in scenario.faults),
-        fault_kinds=tuple(planned.fault.kind for planned in scenario.faults),
-        penalty=config.governor.penalty,
-        optimizer_policy=config.governor.optimizer,
-        live_seeds=config.governor.live_seeds,
-        rewind=config.governor.rewind,
-        gamma=config.ppo.gamma,
-        gae_lambda=config.ppo.gae_lambda,
-        chance_loss=chance_loss,
-        rollbacks_max=scenario.budget.rollbacks,
     )
 
 

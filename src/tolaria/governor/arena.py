@@ -11,7 +11,7 @@ import cmath
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from operator import attrgetter, is_
+from operator import attrgetter, eq, is_
 from typing import Any
 
 import torch
@@ -35,11 +35,12 @@ class LayoutChanged(TolariaError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bound:
-    """The live tensors of one state as they were last seen: `raws` are the bytes of those that lie flat in host memory.
+    """The live tensors of one state as they were last seen.
 
-    `others` are detached views of the rest, with their names, by device and dtype. Views keep replaced storage alive until the next
-    scan, and so its address cannot be given to another tensor meanwhile: an equal address means the same storage.
-    `in_host_memory` names tensors that lie there although the first one does not.
+    `raws` are the bytes of those that lie flat in host memory, in the order of the layout. `others` are detached views of the
+    rest, with their names, by device and dtype. Views keep replaced storage alive until the next scan, and so its address
+    cannot be given to another tensor meanwhile: an equal address means the same storage. `in_host_memory` names tensors that
+    lie there although the first one does not.
     """
 
     names: tuple[str, ...]
@@ -47,7 +48,7 @@ class Bound:
     pointers: list[int]
     shapes: list[torch.Size]
     layout: Layout
-    raws: dict[str, Raw]
+    raws: tuple[Raw | None, ...]
     others: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]]
     device: torch.device
     cuda_devices: frozenset[torch.device]
@@ -65,13 +66,14 @@ class Bound:
                 raws[name] = raw_bytes(tensor)
             else:
                 others.setdefault((tensor.device, tensor.dtype), {})[name] = tensor.detach()
+        layout = layout_of(tensors)
         return Bound(
             tuple(tensors),
             live,
             [tensor.data_ptr() for tensor in live],
             [tensor.shape for tensor in live],
-            layout_of(tensors),
-            raws,
+            layout,
+            tuple(raws.get(name) for name in layout),
             others,
             device,
             frozenset(tensor.device for tensor in live if tensor.is_cuda),
@@ -85,8 +87,8 @@ class Bound:
             len(live) == len(self.live)
             and tuple(tensors) == self.names
             and all(map(is_, live, self.live))
-            and list(map(torch.Tensor.data_ptr, live)) == self.pointers
-            and list(map(_shape, live)) == self.shapes
+            and all(map(eq, map(torch.Tensor.data_ptr, live), self.pointers))
+            and all(map(eq, map(_shape, live), self.shapes))
         )
 
     def renewed(self, tensors: Mapping[str, torch.Tensor]) -> "Bound":
@@ -104,7 +106,7 @@ class Arena:
     """Flat storage for one layout, segment by segment, with a view for every tensor, and its bytes where they lie in host memory.
 
     `columns` are the views by dtype, because mixed dtypes fall off the fast path of a fused copy; `layout_text` is the layout
-    as the digest reads it; `runs` are pairs of names and target bytes, with the piece of storage that a check then reads.
+    as the digest reads it.
     """
 
     layout: Layout
@@ -113,9 +115,9 @@ class Arena:
     pinned: bool
     segments: dict[str, Segment]
     views: dict[str, torch.Tensor]
-    columns: dict[torch.dtype, dict[str, torch.Tensor]]
+    columns: tuple[dict[str, torch.Tensor], ...]
     raws: dict[str, Raw]
-    runs: tuple[tuple[tuple[tuple[str, Raw], ...], torch.Tensor | None], ...]
+    runs: tuple["Run", ...]
 
     @staticmethod
     def allocate(
@@ -133,8 +135,9 @@ class Arena:
         views = {name: segment.views[name] for segment in segments.values() for name in segment.views}
         views = {name: views[name] for name in layout}
         raws = {name: raw_bytes(view) for name, view in views.items()} if device.type == "cpu" else {}
+        places = {name: index for index, name in enumerate(layout)}
         runs = tuple(
-            (tuple((name, raws[name]) for name in names), piece if may_be_nonfinite(piece) else None)
+            Run(tuple((places[name], raws[name]) for name in names), piece, may_be_nonfinite(piece), is_small(piece))
             for segment in segments.values()
             for names, piece in (segment.runs() if raws else ())
         )
@@ -152,9 +155,8 @@ class Arena:
     def copy_in(self, bound: Bound, before_copy: BeforeCopy | None) -> None:
         """From the live tensors: all at once, or tensor by tensor where somebody wants to be asked before each."""
         if before_copy is None:
-            targets = self.raws
-            for name, raw in bound.raws.items():
-                targets[name][...] = raw
+            for run in self.runs:
+                run.copy_in(bound.raws)
             self._copy_others(bound)
             return
         with torch.no_grad():
@@ -167,13 +169,12 @@ class Arena:
         self._copy_others(bound)
         sources = bound.raws
         total: complex = 0.0
-        for pairs, piece in self.runs:
-            for name, target in pairs:
-                if name in sources:
-                    target[...] = sources[name]
-            if piece is not None:
-                total += sum_of(piece).item()
-        return () if self.runs and cmath.isfinite(total) else self.nonfinite()
+        for run in self.runs:
+            run.copy_in(sources)
+            if run.is_checked:
+                total += run.sum()
+        # Only of a finite number is this zero; right after training, calling a function that was not called since is what costs.
+        return () if self.runs and total - total == 0.0 else self.nonfinite()
 
     def copy_out(self, names: Collection[str], live: Mapping[str, torch.Tensor], before_copy: BeforeCopy | None) -> None:
         """Back into the live tensors of these names, by torch: their version counters go up, and a pending backward pass notices."""
@@ -183,9 +184,9 @@ class Arena:
                     before_copy(index)
                     live[name].copy_(self.views[name])
                 return
-            for column in self._columns_for(live).values():
+            for column in self._columns_for(live):
                 chosen = column if len(names) == len(self.views) else {name: view for name, view in column.items() if name in names}
-                torch._foreach_copy_([live[name] for name in chosen], list(chosen.values()))
+                torch._foreach_copy_(list(map(live.__getitem__, chosen)), list(chosen.values()))
 
     def digest(self, facts: dict[str, Any]) -> str:
         """xxh3-128 over the raw bytes of every tensor by name, the layout and the facts; wherever each of them is stored."""
@@ -206,9 +207,9 @@ class Arena:
         suspects = {name: view for name, view in self.views.items() if may_be_nonfinite(view)}
         return tuple(name for name, view in suspects.items() if not bool(torch.isfinite(widened(view)).all()))
 
-    def _columns_for(self, live: Mapping[str, torch.Tensor]) -> dict[torch.dtype, dict[str, torch.Tensor]]:
-        first = next(iter(live.values()), None)
-        if first is None or not (self.pinned and first.is_cuda):
+    def _columns_for(self, live: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], ...]:
+        first = next(iter(live.values()), None) if self.pinned else None
+        if first is None or not first.is_cuda:
             return self.columns
         # To the device in one piece a flat, because small transfers reach a tenth of the speed of the bus.
         views: dict[str, torch.Tensor] = {}
@@ -224,6 +225,31 @@ class Arena:
             torch._foreach_copy_([self.views[name] for name in sources], list(sources.values()))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """Neighbours in an arena's storage in host memory: their places in the layout with their bytes, and the piece that they fill.
+
+    `is_checked`: the piece may hold NaN or Inf; `widens`: its sum is one of single precision.
+    """
+
+    targets: tuple[tuple[int, Raw], ...]
+    piece: torch.Tensor
+    is_checked: bool
+    widens: bool
+
+    def copy_in(self, sources: tuple[Raw | None, ...]) -> None:
+        """From the bytes of live tensors; those that lie elsewhere are copied by somebody else."""
+        for index, target in self.targets:
+            source = sources[index]
+            if source is not None:
+                target[...] = source
+
+    def sum(self) -> complex:
+        """Of all that was copied: finite where every number is and none of the partial sums overflowed."""
+        total: complex = (self.piece.float() if self.widens else self.piece).sum().item()
+        return total
+
+
 def may_be_nonfinite(tensor: torch.Tensor) -> bool:
     """Whether its dtype has NaN or Inf at all."""
     return tensor.is_floating_point() or tensor.is_complex()
@@ -231,8 +257,12 @@ def may_be_nonfinite(tensor: torch.Tensor) -> bool:
 
 def widened(tensor: torch.Tensor) -> torch.Tensor:
     """Floating point of a small range as single precision: sums of sixteen bits overflow soon, and eight know no arithmetic."""
-    is_small = tensor.itemsize < torch.float32.itemsize and tensor.is_floating_point() and torch.finfo(tensor.dtype).max < SMALL_RANGE
-    return tensor.float() if is_small else tensor
+    return tensor.float() if is_small(tensor) else tensor
+
+
+def is_small(tensor: torch.Tensor) -> bool:
+    """Whether its dtype is floating point of a small range."""
+    return tensor.itemsize < torch.float32.itemsize and tensor.is_floating_point() and torch.finfo(tensor.dtype).max < SMALL_RANGE
 
 
 def sum_of(tensor: torch.Tensor) -> torch.Tensor:
@@ -240,8 +270,8 @@ def sum_of(tensor: torch.Tensor) -> torch.Tensor:
     return widened(tensor).sum()
 
 
-def _by_dtype(views: dict[str, torch.Tensor]) -> dict[torch.dtype, dict[str, torch.Tensor]]:
+def _by_dtype(views: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], ...]:
     columns: dict[torch.dtype, dict[str, torch.Tensor]] = {}
     for name, view in views.items():
         columns.setdefault(view.dtype, {})[name] = view
-    return columns
+    return tuple(columns.values())

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from firedrill.bench.cases import MODES, SIZES, Limit, Pair, Size, _prepared, _training, contestants, groups, model_of
+from firedrill.bench.cases import MODES, SIZES, Built, Limit, Pair, Size, _prepared, _training, contestants, groups, model_of
 from firedrill.bench.snapshot import AGAINST
 
 TINY = Size(2_000, 6, 2)
@@ -25,7 +25,8 @@ def test_every_contestant_can_be_prepared_and_run(mode: str) -> None:
 
 def test_every_peer_works_in_a_process_of_its_own() -> None:
     alone = [group for group in groups(SIZES["1M"]) if len(contestants(group, TINY, "hot")) == 1]
-    assert alone == ["clone and isfinite", "deepcopy of state_dict", "torch.save", "StateDictStager", "safetensors save", "load_state_dict"]
+    copies = ["clone and isfinite", "deepcopy of state_dict", "deepcopy into fresh pages", "torch.save", "StateDictStager"]
+    assert alone == [*copies, "safetensors save", "load_state_dict"]
     assert groups(SIZES["1M"]) == ("limit", "engine", *alone)
 
 
@@ -40,9 +41,9 @@ def test_training_between_samples_changes_weights_and_leaves_gradients() -> None
 @pytest.mark.parametrize(("mode", "called", "touched"), [("hot", 1, 0), ("train", 0, 1)])
 def test_hot_calls_once_more_and_train_touches_parameters(mode: str, called: int, touched: int) -> None:
     calls: list[str] = []
-    found = _prepared({"take": lambda: calls.append("call")}, lambda: calls.append("touch"), mode, TINY)
-    found["take"].prepare()
-    assert (calls.count("call"), calls.count("touch")) == (called, touched)
+    built = Built({"take": lambda: calls.append("call")}, lambda: calls.append("touch"), lambda: calls.append("before"))
+    _prepared(built, mode, TINY)["take"].prepare()
+    assert (calls.count("call"), calls.count("touch"), calls[-1]) == (called, touched, "before")
 
 
 def test_the_engine_alternates_between_two_copies_and_restores_the_committed_one() -> None:

@@ -1,9 +1,25 @@
 import io
+import resource
+import sys
 
 import pytest
 import torch
 
-from firedrill.bench.peers import CLONE, DEEPCOPY, SAFETENSORS, SAVE, SNAPSHOT_PEERS, STAGER, Held, cloned, loading, saved, staging
+from firedrill.bench.peers import (
+    CLONE,
+    DEEPCOPY,
+    DEEPCOPY_FRESH,
+    SAFETENSORS,
+    SAVE,
+    SNAPSHOT_PEERS,
+    STAGER,
+    Held,
+    cloned,
+    give_back,
+    loading,
+    saved,
+    staging,
+)
 
 
 @pytest.fixture
@@ -12,7 +28,7 @@ def model() -> torch.nn.Module:
 
 
 def test_every_peer_runs_also_twice(model: torch.nn.Module) -> None:
-    assert set(SNAPSHOT_PEERS) == {CLONE, DEEPCOPY, SAVE, STAGER, SAFETENSORS}
+    assert set(SNAPSHOT_PEERS) == {CLONE, DEEPCOPY, DEEPCOPY_FRESH, SAVE, STAGER, SAFETENSORS}
     for build in SNAPSHOT_PEERS.values():
         peer = build(model)
         peer()
@@ -50,6 +66,19 @@ def test_loading_brings_back_what_the_model_was(model: torch.nn.Module) -> None:
         model.weight.zero_()
     load()
     assert model.weight.tolist() == wanted
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there can a process be told to give memory back")
+def test_a_copy_into_fresh_pages_has_every_page_handed_out_anew() -> None:
+    model = torch.nn.Linear(2048, 2048)
+    copied = SNAPSHOT_PEERS[DEEPCOPY_FRESH](model)
+    for _ in range(4):
+        copied()
+    give_back()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    copied()
+    handed_out = (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize()
+    assert handed_out >= 0.9 * model.weight.nbytes
 
 
 def test_a_result_is_held_until_the_next_one_exists() -> None:

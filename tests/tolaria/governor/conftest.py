@@ -1,6 +1,7 @@
-"""A real host on the spirals task under a real governor, and taps that raise where a test wants it."""
+"""Hosts under a real governor: a real one on the spirals task, and one of a single number; both fail where a test wants it."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -10,13 +11,15 @@ import torch
 from tolaria.env.capsule import CapsuleHost
 from tolaria.env.config import TrainingConfig
 from tolaria.governor.config import GovernorConfig
+from tolaria.governor.governed import Spec
 from tolaria.governor.governor import Governor, Response
 from tolaria.governor.verdict import Verdict
 from tolaria.host.mlp_host import MlpHost
 from tolaria.lifecycle.stage import RESTING, Stage
-from tolaria.seams import Seam
+from tolaria.seams import NO_TAPS, Seam, Taps
 from tolaria.tasks import TASKS
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import Ease, Probe, RolledBack
 from tolaria.vitals import Vitals
 
 T = TypeVar("T")
@@ -139,6 +142,95 @@ class World:
         return [event for event in self.events if isinstance(event, kind)]
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A topology; the number of the snapshot it was planned from stands in for its seeds."""
+
+    specs: Mapping[str, Spec]
+    pruned: tuple[str, ...]
+    leaned: bool
+
+
+class Single:
+    """A host of one number. `failures` says how often each value may be prepared in vain, `late` how often it fails after the commit."""
+
+    def __init__(self) -> None:
+        self.number = torch.zeros(())
+        self.failures = Counter[int]()
+        self.late = Counter[int]()
+        self.tried: list[int] = []
+        self.seeds: tuple[str, ...] = ()
+        self.error: type[BaseException] = ValueError
+        self.policies: list[str] = []
+        self.settled: list[dict[str, Any]] = []
+        self.eased: list[tuple[float, int, int]] = []
+        self.measured: Probe | None = Probe(0.4, 0.8)
+
+    def stable_tensors(self) -> dict[str, torch.Tensor]:
+        return {"host/number": self.number}
+
+    def facts(self) -> dict[str, Any]:
+        return {"value": int(self.number)}
+
+    def prepare(self, facts: dict[str, Any]) -> Plan:
+        self.tried.append(facts["value"])
+        self._fail(self.failures, facts)
+        return Plan({"host/number": ((), torch.float32)}, self.seeds, bool(self.seeds))
+
+    def commit(self, plan: Plan, at: Point) -> tuple[Event, ...]:
+        pruned, self.seeds = self.seeds, ()
+        return tuple(Event(Point(at.step, number)) for number, _ in enumerate(pruned))
+
+    def restore_optimizers(self, saved: Mapping[str, torch.Tensor], policy: str) -> None:
+        assert saved == {}
+        self.policies.append(policy)
+
+    def settle(self, facts: dict[str, Any]) -> None:
+        self._fail(self.late, facts)
+        self.settled.append(facts)
+
+    def ease(self, factor: float, steps: int, skip_steps: int) -> Ease:
+        self.eased.append((factor, steps, skip_steps))
+        return Ease(factor, skip_steps)
+
+    def probe(self) -> Probe | None:
+        return self.measured
+
+    def _fail(self, times: Counter[int], facts: dict[str, Any]) -> None:
+        if times[facts["value"]] > 0:
+            times[facts["value"]] -= 1
+            raise self.error("broken")
+
+
+class Story:
+    """A governor that is told of good and of lost steps; `restored` are the steps whose snapshots came back."""
+
+    def __init__(self, taps: Taps = NO_TAPS, **settings: Any) -> None:
+        self.events: list[Event] = []
+        self.host: Any = Single()
+        self.governor = Governor(GovernorConfig(**settings), 1.0, 1.5, taps, self.events.append)
+        self.governor.begin(self.host, Point(0, 4))
+
+    def tell(self, step: int, good: bool = True, loss: float = 0.25, gated: bool = False, fossilized: bool = False) -> Response:
+        """One step of environment 4."""
+        vitals = Vitals(step, loss, loss, 0.9, None, () if good else ("buffers",), gated=gated)
+        return self.governor.enforce(self.governor.judge(vitals), vitals, self.host, Point(step, 4), fossilized)
+
+    @property
+    def restored(self) -> list[int]:
+        return [event.snapshot_step for event in self.events if isinstance(event, RolledBack)]
+
+
 @pytest.fixture
 def new_world() -> Callable[..., World]:
     return World
+
+
+@pytest.fixture
+def new_single() -> Callable[[], Single]:
+    return Single
+
+
+@pytest.fixture
+def new_story() -> Callable[..., Story]:
+    return Story

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tolaria.governor.arena import Arena, Bound
+from tolaria.governor.memory_policy import Placement
 from tolaria.governor.offload import Offload, Pending
 from tolaria.governor.snapshots import SnapshotRing, without_optimizer
 from tolaria.telemetry.event import Point
@@ -129,6 +130,58 @@ def test_a_checkpoint_waits_for_what_is_on_its_way(ring: SnapshotRing) -> None:
     assert way.begun[0].waited == 1
     assert tensors["1/w"].tolist() == [2.0] * 4
     assert all(head["digest"] for head in facts["published"])
+
+
+def test_a_copy_that_arrives_late_keeps_none_waiting_that_has_arrived() -> None:
+    ring = SnapshotRing(4, 1, "offload")
+    take(ring, 0.5, "begin")
+    way = slow(ring)
+    take(ring, 1.0)
+    take(ring, 2.0)
+    way.begun[0].arrive()
+    assert ring.age() == (1,)
+
+
+def test_of_several_that_are_not_finite_each_is_told() -> None:
+    ring = SnapshotRing(4, 1, "offload")
+    take(ring, 0.5, "begin")
+    way = slow(ring)
+    for value in (math.nan, math.inf):
+        take(ring, value)
+    for late in way.begun:
+        late.arrive()
+    ring.age()
+    assert ring.refused() == ("NotFinite: snapshot 2: not finite: w", "NotFinite: snapshot 1: not finite: w")
+
+
+def test_a_late_copy_is_verified_as_the_first_of_its_seam_and_a_failure_there_passes(ring: SnapshotRing) -> None:
+    way = slow(ring)
+
+    def tripped(index: int) -> object:
+        raise MemoryError(index)
+
+    with pytest.raises(MemoryError, match=r"^0$"):
+        ring.take({"w": torch.ones(4)}, {}, 0, "cadence", None, tripped)
+    assert [snapshot.number for snapshot in ring.published] == [0]
+    take(ring, 2.0)
+    assert way.begun[1].arena is way.begun[0].arena
+
+
+def test_whoever_wants_to_be_asked_before_each_tensor_has_them_copied_at_once(ring: SnapshotRing) -> None:
+    way = slow(ring)
+    ring.take({"w": torch.ones(4)}, {}, 0, "cadence", bool, bool)
+    assert (way.begun, ring.published[0].pending) == ([], None)
+
+
+def test_once_memory_was_found_short_every_snapshot_is_without_optimizer_state() -> None:
+    ring = SnapshotRing(3, 1, "offload")
+    ring._placement = Placement.PARAMETERS_ONLY
+    for step, reason in enumerate(("begin", "cadence")):
+        snapshot = ring.take({"host/w": torch.ones(2), "optimizer/host/w/exp_avg": torch.ones(2)}, {}, step, reason, None, bool)
+        assert list(snapshot.tensors) == ["host/w"]
+    assert ring.placement is Placement.PARAMETERS_ONLY
+    ring.clear()
+    assert ring.placement is None
 
 
 def test_where_memory_is_short_only_optimizer_state_is_left_out() -> None:

@@ -45,6 +45,20 @@ def test_a_loss_that_is_no_number_and_answers_that_nobody_saw_are_left_to_others
     assert RECOVERY.alarm(replace(VITALS, outputs=None), Probe(0.8, 0.4)) is None
 
 
+def test_what_lies_on_a_border_is_no_alarm() -> None:
+    assert RECOVERY.alarm(replace(VITALS, val_loss=1.65), Probe(0.2, 0.4)) is None
+    assert RECOVERY.alarm(replace(VITALS, outputs=Outputs(0.1, 1.05, 0.4)), Probe(0.8, 0.4)) is None
+    at_chance_one = Recovery(Limits(GovernorConfig(), 1.0, 1.5, 1.0))
+    assert at_chance_one.alarm(replace(VITALS, outputs=Outputs(0.0, 1.0, 0.4)), Probe(0.8, 0.05)) is None
+
+
+def test_an_alarm_says_what_is_and_what_was() -> None:
+    loss = RECOVERY.alarm(replace(VITALS, val_loss=2.0), Probe(0.5, 0.4))
+    assert loss == Alarm("recovery_failed", 2, 2.0, 1.65, "loss 2 above 1.65, it was 0.5 right after the rollback")
+    answers = RECOVERY.alarm(replace(VITALS, outputs=Outputs(0.09, 1.05, 0.4)), Probe(0.8, 0.4))
+    assert answers == Alarm("recovery_failed", 2, 0.8, None, "answers say 0.0900 nats of inputs, 0.4000 right after the rollback")
+
+
 # A real host that recovers.
 
 

@@ -105,6 +105,17 @@ def test_a_refused_snapshot_gives_its_storage_back() -> None:
     assert (taken.number, taken.arena is spare) == (1, True)
 
 
+def test_when_a_slot_is_filled_the_trunk_is_copied_into_storage_that_it_had_before() -> None:
+    trunk = {"host/w": torch.ones(3)}
+    ring = SnapshotRing(2, 0)
+    for step in range(3):
+        take(ring, step, tensors=trunk)
+    (spare,) = ring._spare
+    grown = take(ring, 3, tensors=trunk | {"host/slots.s0.seed": torch.ones(2)})
+    assert grown.tensors["host/w"].data_ptr() == spare.views["host/w"].data_ptr()
+    assert len(ring._spare) == 1
+
+
 def test_at_most_two_spares_wait_for_use() -> None:
     ring = full(kept=4, probation=3)
     arenas = [snapshot.arena for snapshot in ring.published]
@@ -177,3 +188,15 @@ def test_tensors_of_snapshots_whose_numbers_begin_alike_are_kept_apart() -> None
     resumed = SnapshotRing(20, 0)
     resumed.restore(*ring.capsule())
     assert [snapshot.tensors["w"].item() for snapshot in resumed.published] == [float(step) for step in range(11, -1, -1)]
+
+
+def test_a_snapshot_is_shown_without_its_storage() -> None:
+    snapshot = take(SnapshotRing(3, 3), 7, "begin")
+    head = f"number=0, step=7, reason='begin', digest='{snapshot.digest}', facts={{'step': 7}}, healthy_steps=0"
+    assert repr(snapshot) == f"Snapshot({head})"
+
+
+def test_where_takes_wait_for_the_device_copies_are_placed_nowhere() -> None:
+    ring = SnapshotRing(3, 3)
+    take(ring, 0, "begin")
+    assert (ring.placement, ring.refused()) == (None, ())

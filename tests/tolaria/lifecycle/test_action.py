@@ -3,6 +3,8 @@ from dataclasses import fields
 import pytest
 
 from tolaria.lifecycle.action import ALPHA_SPEEDS, ALPHA_TARGETS, HEADS, RELEVANT_HEADS, TEMPOS, WAIT, Action, Op
+from tolaria.lifecycle.alpha import Curve
+from tolaria.lifecycle.seed import Blend
 
 
 def test_the_heads_are_the_factors_of_an_action_in_order() -> None:
@@ -12,6 +14,20 @@ def test_the_heads_are_the_factors_of_an_action_in_order() -> None:
 def test_doing_nothing_is_the_default() -> None:
     assert Action() == WAIT
     assert WAIT.op is Op.WAIT
+
+
+def test_the_defaults_are_an_added_blend_of_five_steps_to_full_strength() -> None:
+    assert Action() == Action(Op.WAIT, "", "", Blend.ADD, 5, 1.0, 3, Curve.LINEAR)
+
+
+def test_an_op_is_written_as_its_word() -> None:
+    assert [op.value for op in Op] == ["wait", "germinate", "advance", "retarget", "fossilize", "prune"]
+
+
+def test_a_factor_has_these_choices() -> None:
+    assert TEMPOS == (3, 5, 8)
+    assert ALPHA_TARGETS == (0.5, 0.7, 1.0)
+    assert ALPHA_SPEEDS == (0, 3, 5, 8)
 
 
 @pytest.mark.parametrize("op", Op)
@@ -24,9 +40,17 @@ def test_waiting_needs_no_other_head() -> None:
     assert RELEVANT_HEADS[Op.WAIT] == {"op"}
 
 
-@pytest.mark.parametrize("op", [op for op in Op if op is not Op.WAIT])
-def test_every_other_op_needs_a_slot(op: Op) -> None:
-    assert "slot" in RELEVANT_HEADS[op]
+@pytest.mark.parametrize("op", [Op.ADVANCE, Op.FOSSILIZE, Op.PRUNE])
+def test_an_op_without_a_choice_of_its_own_needs_a_slot_alone(op: Op) -> None:
+    assert RELEVANT_HEADS[op] == {"op", "slot"}
+
+
+def test_germinating_needs_all_but_the_speed_of_a_later_blend() -> None:
+    assert RELEVANT_HEADS[Op.GERMINATE] == {"op", "slot", "blueprint", "blend", "tempo", "alpha_target", "alpha_curve"}
+
+
+def test_retargeting_needs_the_later_blend_alone() -> None:
+    assert RELEVANT_HEADS[Op.RETARGET] == {"op", "slot", "alpha_target", "alpha_speed", "alpha_curve"}
 
 
 def test_the_defaults_of_an_action_can_be_chosen() -> None:

@@ -158,16 +158,27 @@ def test_two_seeds_may_grow_where_two_are_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "path"),
+    ("changes", "message"),
     [
-        ({"training_steps_min": -1}, "gates.training_steps_min"),
-        ({"holding_steps_min": -1}, "gates.holding_steps_min"),
-        ({"prune_age_min": -1}, "gates.prune_age_min"),
-        ({"seeds_max": 0}, "gates.seeds_max"),
-        ({"magnitude_max": 0.0}, "gates.magnitude_max"),
-        ({"magnitude_max": math.nan}, "gates.magnitude_max"),
+        ({"training_steps_min": -1}, "gates.training_steps_min: found -1, expected a number of steps, 0 or more"),
+        ({"holding_steps_min": -1}, "gates.holding_steps_min: found -1, expected a number of steps, 0 or more"),
+        ({"prune_age_min": -1}, "gates.prune_age_min: found -1, expected a number of steps, 0 or more"),
+        ({"seeds_max": 0}, "gates.seeds_max: found 0, expected at least 1 experimental seed at a time"),
+        ({"magnitude_max": 0.0}, "gates.magnitude_max: found 0.0, expected a ratio above 0"),
+        ({"magnitude_max": math.nan}, "gates.magnitude_max: found nan, expected a ratio above 0"),
     ],
 )
-def test_an_impossible_config_is_refused_with_its_path(changes: dict[str, Any], path: str) -> None:
-    with pytest.raises(ConfigError, match=path):
+def test_an_impossible_config_is_refused_with_its_path(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
         GateConfig(**changes)
+    assert str(refused.value) == message
+
+
+def test_the_smallest_config_asks_for_nothing_and_allows_one_seed() -> None:
+    config = GateConfig(0, 0.001, 0, -1.0, 0, 1)
+    assert ask(ready(Stage.TRAINING, steps_in_stage=0, magnitude=0.001), Op.ADVANCE, config) is None
+    assert ask(ready(Stage.HOLDING, steps_in_stage=0, contribution=-1.0), Op.FOSSILIZE, config) is None
+
+
+def test_gates_ask_for_three_steps_of_training_one_of_holding_and_two_before_a_prune() -> None:
+    assert GateConfig() == GateConfig(3, 1.0, 1, 0.0, 2, 1)

@@ -144,6 +144,15 @@ def test_only_moves_of_the_table_succeed(stage: Stage, move: str) -> None:
     assert state == kept
 
 
+def test_a_slot_begins_empty_with_a_linear_blend_of_five_steps_in_mind() -> None:
+    empty = SlotState("s0", Stage.DORMANT, None, Blend.ADD, 0, Ramp(), 1.0, 5, Curve.LINEAR, 0, 0, None, None)
+    assert SlotState("s0") == empty
+
+
+def test_a_blend_is_written_as_its_word() -> None:
+    assert [blend.value for blend in Blend] == ["add", "multiply"]
+
+
 def held() -> SlotState:
     """A seed that is held at full strength."""
     state = MOVES["germinate"](SlotState("s0")).advanced().advanced()
@@ -161,6 +170,14 @@ def test_a_pruned_slot_is_dormant_after_one_five_and_one_ticks() -> None:
     assert stages == ["pruned", *["embargoed"] * 5, "resetting", "dormant"]
 
 
+def test_a_resting_slot_counts_its_steps_in_each_stage_anew() -> None:
+    state, counted = held().pruned(), []
+    for _ in range(7):
+        counted.append(state.steps_in_stage)
+        state = state.ticked()
+    assert counted == [0, 0, 1, 2, 3, 4, 0]
+
+
 def test_a_slot_that_rested_is_as_new_but_for_its_generation() -> None:
     state = held().pruned()
     for _ in range(7):
@@ -176,6 +193,10 @@ def test_a_second_seed_inherits_nothing_but_the_count() -> None:
 def test_blending_takes_the_target_steps_and_curve_of_the_germination() -> None:
     state = SlotState("s0").germinated("norm", Blend.MULTIPLY, 8, 0.7, Curve.COSINE).advanced().advanced()
     assert state.ramp == Ramp(0.0, 0.7, 8, 0, Curve.COSINE)
+
+
+def test_a_seed_that_is_held_can_be_sent_to_another_alpha_along_another_curve() -> None:
+    assert held().retargeted(0.5, 4, Curve.COSINE).ramp == Ramp(1.0, 0.5, 4, 0, Curve.COSINE)
 
 
 def test_a_seed_holds_for_ever_when_nobody_decides() -> None:

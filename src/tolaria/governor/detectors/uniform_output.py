@@ -35,8 +35,8 @@ class UniformOutput:
         now, before = vitals.outputs, window.clean.outputs
         if now is None or len(before) < self._samples_min:
             return None
-        # What was usual is asked for last, because hardly any answers are so poor.
-        if now.sample_entropy > UNIFORM * self._chance and now.mean_entropy > UNIFORM * self._chance:
+        # What was usual is asked for last, because hardly any answers are so poor. Where each of them is uniform, so is their mean.
+        if now.sample_entropy > UNIFORM * self._chance:
             was = median([outputs.sample_entropy for outputs in before])
             if was < SURE * self._chance:
                 evidence = f"answers of {now.sample_entropy:.4f} nats each, {self._chance:.4f} is uniform, {was:.4f} was usual"

@@ -13,11 +13,11 @@ from tolaria.vitals import Vitals
 CLASSES = [2, 10, 100, 1000, 50257]
 
 
-def alarm(loss: float, chance: float, history: float = 0.3, samples: int = 10) -> Alarm | None:
+def alarm(loss: float, chance: float, history: float = 0.3, samples: int = 10, **settings: float) -> Alarm | None:
     window = LossWindow(20)
     for _ in range(samples):
         window.add(Vitals(0, 0.1, history * chance, 0.5, 1.0), healthy=True)
-    return Lobotomy(Limits(GovernorConfig(), chance, 1.5 * chance, chance)).alarm(Vitals(samples, 0.1, loss, 0.5, 1.0), window)
+    return Lobotomy(Limits(GovernorConfig(**settings), chance, 1.5 * chance, chance)).alarm(Vitals(samples, 0.1, loss, 0.5, 1.0), window)
 
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
@@ -26,6 +26,13 @@ def test_the_border_is_six_and_a_half_percent_of_the_chance_loss(classes: int, s
     chance = math.log(classes)
     assert alarm(chance * (1.0 + side * 0.0649), chance) is not None
     assert alarm(chance * (1.0 + side * 0.0651), chance) is None
+
+
+def test_the_borders_are_those_of_the_settings_and_no_alarm_themselves() -> None:
+    assert alarm(1.0625, 1.0, lobotomy_tolerance=0.0625) is None
+    assert alarm(1.0624, 1.0, lobotomy_tolerance=0.0625) is not None
+    assert alarm(1.0, 1.0, history=0.5, lobotomy_history=0.5) is None
+    assert alarm(1.0, 1.0, history=0.49, lobotomy_history=0.5) is not None
 
 
 @pytest.mark.parametrize("classes", CLASSES)

@@ -63,6 +63,11 @@ def test_threshold_is_computed_in_one_place_and_reported_as_judged() -> None:
     assert alarm is not None
     assert (alarm.cause, alarm.immediate, alarm.loss) == ("loss_explosion", False, 5.0)
     assert alarm.threshold == DETECTOR.threshold(window)
+    assert (alarm.evidence, alarm.collapse_at) == ("loss 5 above 2.4", 3)
+
+
+def test_a_loss_on_the_threshold_is_no_explosion() -> None:
+    assert not is_alarmed(1.5, window_of(*[0.1] * 10))
 
 
 @pytest.mark.parametrize("samples", [0, 9])

@@ -23,6 +23,8 @@ LOSSES = {".": 0.1, "!": 9.0, "=": 1.5, "?": math.nan}
         ("!...!", False),
         ("..?!", True),
         ("=.!.", False),
+        # What lies on the threshold is no spike, and no link of a row.
+        ("!.=!", True),
     ],
 )
 def test_three_spikes_out_of_five_are_a_train_unless_three_are_in_a_row(
@@ -34,7 +36,8 @@ def test_three_spikes_out_of_five_are_a_train_unless_three_are_in_a_row(
 
 @pytest.mark.parametrize("loss", [0.1, 1.5])
 def test_a_step_that_is_no_spike_is_no_alarm(alarm: Any, window_of: Any, vitals: Any, loss: float) -> None:
-    assert alarm("spike_train", vitals(loss), window_of([vitals(0.1)] * 10, [vitals(9.0)] * 4)) is None
+    window = window_of([vitals(0.1)] * 10, [vitals(LOSSES[sign]) for sign in "!.!."])
+    assert alarm("spike_train", vitals(loss), window) is None
 
 
 @pytest.mark.parametrize(("before", "noticed"), [("!.", True), (".!", False), ("!..", False), ("..", False)])

@@ -1,0 +1,38 @@
+"""The folder of a cell: which files its recording leaves there, and how they are read. No torch is needed for that."""
+
+import json
+from pathlib import Path
+
+import xxhash
+
+from firedrill.events import BufferObserved, CensusTaken, FaultStruck, RollbackObserved, SnapshotObserved, StateDigested, TwinStepped
+from firedrill.runner.verdict import End, Ending
+from tolaria.telemetry.event import Event
+from tolaria.telemetry.history import read_so_far
+from tolaria.telemetry.kinds import EVENT_KINDS, tabulate
+
+KINDS = EVENT_KINDS | tabulate((FaultStruck, StateDigested, SnapshotObserved, RollbackObserved, CensusTaken, BufferObserved, TwinStepped))
+CONTROL, FAULTED, COUNTERFACTUAL, ENDING = "control.jsonl", "faulted.jsonl", "counterfactual.jsonl", "ending.json"
+
+
+def tell(folder: Path, how: End, detail: str) -> None:
+    """Write down how the cell ended, in one step."""
+    aside = folder / f"{ENDING}.tmp"
+    aside.write_text(json.dumps({"how": how.value, "detail": detail}), encoding="utf-8")
+    aside.replace(folder / ENDING)
+
+
+def told_ending(folder: Path) -> Ending:
+    """How the recording of a cell says it ended; `FileNotFoundError` where it did not come to that."""
+    told = json.loads((folder / ENDING).read_text(encoding="utf-8"))
+    return Ending(End(told["how"]), told["detail"])
+
+
+def events_of(path: Path) -> tuple[Event, ...]:
+    """The events that a run wrote before it ended, however it ended."""
+    return tuple(read_so_far(path, KINDS)) if path.exists() else ()
+
+
+def digest_of(path: Path) -> str:
+    """xxh3-128 of a history's bytes: equal for equal runs."""
+    return xxhash.xxh3_128_hexdigest(path.read_bytes()) if path.exists() else ""
