@@ -68,3 +68,5 @@ def judgement_of(cell: Cell, folder: Path, faulted: tuple[Event, ...], ending: E
 def expected_of(cell: Cell) -> frozenset[Verdict]:
     """The verdicts with which the cell is as it should be."""
     return frozenset(Verdict(name) for name in cell.scenario.verdicts)
+
+

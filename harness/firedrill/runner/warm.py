@@ -3,6 +3,13 @@
 The first optimizer of a process loads torch._dynamo, which takes longer than a small cell's runs.
 """
 
+import gc
+
+import torch
+import torch._dynamo
+
+import firedrill.runner.cell
+from tolaria.train.config import TrainConfig, dump
 from tolaria.train.trainer import commit, versions
 
 commit()
