@@ -5,8 +5,10 @@ Words after `--` go to the session's program, for example `nox -s tests -- -k go
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nox
@@ -23,6 +25,8 @@ GROUPS = ("test", "lint")
 LOCAL = Path("reports/local")
 BENCHMARKS = "tests/benchmarks"
 INTEGRATIONS = "tests/integrations"
+# What every executor promises; those of clusters are installed in `integrations` only.
+EXECUTORS = "tests/firedrill/runner/executors"
 
 
 @nox.session
@@ -47,14 +51,17 @@ def tests(session: nox.Session) -> None:
     install(session)
     # One thread in each of two processes; more threads than cores would only wait for one another.
     parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable", f"--ignore={BENCHMARKS}", f"--ignore={INTEGRATIONS}")
-    run(session, "pytest", *parallel, "-m", "not gpu", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    run(session, "pytest", *parallel, "-m", "not gpu and not nightly", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session
 def scenarios(session: nox.Session) -> None:
-    """Every scenario on the CPU; the page is reports/local/report.html."""
+    """Every scenario on the CPU; the page is reports/local/report.html, and what was recorded lies in reports/local/kept."""
     install(session)
-    run(session, "firedrill", "run", "scenarios", *written_to("report.html", "run.json"), *session.posargs)
+    # Recorded anew each time: to take cells over is for whoever asks for it.
+    shutil.rmtree(LOCAL / "kept", ignore_errors=True)
+    kept = ("--keep", f"{LOCAL}/kept")
+    run(session, "firedrill", "run", "scenarios", *written_to("report.html", "run.json"), *kept, *session.posargs)
 
 
 @nox.session(default=False)
@@ -68,10 +75,12 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def integrations(session: nox.Session) -> None:
-    """Lightning and the Trainer of Hugging Face, for real; installs both, each in the version that is newest."""
+    """Lightning, the Trainer of Hugging Face, Ray and submitit, for real; installs them, each in the version that is newest."""
     install(session)
-    run(session, "python", "-m", "pip", "install", "-q", "-c", "constraints.txt", "-e", ".[lightning,transformers]")
-    run(session, "pytest", INTEGRATIONS, "-n", "0", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    run(session, "python", "-m", "pip", "install", "-q", "-c", "constraints.txt", "-e", ".[lightning,transformers,ray,slurm]")
+    # Ray writes a token into the home directory, which tests leave alone, and asks whether it may tell of itself.
+    env = {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    run(session, "pytest", INTEGRATIONS, EXECUTORS, "-n", "0", *session.posargs, env=env)
 
 
 @nox.session(default=False)
@@ -87,6 +96,25 @@ def mutation(session: nox.Session) -> None:
         *nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "mutation"),
     )
     run(session, "python", "-m", "mutation", *session.posargs, env={"OMP_NUM_THREADS": "1", "PYTHONPATH": "tests"})
+
+
+@nox.session(default=False)
+def nightly(session: nox.Session) -> None:
+    """What takes too long for every change: the governor against its model for longer, the large shrink, random scenarios."""
+    install(session)
+    long = ("tests/firedrill/campaign", "-n", "0", "--hypothesis-profile=nightly", "-m", "nightly or not slow", "--timeout", "3000")
+    run(session, "pytest", *long, env={"OMP_NUM_THREADS": "1"})
+    # Another seed each night; a failing case is kept with a token that replays it.
+    seed = datetime.now(UTC).strftime("%Y%m%d")
+    run(session, "firedrill", "fuzz", "--seed", seed, "--cases", "1000", "--time-budget", "3000", *session.posargs)
+
+
+@nox.session(default=False)
+def power(session: nox.Session) -> None:
+    """Whether the harness sees every broken governor of the family; words after `--` such as `--json FILE` go to the program."""
+    install(session)
+    paths = os.pathsep.join(("src", "harness", "tests"))
+    run(session, "python", "-m", "power", *session.posargs, env={"OMP_NUM_THREADS": "1", "PYTHONPATH": paths})
 
 
 @nox.session(default=False)

@@ -25,12 +25,13 @@ TABLES = {
     "tolaria/host/blueprints": set[str](),
     "tolaria/tasks": {"task", "batches", "text"},
     "tolaria/governor/detectors": {"detector"},
-    "firedrill/faults": {"chance", "condition", "fault", "when", "target"},
+    "firedrill/faults": {"chance", "condition", "disk_fault", "disk_operations", "fault", "process_fault", "when", "target"},
     "firedrill/oracles": {"oracle"},
 }
 
 # Help, validation and collection must load no torch, and the child process must set its threads before torch starts.
-LAZY_IMPORTERS = {"cli.py", "campaign_cli.py", "screen.py", "envelope/cli.py", "pytest_plugin.py", "runner/cell.py"}
+LAZY_IMPORTERS = {"cli.py", "campaign_cli.py", "conduct.py", "screen.py", "envelope/cli.py", "pytest_plugin.py", "runner/cell.py"}
+LAZY_IMPORTERS |= {f"runner/executors/{name}.py" for name in ("local", "by_name")}
 
 # A test tree and the package it mirrors.
 MIRRORS = {

@@ -3,19 +3,17 @@
 Each keeps what is finished when it is interrupted (code 130), and begins no cell after its time budget.
 """
 
-import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from firedrill.conduct import AS_USUAL, Conducted, opened
 from firedrill.screen import BAD_INPUT, FAILED, HARNESS_BROKEN, INTERRUPTED, NOTHING_RAN, PASSED, complain, load, say, show
 
 if TYPE_CHECKING:
     from firedrill.campaign.campaign import Campaign
-    from firedrill.runner.result import CellResult
     from firedrill.scenario.cell import Cell
 
 Corpus = Path("reports/local/corpus.jsonl")
@@ -26,10 +24,9 @@ def fuzz(
     seed: int = 0,
     cases: int = 100,
     first: int = 0,
-    jobs: int | None = None,
-    time_budget: float | None = None,
-    json: Path | None = None,
+    keep: Path | None = None,
     corpus: Path = Corpus,
+    conduct: Conducted = AS_USUAL,
 ) -> int:
     """Run random scenarios of several faults on the real loop, after everything that failed before.
 
@@ -41,9 +38,7 @@ def fuzz(
         seed: The seed of the campaign; case i is made from H(seed, i) and from nothing else.
         cases: So many cases.
         first: The number of the first case.
-        jobs: So many cells at once; by default one a core.
-        time_budget: Seconds after which no cell begins.
-        json: Write the results to this file.
+        keep: Keep in this folder all that cells record; those that it already holds from the same code are taken over.
         corpus: The file of cells that failed; they are run first, and what fails is added.
     """
     from firedrill.campaign import corpus as failing
@@ -57,22 +52,22 @@ def fuzz(
     except (failing.ForeignCorpus, BadToken) as error:
         return complain(f"{corpus}: {error}")
     say(f"campaign seed {seed}, cases {first} to {first + cases - 1}, {len(known)} of the corpus first", error=True)
-    with Progress(len(known) + cases) as progress:
-        campaign = Campaign(jobs or _cores(), progress.ended, _deadline(time_budget))
-        campaign.run(known, struck_only)
-        if not campaign.interrupted:
-            campaign.run((case_of(seed, case) for case in range(first, first + cases)), struck_only)
-    return _concluded(campaign, json, corpus)
+    with opened(conduct, keep) as stage:
+        with Progress(len(known) + cases) as progress:
+            campaign = Campaign(stage.executor, progress.ended, stage.deadline, stage.keep)
+            campaign.run(known, struck_only)
+            if not campaign.interrupted:
+                campaign.run((case_of(seed, case) for case in range(first, first + cases)), struck_only)
+        return _concluded(campaign, conduct.json, corpus)
 
 
 def enumerate_plants(
     *,
     k: Annotated[str, tyro.conf.arg(aliases=["-k"])] = "",
     device: Literal["cpu", "cuda"] = "cpu",
-    jobs: int | None = None,
-    time_budget: float | None = None,
-    json: Path | None = None,
+    keep: Path | None = None,
     corpus: Path = Corpus,
+    conduct: Conducted = AS_USUAL,
 ) -> int:
     """Run every fault at every seam in every topology of the tiny subject, and an error at every operation of the governor.
 
@@ -83,9 +78,7 @@ def enumerate_plants(
     Args:
         k: Words with and, or, not and brackets, looked for in names such as fail-at-snapshot or branch-relapse.
         device: Where the cells run.
-        jobs: So many cells at once; by default one a core.
-        time_budget: Seconds after which no cell begins.
-        json: Write the results to this file.
+        keep: Keep in this folder all that cells record; those that it already holds from the same code are taken over.
         corpus: What fails is added to this file.
     """
     from firedrill.campaign.branches import branches
@@ -99,20 +92,20 @@ def enumerate_plants(
         fits(k, "")
     except BadExpression as error:
         return complain(f"-k: {error}")
-    with Progress(None) as progress:
-        campaign = Campaign(jobs or _cores(), progress.ended, _deadline(time_budget))
-        campaign.run(cell for source in (planted(device, k), branches(device, k)) for cell in source)
-        if not campaign.interrupted:
-            campaign.run(series.cells(), series.end)
-    return _concluded(campaign, json, corpus)
+    with opened(conduct, keep) as stage:
+        with Progress(None) as progress:
+            campaign = Campaign(stage.executor, progress.ended, stage.deadline, stage.keep)
+            campaign.run(cell for source in (planted(device, k), branches(device, k)) for cell in source)
+            if not campaign.interrupted:
+                campaign.run(series.cells(), series.end)
+        return _concluded(campaign, conduct.json, corpus)
 
 
 def replay(
     sources: Annotated[tuple[str, ...], tyro.conf.Positional],
     *,
-    jobs: int | None = None,
-    time_budget: float | None = None,
-    json: Path | None = None,
+    keep: Path | None = None,
+    conduct: Conducted = AS_USUAL,
 ) -> int:
     """Run cells again that are named by their tokens, or by a file of results and an id in it.
 
@@ -122,9 +115,7 @@ def replay(
 
     Args:
         sources: Tokens, and names of cells as FILE#ID.
-        jobs: So many cells at once; by default one a core.
-        time_budget: Seconds after which no cell begins.
-        json: Write the results to this file.
+        keep: Keep in this folder all that cells record; those that it already holds from the same code are taken over.
     """
     from firedrill.campaign.campaign import Campaign
     from firedrill.campaign.replay import NotFound, found
@@ -135,10 +126,10 @@ def replay(
         wanted = [found(source) for source in sources]
     except NotFound as error:
         return complain(str(error))
-    with Progress(len(wanted)) as progress:
-        campaign = Campaign(jobs or _cores(), progress.ended, _deadline(time_budget))
+    with opened(conduct, keep) as stage, Progress(len(wanted)) as progress:
+        campaign = Campaign(stage.executor, progress.ended, stage.deadline, stage.keep)
         campaign.run(one.cell for one in wanted)
-    _keep(campaign.results, json)
+    _write(campaign, conduct.json)
     before = {one.cell.id: one.digest for one in wanted if one.digest}
     for result in campaign.results:
         if result.id in before:
@@ -151,10 +142,8 @@ def replay(
 def shrink(
     source: Annotated[str, tyro.conf.Positional],
     *,
-    jobs: int | None = None,
-    time_budget: float | None = None,
-    json: Path | None = None,
     out: Path | None = None,
+    conduct: Conducted = AS_USUAL,
 ) -> int:
     """Make a scenario as small as it can be while it still fails in the same way; prints it as YAML and as a pytest.
 
@@ -164,16 +153,13 @@ def shrink(
 
     Args:
         source: A token, a cell as FILE#ID, or a scenario file with one cell.
-        jobs: So many cells at once; by default one a core.
-        time_budget: Seconds after which no cell begins.
-        json: Write what was found to this file.
         out: A folder for the scenario and the test.
     """
     from json import dumps
 
     from firedrill.campaign.replay import NotFound, found
     from firedrill.campaign.reproducer import as_pytest
-    from firedrill.campaign.shrink import Shrinker
+    from firedrill.campaign.shrink import NothingToShrink, Shrinker
     from firedrill.scenario.token import token_of
 
     try:
@@ -182,7 +168,11 @@ def shrink(
         return complain(str(error))
     if cell is None:
         return BAD_INPUT
-    shrunk = Shrinker(cell, jobs or _cores(), lambda line: say(line, error=True), _deadline(time_budget)).search()
+    try:
+        with opened(conduct) as stage:
+            shrunk = Shrinker(cell, stage.executor, lambda line: say(line, error=True), stage.deadline).search()
+    except NothingToShrink as nothing:
+        return complain(str(nothing))
     name = cell.scenario.name
     test = as_pytest(name, cell.scenario.because, shrunk.yaml)
     extent = "1-minimal" if shrunk.minimal else "not yet 1-minimal"
@@ -191,13 +181,20 @@ def shrink(
         out.mkdir(parents=True, exist_ok=True)
         (out / f"{name}.yaml").write_text(shrunk.yaml, encoding="utf-8")
         (out / f"test_{name.replace('-', '_')}.py").write_text(test, encoding="utf-8")
-    if json is not None:
-        facts = {"failure": str(shrunk.failure), "runs": shrunk.runs, "minimal": shrunk.minimal, "token": token_of(shrunk.cell)}
-        json.write_text(dumps(facts | {"yaml": shrunk.yaml, "pytest": test}, indent=1) + "\n", encoding="utf-8")
+    if conduct.json is not None:
+        facts = {"failure": str(shrunk.failure), "runs": shrunk.runs, "minimal": shrunk.minimal, "complete": shrunk.minimal}
+        facts |= {"token": token_of(shrunk.cell), "yaml": shrunk.yaml, "pytest": test}
+        conduct.json.write_text(dumps(facts, indent=1) + "\n", encoding="utf-8")
     return PASSED if shrunk.minimal else INTERRUPTED if shrunk.interrupted else FAILED
 
 
-def coverage(paths: Annotated[tuple[Path, ...], tyro.conf.Positional], *, json: Path | None = None, gaps: bool = False) -> int:
+def coverage(
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    *,
+    json: Path | None = None,
+    page: Path | None = None,
+    gaps: bool = False,
+) -> int:
     """List which cells of faults, seams, devices, topologies and answers were exercised by runs, and which branches of the governor.
 
     Example: firedrill coverage reports/local/run.json enumerated.json fuzz.json
@@ -207,25 +204,36 @@ def coverage(paths: Annotated[tuple[Path, ...], tyro.conf.Positional], *, json: 
     Args:
         paths: What firedrill run, enumerate, fuzz and replay wrote with --json.
         json: Write every cell and every mark to this file.
+        page: Write a page for people to this file, README.md for example, and its numbers to summary.json beside it.
         gaps: Name every cell that was not run.
     """
+    from json import dumps
+
     from rich.console import Console
 
     from firedrill.campaign.coverage import coverage_of
-    from firedrill.report import coverage as page
+    from firedrill.report import campaigns
+    from firedrill.report import coverage as tables
     from firedrill.runner.result import ForeignResults, read_json
 
     try:
-        results = [result for path in paths for result in read_json(path).cells]
+        runs = {path: read_json(path) for path in paths}
     except (OSError, ForeignResults) as error:
         return complain(str(error))
+    for path in (path for path, one in runs.items() if not one.complete):
+        say(f"{path} is partial: its run was interrupted or out of time", error=True)
+    results = [result for one in runs.values() for result in one.cells]
     found = coverage_of(results)
     screen = Console()
-    screen.print(page.cells_table(found))
-    screen.print(page.marks_table(found))
-    screen.print(page.summary(found, gaps), markup=False, highlight=False)
+    screen.print(tables.cells_table(found))
+    screen.print(tables.marks_table(found))
+    screen.print(tables.summary(found, gaps), markup=False, highlight=False)
     if json is not None:
-        json.write_text(page.as_json(found), encoding="utf-8")
+        json.write_text(tables.as_json(found), encoding="utf-8")
+    if page is not None:
+        page.write_text(campaigns.page(results, found), encoding="utf-8")
+        summary = dumps(campaigns.summary_of(results, found), indent=1)
+        page.with_name("summary.json").write_text(summary + "\n", encoding="utf-8")
     return PASSED if found.holds else FAILED
 
 
@@ -236,7 +244,7 @@ def _concluded(campaign: "Campaign", json: Path | None, corpus: Path) -> int:
 
     if campaign.results and not campaign.interrupted:
         campaign.look_for_canary()
-    _keep(campaign.results, json)
+    _write(campaign, json)
     red = campaign.red
     show(red or campaign.results[-1:], None)
     for result in red:
@@ -255,11 +263,11 @@ def _concluded(campaign: "Campaign", json: Path | None, corpus: Path) -> int:
     return FAILED if red else PASSED if campaign.canary else HARNESS_BROKEN
 
 
-def _keep(results: "Sequence[CellResult]", json: Path | None) -> None:
+def _write(campaign: "Campaign", json: Path | None) -> None:
     from firedrill.runner.result import write_json
 
     if json is not None:
-        write_json(json, results)
+        write_json(json, campaign.results, campaign.complete)
 
 
 def _cell_of_file(path: Path) -> "Cell | None":
@@ -270,14 +278,6 @@ def _cell_of_file(path: Path) -> "Cell | None":
         return None
     found = [cell for scenario in scenarios for cell in cells(scenario) if cell.device == "cpu"] or cells(scenarios[0])
     return found[0]
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1
-
-
-def _deadline(seconds: float | None) -> float:
-    return float("inf") if seconds is None else time.monotonic() + seconds
 
 
 COMMANDS: dict[str, Callable[..., int]] = {

@@ -1,6 +1,5 @@
 """The command line `firedrill`. Nothing heavy is imported before a command needs it: help and validation load no torch."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from firedrill import campaign_cli
-from firedrill.screen import BAD_INPUT, INTERRUPTED, NOTHING_RAN, PASSED, complain, load, say, show
+from firedrill.conduct import AS_USUAL, Conduct, Conducted, opened
+from firedrill.screen import BAD_INPUT, INTERRUPTED, NOTHING_RAN, PASSED, Refused, complain, load, say, show
 
 if TYPE_CHECKING:
     from firedrill.runner.result import CellResult
@@ -119,11 +119,11 @@ def schema(*, out: Path | None = None) -> int:
 def run(
     paths: Paths,
     *,
-    json: Path | None = None,
     html: Path | None = None,
     k: Annotated[str, tyro.conf.arg(aliases=["-k"])] = "",
     device: Literal["cpu", "cuda", "all"] = "all",
-    jobs: int | None = None,
+    keep: Path | None = None,
+    conduct: Conducted = AS_USUAL,
 ) -> int:
     """Run scenarios and judge them.
 
@@ -133,11 +133,10 @@ def run(
 
     Args:
         paths: Scenario files and folders of them.
-        json: Write the results to this file.
         html: Write a page that stands alone to this file.
         k: Words with and, or, not and brackets, looked for in ids and tags.
         device: Only the cells of this device.
-        jobs: So many cells at once, each in a process of its own with one thread; by default one a core.
+        keep: Keep in this folder all that cells record; those that it already holds from the same code are taken over.
     """
     from firedrill.scenario.cell import cells
     from firedrill.scenario.selection import BadExpression, select
@@ -145,8 +144,6 @@ def run(
     scenarios = load(paths)
     if scenarios is None:
         return BAD_INPUT
-    if jobs is not None and jobs < 1:
-        return complain(f"--jobs {jobs}: at least one cell must run at a time")
     try:
         chosen = select((cell for scenario in scenarios for cell in cells(scenario)), k)
     except BadExpression as error:
@@ -155,7 +152,55 @@ def run(
     if not chosen:
         say("no cell fits", error=True)
         return NOTHING_RAN
-    return _run(chosen, jobs or os.cpu_count() or 1, json, html)
+    return _run(chosen, conduct, keep, html)
+
+
+def judge(
+    folder: Annotated[Path, tyro.conf.Positional],
+    *,
+    oracles: str = "",
+    k: Annotated[str, tyro.conf.arg(aliases=["-k"])] = "",
+    json: Path | None = None,
+    html: Path | None = None,
+) -> int:
+    """Judge again what firedrill run --keep has kept; nothing is trained, and no torch is loaded.
+
+    Example: firedrill judge reports/local/kept --oracles core,twin --json judged.json
+
+    Exit codes are those of firedrill run; what an oracle needs and nobody recorded makes it answer unknown.
+
+    Args:
+        folder: What was given to --keep.
+        oracles: Names of oracles and bundles with commas between; by default those of each scenario.
+        k: Words with and, or, not and brackets, looked for in ids and tags.
+        json: Write the results to this file.
+        html: Write a page that stands alone to this file.
+    """
+    from firedrill.report import console
+    from firedrill.report import html as page
+    from firedrill.runner.keep import CannotKeep, kept_cells, oracles_named
+    from firedrill.runner.result import exit_code, write_json
+    from firedrill.scenario.selection import BadExpression, fits
+
+    results: list[CellResult] = []
+    names = [name.strip() for name in oracles.split(",") if name.strip()]
+    complete = True
+    try:
+        kept = [one for one in kept_cells(folder) if fits(k, f"{one.cell.id} {' '.join(one.cell.scenario.tags)}")]
+        with console.Progress(len(kept)) as progress:
+            for one in kept:
+                results.append(one.judged(oracles_named(names, one.cell) if names else None))
+                progress.ended(results[-1])
+    except (CannotKeep, BadExpression) as error:
+        return complain(str(error))
+    except KeyboardInterrupt:
+        complete = False
+    if json is not None:
+        write_json(json, results, complete)
+    if html is not None:
+        page.write(html, results, {})
+    show(results, html)
+    return exit_code(results) if complete else INTERRUPTED
 
 
 def report(path: Annotated[Path, tyro.conf.Positional], *, html: Path | None = None) -> int:
@@ -229,34 +274,26 @@ def bench(
     return PASSED if all(one.holds for one in judged) else CONTENDED
 
 
-def _run(chosen: "Sequence[Cell]", jobs: int, json: Path | None, html: Path | None) -> int:
+def _run(chosen: "Sequence[Cell]", conduct: Conduct, keep: Path | None, html: Path | None) -> int:
+    from firedrill.campaign.campaign import Campaign
     from firedrill.report import console
     from firedrill.report import html as page
     from firedrill.runner.result import exit_code, write_json
-    from firedrill.runner.run import run_cells
 
-    results: list[CellResult] = []
-    interrupted = False
-    with console.Progress(len(chosen)) as progress:
-
-        def on_result(result: "CellResult") -> None:
-            results.append(result)
-            progress.ended(result)
-
-        try:
-            results = run_cells(chosen, jobs, on_result)
-        except KeyboardInterrupt:
-            # What is finished is kept and shown; the cells under way are not.
-            interrupted = True
-    if json is not None:
-        write_json(json, results)
+    with opened(conduct, keep) as stage, console.Progress(len(chosen)) as progress:
+        campaign = Campaign(stage.executor, progress.ended, stage.deadline, stage.keep)
+        campaign.run(chosen)
+    places = {cell.id: place for place, cell in enumerate(chosen)}
+    results = sorted(campaign.results, key=lambda result: places[result.id])
+    if conduct.json is not None:
+        write_json(conduct.json, results, campaign.complete)
     if html is not None:
         page.write(html, results, {})
     show(results, html)
-    if interrupted:
-        say(f"interrupted: {len(results)} of {len(chosen)} cells finished", error=True)
-        return INTERRUPTED
-    return exit_code(results)
+    if not campaign.complete:
+        why = "interrupted" if campaign.interrupted else "out of time"
+        say(f"{why}: {len(results)} of {len(chosen)} cells finished", error=True)
+    return INTERRUPTED if campaign.interrupted else exit_code(results)
 
 
 OWN: dict[str, Callable[..., int]] = {
@@ -266,6 +303,7 @@ OWN: dict[str, Callable[..., int]] = {
     "explain": explain,
     "schema": schema,
     "run": run,
+    "judge": judge,
     "report": report,
     "bench": bench,
 }
@@ -274,12 +312,15 @@ COMMANDS = OWN | campaign_cli.COMMANDS
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit code."""
-    code = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
-        args=arguments,
-        prog="firedrill",
-        description="Disturbs training runs on purpose and judges how they take it. Begin with: firedrill init",
-    )
+    try:
+        code = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            args=arguments,
+            prog="firedrill",
+            description="Disturbs training runs on purpose and judges how they take it. Begin with: firedrill init",
+        )
+    except Refused as refused:
+        code = complain(str(refused))
     sys.exit(code)
 
 

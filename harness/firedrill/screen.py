@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 PASSED, FAILED, BAD_INPUT, HARNESS_BROKEN, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
+class Refused(ValueError):
+    """What was asked for cannot be had; says why, and a command line leaves with the code for bad input."""
+
+
 def show(results: "Sequence[CellResult]", html: Path | None) -> None:
     """The matrix of cells, and one line that sums it up."""
     from rich.console import Console

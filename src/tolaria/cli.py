@@ -1,9 +1,8 @@
 """The command line. Nothing heavy is imported before a command is known, so that help is there at once."""
 
 import contextlib
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
@@ -14,10 +13,9 @@ from tyro.extras import subcommand_cli_from_dict
 from tolaria.catalogue import BLUEPRINT_ABOUT, BLUEPRINT_NAMES, TASK_ABOUT
 from tolaria.envelope.cli import Envelope
 from tolaria.errors import ConfigError, TolariaError
+from tolaria.interruption import INTERRUPTED, Interruption, interruptible
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from rich.console import Console
 
     from tolaria.telemetry.event import Event
@@ -28,8 +26,6 @@ ABOUT = """Trains neural networks that grow, under a governor that cannot lose t
 
 Example: tolaria train --task digits --policy heuristic --seed 0"""
 
-# What `timeout` and shells expect of a program that the user interrupted.
-INTERRUPTED = 130
 WRONG = 2
 UNHEALTHY = 1
 
@@ -89,7 +85,7 @@ class Train:
 
         config = self.config()
         console = stdout()
-        with interruptible(console) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
+        with interruptible(heard(console)) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
             return drive(Trainer.start(config, folder, (sink,)), folder, console, interruption)
 
     def config(self) -> "TrainConfig":
@@ -144,7 +140,7 @@ class Resume:
 
         config = load(self.run_dir / "config.json")
         choose_device(config.device)
-        with interruptible(console) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
+        with interruptible(heard(console)) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
             trainer, remarks = Trainer.resume(self.run_dir, (sink,))
             sink.recall(trainer.run.history.events)
             for remark in remarks:
@@ -274,34 +270,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-class Interruption:
-    """Whether the user asked to stop. The second time is not asked but done."""
-
-    def __init__(self, console: "Console") -> None:
-        self._console = console
-        self._requested = False
-
-    def is_requested(self) -> bool:
-        """Asked by the training loop between two steps."""
-        return self._requested
-
-    def listen(self, signum: int, frame: "FrameType | None") -> None:
-        """The handler of SIGINT."""
-        if self._requested:
-            raise KeyboardInterrupt
-        self._requested = True
-        say(self._console, "stopping after this step; once more to stop at once", "yellow")
-
-
-@contextlib.contextmanager
-def interruptible(console: "Console") -> Iterator[Interruption]:
-    """Ctrl-C becomes a wish to stop."""
-    interruption = Interruption(console)
-    before = signal.signal(signal.SIGINT, interruption.listen)
-    try:
-        yield interruption
-    finally:
-        signal.signal(signal.SIGINT, before)
+def heard(console: "Console") -> Callable[[], None]:
+    """Says that the wish to stop has come."""
+    return lambda: say(console, "stopping after this step; once more to stop at once", "yellow")
 
 
 def drive(trainer: "Trainer", folder: Path, console: "Console", interruption: Interruption) -> int:

@@ -47,7 +47,7 @@ FileOf = Callable[[str], Path]
 def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where temporary folders go meanwhile; a short path, because a socket's is at most 108 bytes long."""
     # The fork server outlives the test, and its socket lies where temporary folders go when it starts.
-    multiprocessing.set_forkserver_preload(["firedrill.runner.cell"])
+    multiprocessing.set_forkserver_preload(["firedrill.runner.warm"])
     forkserver.ensure_running()
     with tempfile.TemporaryDirectory(prefix="fd") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
@@ -153,9 +153,10 @@ def test_a_device_that_is_not_there_exits_with_4(file_of: FileOf) -> None:
     assert "1 not run" in ended.stdout
 
 
-def test_ctrl_c_tells_what_is_finished_and_leaves_nobody(file_of: FileOf, scratch: Path) -> None:
+def test_ctrl_c_keeps_and_tells_what_is_finished_and_leaves_nobody(file_of: FileOf, scratch: Path, tmp_path: Path) -> None:
     paths = [str(file_of(name)) for name in ("endless", "nan-weight")]
-    command = [sys.executable, "-m", "firedrill.cli", "run", *paths, "--jobs", "2"]
+    results, kept = tmp_path / "run.json", tmp_path / "kept"
+    command = [sys.executable, "-m", "firedrill.cli", "run", *paths, "--jobs", "2", "--json", str(results), "--keep", str(kept)]
     with subprocess.Popen(
         command,
         env=ENV | {"TMPDIR": str(scratch)},
@@ -176,6 +177,8 @@ def test_ctrl_c_tells_what_is_finished_and_leaves_nobody(file_of: FileOf, scratc
     assert "nan-weight" in told
     assert "1 of 2 cells finished" in complaints
     assert "Traceback" not in complaints
+    assert ([cell.id for cell in read_json(results).cells], read_json(results).complete) == (["nan-weight[cpu,seed=11]"], False)
+    assert sorted(path.name for path in kept.iterdir()) == [".lock", "nan-weight[cpu,seed=11]"]
     _, alive = psutil.wait_procs(family, timeout=20)
     assert alive == []
     assert list(scratch.glob("firedrill-*")) == []

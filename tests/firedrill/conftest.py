@@ -6,10 +6,12 @@ the same step and goes on; environment 0 notices nothing. Losses of 0 and values
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from firedrill.events import (
+    HARNESS_KINDS,
     BufferObserved,
     CensusTaken,
     FaultStruck,
@@ -17,10 +19,13 @@ from firedrill.events import (
     RowSeen,
     SnapshotObserved,
     StateDigested,
+    StateLeft,
     TensorSeen,
     TwinStepped,
 )
 from firedrill.oracles.oracle import Claim, Evidence
+from firedrill.scenario.cell import Cell, cells
+from firedrill.scenario.load import load_text
 from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import (
@@ -36,6 +41,23 @@ from tolaria.telemetry.governor_events import (
 )
 from tolaria.telemetry.growth_events import StageChanged
 from tolaria.telemetry.run_events import RunFinished, RunStarted, StepFinished
+
+# The smallest cell that is really rolled back.
+SMALL = """\
+version: 1
+name: small
+because: A NaN in a host of two is undone, and costs a second.
+subject:
+  seed: 11
+  envs: 2
+  steps: 8
+  batches_per_step: 1
+  governor: {snapshot_every: 2, probation: 1}
+  script: [{step: 0, env: 0, op: germinate, slot: s0, blueprint: residual_mlp}]
+faults:
+  - {at: {step: 5, env: 1}, do: tensor.set, target: {params: "head.*", pick: {index: 0}}, with: {value: nan}}
+expect: [core, bystanders_untouched]
+"""
 
 STEPS = 14
 STRUCK = Point(5, 1)
@@ -103,6 +125,8 @@ def strike_and_rollback() -> list[Event]:
         FaultStruck(STRUCK, 0, "tensor.set", "host/head.weight[0]", 1, "aa", "ab", "nan"),
         Collapsed(STRUCK, "non_finite", None, None, 0, "parameters"),
         moved(5, Stage.TRAINING, Stage.PRUNED, "governor"),
+        # As if the rollback had been made twice.
+        RollbackObserved(STRUCK, 1, RESTORED, True, True, ()),
         RollbackObserved(STRUCK, 1, RESTORED, True, True, ()),
         RolledBack(STRUCK, 1, 3, decision, ("s0",), "reset", Remedy(Rung.NEWEST, None, None), Work(1, 100), 1),
         PenaltyDelivered(STRUCK, -10.0, 5),
@@ -129,14 +153,23 @@ def history(faulted: bool) -> tuple[Event, ...]:
             events += [rows(0, steps, False), rows(1, steps, faulted and step == 6)]
     # As if a census had been taken four times.
     counted = [CensusTaken(STRUCK, 0, 0, 0, 0, 0)] * 4
-    return (*events, *counted, RunFinished(Point(13), (0.9, 0.85)))
+    left = [StateLeft(Point(STEPS, env), (("host", f"{env}.end"),), 0) for env in (0, 1, None)]
+    return (*events, *counted, RunFinished(Point(13), (0.9, 0.85)), *left)
+
+
+@pytest.fixture
+def small() -> Cell:
+    """A cell that is rolled back once."""
+    return cells(load_text(SMALL, Path("scenarios/small.yaml")))[0]
 
 
 @pytest.fixture
 def healed() -> Evidence:
     """Every oracle answers PASS, and the verdict is RECOVERED."""
     twin = tuple(TwinStepped(Point(step, 1), 1, (("host", f"1.{step}"), ("rng", f"{step}"))) for step in range(6, 11))
-    return Evidence(history(True), history(False), twin, None, CLAIM)
+    control = history(False)
+    bare = tuple(event for event in control if isinstance(event, StateLeft) or not isinstance(event, HARNESS_KINDS))
+    return Evidence(history(True), control, twin, None, CLAIM, again=control, bare=bare)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from firedrill import cli
 from firedrill.bench import snapshot
 from firedrill.bench.record import Case, Record
+from firedrill.conduct import Conduct
 from firedrill.runner.result import CellResult, read_json, write_json
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell
@@ -107,15 +108,15 @@ def test_a_selection_that_cannot_be_read_is_bad_input(here: Path, wrong: tuple[s
 def test_run_hands_the_chosen_cells_over(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     handed: list[str] = []
 
-    def kept(chosen: list[Cell], jobs: int, json: Path | None, html: Path | None) -> int:
+    def kept(chosen: list[Cell], conduct: Conduct, keep: Path | None, html: Path | None) -> int:
         handed.extend(cell.id for cell in chosen)
-        assert (jobs, json, html) == (2, Path("a.json"), None)
+        assert (conduct, keep, html) == (Conduct(jobs=2, json=Path("a.json")), Path("kept"), None)
         return 1
 
     monkeypatch.setattr(cli, "_run", kept)
     command("init", "one")
     command("init", "two")
-    assert command("run", "scenarios", "-k", "two and smoke", "--jobs", "2", "--json", "a.json") == 1
+    assert command("run", "scenarios", "-k", "two and smoke", "--jobs", "2", "--json", "a.json", "--keep", "kept") == 1
     assert handed == ["two[cpu,seed=11]"]
 
 

@@ -10,8 +10,10 @@ from dataclasses import replace
 from itertools import islice
 
 from firedrill.campaign.failure import failures_of
+from firedrill.runner.executors.executor import Executor
+from firedrill.runner.keep import Keep
 from firedrill.runner.result import CellResult
-from firedrill.runner.run import OnResult, run_cells
+from firedrill.runner.run import OnResult, execute
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell
 from firedrill.scenario.token import cell_of
@@ -27,14 +29,19 @@ Again = Callable[[Cell, CellResult], Cell | None]
 class Campaign:
     """Runs cells and keeps what is finished. `deadline` is a second of the monotonic clock, after which no cell begins."""
 
-    def __init__(self, jobs: int, on_result: OnResult, deadline: float = float("inf")) -> None:
-        self._jobs, self._on_result, self._deadline = jobs, on_result, deadline
+    def __init__(self, executor: Executor, on_result: OnResult, deadline: float = float("inf"), keep: Keep | None = None) -> None:
+        self._executor, self._on_result, self._deadline, self._keep = executor, on_result, deadline, keep
         self.results: list[CellResult] = []
         # Cells in which some fault never struck: they say nothing, and are no failure of what was drawn.
         self.idle = 0
         self.interrupted = False
         self.out_of_time = False
         self.canary: CellResult | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell was run that was to be run."""
+        return not self.interrupted and not self.out_of_time
 
     @property
     def red(self) -> list[CellResult]:
@@ -67,10 +74,10 @@ class Campaign:
                 yield cell
 
         try:
-            run_cells(taken(cells), self._jobs, on_result)
+            execute(taken(cells), self._executor, on_result, self._keep)
             while follow_up:
                 waiting, follow_up[:] = list(follow_up), []
-                run_cells(taken(waiting), self._jobs, on_result)
+                execute(taken(waiting), self._executor, on_result, self._keep)
         except KeyboardInterrupt:
             self.interrupted = True
 
@@ -78,8 +85,8 @@ class Campaign:
         """Plant the bug into cells of this campaign until it is seen; it has its own time, because without it nothing counts."""
         planted = islice(planted_cells(self.results), CANARY_CELLS_MAX)
         try:
-            while self.canary is None and (batch := list(islice(planted, self._jobs))):
-                self.canary = next(filter(sees_canary, run_cells(batch, self._jobs, lambda _: None)), None)
+            while self.canary is None and (batch := list(islice(planted, self._executor.jobs))):
+                self.canary = next(filter(sees_canary, execute(batch, self._executor, lambda _: None)), None)
         except KeyboardInterrupt:
             self.interrupted = True
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from firedrill.campaign.failure import Failure, failure_of, failures_of
 from firedrill.campaign.reductions import PASSES
+from firedrill.runner.executors.executor import Executor
 from firedrill.runner.result import CellResult
-from firedrill.runner.run import run_cells
+from firedrill.runner.run import execute
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import InvalidScenario, load_text
 from firedrill.scenario.schema import JSON
@@ -38,11 +39,15 @@ class Shrunk:
         return text(self.tree)
 
 
+class NothingToShrink(ValueError):
+    """The cell ends as it should."""
+
+
 class Shrinker:
     """One search. `tell` hears of every simpler scenario that was accepted, `deadline` is a second of the monotonic clock."""
 
-    def __init__(self, cell: Cell, jobs: int, tell: Callable[[str], None], deadline: float = float("inf")) -> None:
-        self._jobs, self._tell, self._deadline = jobs, tell, deadline
+    def __init__(self, cell: Cell, executor: Executor, tell: Callable[[str], None], deadline: float = float("inf")) -> None:
+        self._executor, self._tell, self._deadline = executor, tell, deadline
         self._path = Path("scenarios") / f"{cell.scenario.id}.yaml"
         self._known: dict[str, frozenset[Failure]] = {}
         self._tree = document(cell)
@@ -50,8 +55,10 @@ class Shrinker:
         self.runs = 0
 
     def search(self) -> Shrunk:
-        """Shrink until nothing more can go. The cell itself is run first, to know what it fails by."""
+        """Shrink until nothing more can go. The cell itself is run first, to know what it fails by; `NothingToShrink` where it does not."""
         (first,) = self._run([self._cell])
+        if first.passed:
+            raise NothingToShrink(f"{first.id} ended {first.verdict.value}, as expected")
         failure = failure_of(first)
         self._known[token_of(self._cell)] = frozenset(failures_of(first))
         self._tell(f"it fails by {failure}")
@@ -75,7 +82,7 @@ class Shrinker:
     def _accept_one(self, proposals: Iterator[JSON], failure: Failure) -> bool:
         # One look at the clock for each batch: a search in vain may be long.
         sensible = self._sensible(proposals)
-        while time.monotonic() < self._deadline and (batch := list(islice(sensible, self._jobs))):
+        while time.monotonic() < self._deadline and (batch := list(islice(sensible, self._executor.jobs))):
             unknown = [cell for _, cell in batch if token_of(cell) not in self._known]
             for cell, result in zip(unknown, self._run(unknown), strict=True):
                 self._known[token_of(cell)] = frozenset(failures_of(result))
@@ -96,4 +103,4 @@ class Shrinker:
 
     def _run(self, batch: list[Cell]) -> list[CellResult]:
         self.runs += len(batch)
-        return run_cells(batch, self._jobs, lambda _: None)
+        return execute(batch, self._executor, lambda _: None)

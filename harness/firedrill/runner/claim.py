@@ -15,6 +15,8 @@ def claim_of(cell: Cell, chance_loss: float) -> Claim:
         struck_envs=frozenset(env for planned in scenario.faults for env in planned.at.environments(envs)),
         declared_strikes=tuple(planned.declared_strikes(envs) for planned in scenario.faults),
         fault_kinds=tuple(planned.fault.kind for planned in scenario.faults),
+        fault_phases=tuple(planned.at.phase or "" for planned in scenario.faults),
+        batches_per_step=scenario.subject.batches_per_step,
         penalty=governor.penalty,
         optimizer_policy=governor.optimizer,
         live_seeds=governor.live_seeds,

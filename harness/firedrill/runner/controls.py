@@ -1,4 +1,4 @@
-"""Control runs that cells leave for one another: most cells of a campaign have the same subject, and its undisturbed run has the same bytes.
+"""Control runs that cells leave for one another: many have the same subject, and its undisturbed run always has the same bytes.
 
 Only so many are kept, those that were used last, because a campaign over random subjects shares none.
 """

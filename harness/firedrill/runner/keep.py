@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 import firedrill
 import tolaria
+from firedrill.oracles import BUNDLES, ORACLES
 from firedrill.oracles.oracle import Oracle
 from firedrill.runner.assess import result_of
 from firedrill.runner.folder import tell, told_ending
@@ -86,8 +87,12 @@ class Keep:
         One that died or hung may have done so by its machine, and a machine without a GPU may have one now: these run again.
         """
         folder = self._root / cell.id
-        known = read(folder) if (folder / CELL).exists() else None
-        if known is None or known.content != content_of(cell) or told_ending(folder).how is not End.ENDED:
+        try:
+            known = read(folder)
+        except CannotKeep:
+            # Not there, of another version, or damaged: what is recorded now takes its place.
+            return None
+        if known.content != content_of(cell) or told_ending(folder).how is not End.ENDED:
             return None
         self.taken_over += 1
         return replace(known, cell=cell).judged()
@@ -132,6 +137,18 @@ def read(folder: Path) -> KeptCell:
         if isinstance(error, CannotKeep):
             raise
         raise CannotKeep(f"{folder / CELL}: {error}") from error
+
+
+def oracles_named(names: Sequence[str], cell: Cell) -> tuple[Oracle, ...]:
+    """Oracles and bundles by their names, as the scenario of the cell has them, or else as they are by default."""
+    own = {oracle.kind: oracle for oracle in cell.scenario.oracles}
+    kinds = dict.fromkeys(kind for name in names for kind in BUNDLES.get(name, (name,)))
+    if unknown := [kind for kind in kinds if kind not in ORACLES]:
+        raise CannotKeep(f"{', '.join(unknown)}: no such oracle, known are {', '.join([*ORACLES, *BUNDLES])}")
+    try:
+        return tuple(own.get(kind) or ORACLES[kind]() for kind in kinds)
+    except TypeError as missing:
+        raise CannotKeep(f"{cell.id} does not say what an oracle needs to know: {missing}") from missing
 
 
 def content_of(cell: Cell) -> str:

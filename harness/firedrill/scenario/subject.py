@@ -57,6 +57,46 @@ BUFFERS: dict[str, tuple[str, ...]] = {
     "stdlib_lm": (),
 }
 
+# The modules of each task's own host that compute something, by name, with their types; the slots of seeds are among them.
+_CONVOLVING = {
+    f"blocks.{n}{part}": kind for n in (0, 1) for part, kind in (("", "ConvBlock"), (".conv", "Conv2d"), (".norm", "BatchNorm2d"))
+}
+_PLACES = {"slots.s0": "Slot", "slots.s1": "Slot"}
+_DIGITS = {**_CONVOLVING, **_PLACES, "head": "PooledHead", "head.linear": "Linear"}
+_BLOCK = {
+    "": "TransformerBlock",
+    ".attention": "CausalAttention",
+    ".attention.norm": "LayerNorm",
+    ".attention.queries_keys_values": "Linear",
+    ".attention.out": "Linear",
+    ".norm": "LayerNorm",
+    ".wide": "Linear",
+    ".narrow": "Linear",
+}
+_READING = {
+    "blocks.0": "Sequential",
+    **{f"blocks.0.0{part}": "Embedding" for part in ("", ".tokens", ".places")},
+    **{f"blocks.{block}{part}": kind for block in ("0.1", "1") for part, kind in _BLOCK.items()},
+}
+_ANSWERING = {**_PLACES, "head": "TokenHead", "head.norm": "LayerNorm", "head.linear": "Linear"}
+MODULES: dict[str, dict[str, str]] = {
+    "digits": _DIGITS,
+    "digits_impaired": _DIGITS,
+    "spirals": {
+        **{f"blocks.{n}{part}": kind for n in (0, 1) for part, kind in (("", "DenseBlock"), (".linear", "Linear"))},
+        **_PLACES,
+        "head": "Linear",
+    },
+    "pydoc_lm": {**_READING, **_ANSWERING},
+    "stdlib_lm": {**_READING, **{f"blocks.2{part}": kind for part, kind in _BLOCK.items()}, **_ANSWERING, "slots.s2": "Slot"},
+}
+# The types of modules that seeds of each family are made of.
+SEED_TYPES: dict[str, tuple[str, ...]] = {
+    "conv": ("Conv2d", "GroupNorm", "Linear", "ReLU", "Sequential", "SqueezeExcite"),
+    "mlp": ("LayerNorm", "Linear", "ReLU", "Sequential"),
+    "transformer": ("CausalAttention", "GELU", "LayerNorm", "Linear", "Sequential"),
+}
+
 ENVS_MAX = 64
 STEPS_MAX = 10_000
 
@@ -106,6 +146,9 @@ class ScriptLine:
 class Subject:
     """A run of `steps` decision steps in `envs` environments. `rollout_steps` None makes the whole run one rollout.
 
+    `gate`: fused optimizers keep a gradient that is not finite from the weights. `checkpoint_every` so many steps the struck
+    run stores a checkpoint on the disk; None means that nothing is stored.
+
     `kind` is "growth" everywhere but in a campaign's proof that it sees: "canary" has a bug that was planted on purpose.
     """
 
@@ -117,8 +160,10 @@ class Subject:
     policy: Literal["scripted", "heuristic", "random", "ppo"] = "scripted"
     script: tuple[ScriptLine, ...] = ()
     rollout_steps: Annotated[int, Field(ge=1)] | None = None
+    checkpoint_every: Annotated[int, Field(ge=1)] | None = None
     batches_per_step: Annotated[int, Field(ge=1, le=1000)] = TrainingConfig().batches_per_step
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    gate: bool = TrainingConfig().gate
     governor: Annotated[GovernorConfig, WrapValidator(_refusable)] = GovernorConfig()
     gates: Annotated[GateConfig, WrapValidator(_refusable)] = GateConfig()
 

@@ -219,7 +219,9 @@ class HostTraining(ABC):
         self.host.eval()
         for slot in self.live_slots():
             if slot.state.stage is Stage.TRAINING:
-                slot.state = replace(slot.state, magnitude=slot.magnitude(self.host.features_at(slot.slot_id)))
+                # A seed that came here after the last batch has not been fed yet.
+                if slot.features is not None:
+                    slot.state = replace(slot.state, magnitude=slot.magnitude(slot.features))
             elif slot.state.stage in BLENDED:
                 slot.state = replace(slot.state, contribution=accuracy - self.validate(without=(slot.slot_id,))[1])
 

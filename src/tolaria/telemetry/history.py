@@ -136,7 +136,12 @@ def read(path: Path, kinds: Mapping[str, type[Event]] = EVENT_KINDS) -> list[Eve
 
 def read_so_far(path: Path, kinds: Mapping[str, type[Event]] = EVENT_KINDS) -> list[Event]:
     """The events of a run that goes on or was killed: like `read`, but a torn last line is left out."""
-    return _decode(path, _split(path)[0], kinds)
+    return events_in(path.read_bytes(), path, kinds)
+
+
+def events_in(content: bytes, path: Path, kinds: Mapping[str, type[Event]] = EVENT_KINDS) -> list[Event]:
+    """Like `read_so_far` for whoever has the content of the file already; `path` is named where something is wrong."""
+    return _decode(path, content.split(b"\n")[:-1], kinds)
 
 
 def _split(path: Path) -> tuple[list[bytes], bytes]:

@@ -5,12 +5,12 @@ import platform
 import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 
-from tolaria.seams import NO_TAPS, Taps
+from tolaria.seams import CHECKPOINT_DUE, NO_TAPS, Taps
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
 from tolaria.telemetry.run_events import RunAborted, RunFinished, RunStarted, StorageFailed
@@ -74,6 +74,12 @@ class Trainer:
     @classmethod
     def resume(cls, folder: Path, sinks: tuple[Sink, ...] = ()) -> tuple["Trainer", list[str]]:
         """Continue a run from its newest whole checkpoint; also returns what the user should know about that."""
+        events = folder / "events.jsonl"
+        return cls.resumed(folder, lambda next_seq: (History.resume(events, next_seq, _with_timings(folder, sinks)), NO_TAPS))
+
+    @classmethod
+    def resumed(cls, folder: Path, voices: Callable[[int], tuple[History, Taps]]) -> tuple["Trainer", list[str]]:
+        """The same with a history of the caller's and whoever listens at its seams, given the number of the next event."""
         config = load(folder / "config.json")
         device = choose_device(config.device)
         torch.set_num_threads(config.threads)
@@ -85,8 +91,8 @@ class Trainer:
         with ExitStack() as held:
             held.enter_context(disk.held(folder))
             (tensors, facts), remarks = checkpoint.read_newest(folder / "checkpoints", accept)
-            history = History.resume(folder / "events.jsonl", facts["next_seq"], _with_timings(folder, sinks))
-            run = Run(config, device, history, NO_TAPS)
+            history, taps = voices(facts["next_seq"])
+            run = Run(config, device, history, taps)
             run.restore(trial.placed(tensors, device), facts)
             trainer = cls(run, folder)
             trainer._held = held.pop_all()
@@ -120,8 +126,9 @@ class Trainer:
         if self.folder is None:
             return None
         self.run.history.sync()
-        tensors, facts = self.run.capsule()
-        return checkpoint.write(self.folder / "checkpoints", self.run.step, tensors, facts)
+        run = self.run
+        store: Callable[[], Path] = partial(checkpoint.write, self.folder / "checkpoints", run.step, *run.capsule())
+        return run.taps.pass_through(CHECKPOINT_DUE, Point(run.step), store)()
 
     def close(self) -> list[str]:
         """Close the history and let go of the folder; returns what sinks missed."""

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from firedrill.campaign.campaign import Campaign, planted_cells, sees_canary
+from firedrill.runner.executors.local import Local
 from firedrill.runner.result import CellResult
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell
@@ -15,8 +16,8 @@ def silent(_result: CellResult) -> None:
     """Nobody watches."""
 
 
-def test_a_campaign_sees_the_planted_bug_and_runs_are_the_same_bytes_beside_one_another(small: Cell) -> None:
-    campaign = Campaign(2, silent)
+def test_a_campaign_sees_the_planted_bug_and_runs_are_the_same_bytes_beside_one_another(small: Cell, two: Local) -> None:
+    campaign = Campaign(two, silent)
     campaign.run([small, replace(small, id="again")])
     campaign.look_for_canary()
     assert [result.verdict for result in campaign.results] == [Verdict.RECOVERED, Verdict.RECOVERED]
@@ -26,27 +27,27 @@ def test_a_campaign_sees_the_planted_bug_and_runs_are_the_same_bytes_beside_one_
     assert campaign.canary.verdict is Verdict.WRONG_RECOVERY
 
 
-def test_after_its_time_no_cell_begins(small: Cell) -> None:
-    campaign = Campaign(1, silent, deadline=time.monotonic() - 1.0)
+def test_after_its_time_no_cell_begins(small: Cell, one: Local) -> None:
+    campaign = Campaign(one, silent, deadline=time.monotonic() - 1.0)
     campaign.run([small])
-    assert (campaign.results, campaign.out_of_time) == ([], True)
+    assert (campaign.results, campaign.out_of_time, campaign.complete) == ([], True, False)
 
 
-def test_what_is_finished_is_kept_when_somebody_interrupts(small: Cell) -> None:
+def test_what_is_finished_is_kept_when_somebody_interrupts(small: Cell, one: Local) -> None:
     def interrupt(_result: CellResult) -> None:
         raise KeyboardInterrupt
 
-    campaign = Campaign(1, interrupt)
+    campaign = Campaign(one, interrupt)
     campaign.run([small, replace(small, id="never")])
-    assert campaign.interrupted
+    assert (campaign.interrupted, campaign.complete) == (True, False)
     assert [result.id for result in campaign.results] == [small.id]
 
 
-def test_a_cell_in_which_nothing_struck_gives_way_to_another(small: Cell) -> None:
+def test_a_cell_in_which_nothing_struck_gives_way_to_another(small: Cell, one: Local) -> None:
     (fault,) = small.scenario.faults
     late = replace(fault, at=replace(fault.at, step=None, event="rolled_back", occurrence=9))
     idle = replace(small, id="idle", scenario=replace(small.scenario, faults=(late,)))
-    campaign = Campaign(1, silent)
+    campaign = Campaign(one, silent)
     campaign.run([idle], lambda cell, _result: small if cell.id == "idle" else None)
     assert campaign.idle == 1
     assert [result.id for result in campaign.results] == [small.id]

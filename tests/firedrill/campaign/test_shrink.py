@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from firedrill.campaign.reproducer import as_pytest
-from firedrill.campaign.shrink import Shrinker
+from firedrill.campaign.shrink import NothingToShrink, Shrinker
+from firedrill.runner.executors.local import Local
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import load_text
@@ -30,6 +31,18 @@ faults:
   - {at: {step: 7, env: 0}, do: data.set, with: {value: 0.25, samples: 3}}
 expect: [told]
 """
+# The same, small enough for every day.
+THREE = """\
+version: 1
+name: six
+because: Somebody switched the governor off, and five other things happened as well.
+subject: {seed: 11, envs: 2, steps: 2, batches_per_step: 1}
+faults:
+  - {at: {step: 0, env: 1, for_steps: forever}, do: governor.suppress}
+  - {at: {step: 0, env: 0}, do: tensor.scale, target: {params: "head.*", pick: {index: 1}}, with: {factor: 1.37}}
+  - {at: {step: 0, env: 1}, do: tensor.set, target: {params: "blocks.0.*", pick: {index: 0}}, with: {value: nan}}
+expect: [told]
+"""
 CORE = """\
 version: 1
 name: six
@@ -44,18 +57,32 @@ budget: {rollbacks: 1, wall: "60s"}
 """
 
 
+GREEN = CORE.replace("  - {at: {step: 0}, do: governor.suppress}\n", "").replace("steps: 1", "steps: 2")
+
+
 def cell_of(text: str) -> Cell:
     return cells(load_text(text, Path("scenarios/six.yaml")))[0]
 
 
-@pytest.mark.slow
-def test_six_faults_shrink_to_the_two_that_matter() -> None:
-    shrunk = Shrinker(cell_of(SIX), jobs=2, tell=lambda _: None).search()
+@pytest.mark.nightly
+def test_six_faults_shrink_to_the_two_that_matter(two: Local) -> None:
+    shrunk = Shrinker(cell_of(SIX), two, tell=lambda _: None).search()
     assert (shrunk.yaml, shrunk.minimal, shrunk.failure.verdict) == (CORE, True, Verdict.SILENT_CORRUPTION)
 
 
-def test_what_is_minimal_stays_as_it_is_and_its_test_is_red() -> None:
-    shrunk = Shrinker(cell_of(CORE), jobs=2, tell=lambda _: None).search()
+def test_three_faults_shrink_to_the_two_that_matter(two: Local) -> None:
+    shrunk = Shrinker(cell_of(THREE), two, tell=lambda _: None).search()
+    assert (shrunk.yaml, shrunk.minimal, shrunk.failure.verdict) == (CORE, True, Verdict.SILENT_CORRUPTION)
+
+
+def test_a_cell_that_ends_as_expected_is_not_shrunk(two: Local) -> None:
+    """Otherwise everything would be taken away from it, and what is left would be green as well."""
+    with pytest.raises(NothingToShrink, match="recovered, as expected"):
+        Shrinker(cell_of(GREEN), two, tell=lambda _: None).search()
+
+
+def test_what_is_minimal_stays_as_it_is_and_its_test_is_red(two: Local) -> None:
+    shrunk = Shrinker(cell_of(CORE), two, tell=lambda _: None).search()
     assert (shrunk.yaml, shrunk.minimal) == (CORE, True)
     # Run with a small part of names, as a module of its own would have.
     module: dict[str, object] = {"__name__": "shrunk"}
@@ -66,12 +93,12 @@ def test_what_is_minimal_stays_as_it_is_and_its_test_is_red() -> None:
         test()
 
 
-def test_without_time_nothing_is_tried_and_nothing_is_said_to_be_minimal() -> None:
-    shrunk = Shrinker(cell_of(CORE), jobs=2, tell=lambda _: None, deadline=0.0).search()
+def test_without_time_nothing_is_tried_and_nothing_is_said_to_be_minimal(two: Local) -> None:
+    shrunk = Shrinker(cell_of(CORE), two, tell=lambda _: None, deadline=0.0).search()
     assert (shrunk.runs, shrunk.minimal, shrunk.yaml) == (1, False, text(document(cell_of(CORE))))
 
 
-def test_an_interruption_leaves_what_was_found() -> None:
+def test_an_interruption_leaves_what_was_found(two: Local) -> None:
     told: list[str] = []
 
     def tell(line: str) -> None:
@@ -79,6 +106,6 @@ def test_an_interruption_leaves_what_was_found() -> None:
         if len(told) > 1:
             raise KeyboardInterrupt
 
-    shrunk = Shrinker(cell_of(CORE), jobs=2, tell=tell).search()
+    shrunk = Shrinker(cell_of(CORE), two, tell=tell).search()
     assert (shrunk.interrupted, shrunk.minimal) == (True, False)
     assert len(CORE) < len(shrunk.yaml) < len(text(document(cell_of(CORE))))

@@ -5,15 +5,17 @@ child that is killed, hangs or crashes costs its own cell only.
 """
 
 import multiprocessing
+import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Self
 
 from firedrill.runner.executors import socket_place
@@ -27,12 +29,16 @@ PRELOADED = ("firedrill.runner.warm",)
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """Work under way, since when, and when the watchdog ends it (seconds of the monotonic clock)."""
+    """Work under way, since when, and when the watchdog ends it (seconds of the monotonic clock).
+
+    `life` counts its processes: one that died may be resumed by the next, in what is left of the time.
+    """
 
     work: Work
     process: ForkServerProcess
     started: float
     deadline: float
+    life: int = 1
 
 
 class Local:
@@ -72,6 +78,10 @@ class Local:
                     return
                 for child, ending in ended(running):
                     running.remove(child)
+                    if ending.how is End.DIED and child.life <= child.work.cell.scenario.budget.resumes:
+                        again = start(context, child.work, Path(self._controls.name))
+                        running.append(replace(again, started=child.started, deadline=child.deadline, life=child.life + 1))
+                        continue
                     yield Done(child.work, ending, time.monotonic() - child.started)
         finally:
             for child in running:
@@ -82,9 +92,21 @@ class Local:
 def start(context: ForkServerContext, work: Work, controls: Path) -> Child:
     """A child process that records a cell."""
     process = context.Process(target=in_child, args=(work, controls), daemon=True)
-    process.start()
+    with without_main():
+        process.start()
     now = time.monotonic()
     return Child(work, process, now, now + work.cell.scenario.budget.wall)
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """A child loads the program that started it, which may take longer than its cell and has nothing that a cell needs."""
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def in_child(work: Work, controls: Path) -> None:
