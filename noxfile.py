@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nox
@@ -50,7 +51,7 @@ def tests(session: nox.Session) -> None:
     install(session)
     # One thread in each of two processes; more threads than cores would only wait for one another.
     parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable", f"--ignore={BENCHMARKS}", f"--ignore={INTEGRATIONS}")
-    run(session, "pytest", *parallel, "-m", "not gpu", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    run(session, "pytest", *parallel, "-m", "not gpu and not nightly", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session
@@ -95,6 +96,25 @@ def mutation(session: nox.Session) -> None:
         *nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "mutation"),
     )
     run(session, "python", "-m", "mutation", *session.posargs, env={"OMP_NUM_THREADS": "1", "PYTHONPATH": "tests"})
+
+
+@nox.session(default=False)
+def nightly(session: nox.Session) -> None:
+    """What takes too long for every change: the governor against its model for longer, the large shrink, random scenarios."""
+    install(session)
+    long = ("tests/firedrill/campaign", "-n", "0", "--hypothesis-profile=nightly", "-m", "nightly or not slow", "--timeout", "3000")
+    run(session, "pytest", *long, env={"OMP_NUM_THREADS": "1"})
+    # Another seed each night; a failing case is kept with a token that replays it.
+    seed = datetime.now(UTC).strftime("%Y%m%d")
+    run(session, "firedrill", "fuzz", "--seed", seed, "--cases", "1000", "--time-budget", "3000", *session.posargs)
+
+
+@nox.session(default=False)
+def power(session: nox.Session) -> None:
+    """Whether the harness sees every broken governor of the family; words after `--` such as `--json FILE` go to the program."""
+    install(session)
+    paths = os.pathsep.join(("src", "harness", "tests"))
+    run(session, "python", "-m", "power", *session.posargs, env={"OMP_NUM_THREADS": "1", "PYTHONPATH": paths})
 
 
 @nox.session(default=False)

@@ -23,9 +23,9 @@ VAGUE_NAMES = {"utils", "helpers", "common", "core", "base", "misc", "manager", 
 # Folders whose `__init__` lists every file beside it, and the files that are what the entries have in common.
 TABLES = {
     "tolaria/host/blueprints": set[str](),
-    "tolaria/tasks": {"task", "batches"},
+    "tolaria/tasks": {"task", "batches", "text"},
     "tolaria/governor/detectors": {"detector"},
-    "firedrill/faults": {"chance", "condition", "fault", "when", "target"},
+    "firedrill/faults": {"chance", "condition", "disk_fault", "disk_operations", "fault", "process_fault", "when", "target"},
     "firedrill/oracles": {"oracle"},
 }
 

@@ -159,7 +159,7 @@ def shrink(
 
     from firedrill.campaign.replay import NotFound, found
     from firedrill.campaign.reproducer import as_pytest
-    from firedrill.campaign.shrink import Shrinker
+    from firedrill.campaign.shrink import NothingToShrink, Shrinker
     from firedrill.scenario.token import token_of
 
     try:
@@ -168,8 +168,11 @@ def shrink(
         return complain(str(error))
     if cell is None:
         return BAD_INPUT
-    with opened(conduct) as stage:
-        shrunk = Shrinker(cell, stage.executor, lambda line: say(line, error=True), stage.deadline).search()
+    try:
+        with opened(conduct) as stage:
+            shrunk = Shrinker(cell, stage.executor, lambda line: say(line, error=True), stage.deadline).search()
+    except NothingToShrink as nothing:
+        return complain(str(nothing))
     name = cell.scenario.name
     test = as_pytest(name, cell.scenario.because, shrunk.yaml)
     extent = "1-minimal" if shrunk.minimal else "not yet 1-minimal"
@@ -185,7 +188,13 @@ def shrink(
     return PASSED if shrunk.minimal else INTERRUPTED if shrunk.interrupted else FAILED
 
 
-def coverage(paths: Annotated[tuple[Path, ...], tyro.conf.Positional], *, json: Path | None = None, gaps: bool = False) -> int:
+def coverage(
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    *,
+    json: Path | None = None,
+    page: Path | None = None,
+    gaps: bool = False,
+) -> int:
     """List which cells of faults, seams, devices, topologies and answers were exercised by runs, and which branches of the governor.
 
     Example: firedrill coverage reports/local/run.json enumerated.json fuzz.json
@@ -195,12 +204,16 @@ def coverage(paths: Annotated[tuple[Path, ...], tyro.conf.Positional], *, json: 
     Args:
         paths: What firedrill run, enumerate, fuzz and replay wrote with --json.
         json: Write every cell and every mark to this file.
+        page: Write a page for people to this file, README.md for example, and its numbers to summary.json beside it.
         gaps: Name every cell that was not run.
     """
+    from json import dumps
+
     from rich.console import Console
 
     from firedrill.campaign.coverage import coverage_of
-    from firedrill.report import coverage as page
+    from firedrill.report import campaigns
+    from firedrill.report import coverage as tables
     from firedrill.runner.result import ForeignResults, read_json
 
     try:
@@ -212,11 +225,15 @@ def coverage(paths: Annotated[tuple[Path, ...], tyro.conf.Positional], *, json: 
     results = [result for one in runs.values() for result in one.cells]
     found = coverage_of(results)
     screen = Console()
-    screen.print(page.cells_table(found))
-    screen.print(page.marks_table(found))
-    screen.print(page.summary(found, gaps), markup=False, highlight=False)
+    screen.print(tables.cells_table(found))
+    screen.print(tables.marks_table(found))
+    screen.print(tables.summary(found, gaps), markup=False, highlight=False)
     if json is not None:
-        json.write_text(page.as_json(found), encoding="utf-8")
+        json.write_text(tables.as_json(found), encoding="utf-8")
+    if page is not None:
+        page.write_text(campaigns.page(results, found), encoding="utf-8")
+        summary = dumps(campaigns.summary_of(results, found), indent=1)
+        page.with_name("summary.json").write_text(summary + "\n", encoding="utf-8")
     return PASSED if found.holds else FAILED
 
 

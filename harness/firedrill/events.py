@@ -10,7 +10,7 @@ from tolaria.telemetry.event import Event
 
 @dataclass(frozen=True, slots=True)
 class FaultStruck(Event):
-    """The witness of a fault: where it acted, on how many elements, and what changed."""
+    """The witness of a fault: where and at which seam it acted, on how many elements, and what changed."""
 
     fault: int
     kind: str
@@ -19,6 +19,17 @@ class FaultStruck(Event):
     digest_before: str
     digest_after: str
     first_value: str
+    phase: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed(Event):
+    """The run's process had died, and a new one goes on from the newest checkpoint; `dropped` events behind that one are gone.
+
+    Strikes among them are told again right before this, because what they did, the end of a process, did happen.
+    """
+
+    dropped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,31 @@ class CensusTaken(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FirstStepSeen(Event):
+    """The first step of the host's optimizer after a rollback. `weight`, `gradient`, `displacement`: the largest absolute numbers.
+
+    `count` is how many steps the optimizer thinks to have made, this one among them; 0 where it does not count.
+    """
+
+    optimizer: str
+    lr: float
+    decay: float
+    betas: tuple[float, ...]
+    count: int
+    weight: float
+    gradient: float
+    displacement: float
+
+
+@dataclass(frozen=True, slots=True)
+class StateLeft(Event):
+    """What one environment, or the controller where `env` is None, left when its run was over. `hooks`: how many hang on the host."""
+
+    parts: tuple[tuple[str, str], ...]
+    hooks: int
+
+
+@dataclass(frozen=True, slots=True)
 class RowSeen:
     """One row of the buffer as the update will see it. `marker` is true on a row that ended in a rollback.
 
@@ -108,3 +144,18 @@ class TwinStepped(Event):
 
     snapshot: int
     parts: tuple[tuple[str, str], ...]
+
+
+# Everything that the run itself never tells.
+HARNESS_KINDS: tuple[type[Event], ...] = (
+    FaultStruck,
+    RunResumed,
+    StateDigested,
+    SnapshotObserved,
+    RollbackObserved,
+    CensusTaken,
+    FirstStepSeen,
+    StateLeft,
+    BufferObserved,
+    TwinStepped,
+)

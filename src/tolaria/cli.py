@@ -1,9 +1,8 @@
 """The command line. Nothing heavy is imported before a command is known, so that help is there at once."""
 
 import contextlib
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
@@ -14,10 +13,9 @@ from tyro.extras import subcommand_cli_from_dict
 from tolaria.catalogue import BLUEPRINT_ABOUT, BLUEPRINT_NAMES, TASK_ABOUT
 from tolaria.envelope.cli import Envelope
 from tolaria.errors import ConfigError, TolariaError
+from tolaria.interruption import INTERRUPTED, Interruption, interruptible
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from rich.console import Console
 
     from tolaria.telemetry.event import Event
@@ -28,8 +26,6 @@ ABOUT = """Trains neural networks that grow, under a governor that cannot lose t
 
 Example: tolaria train --task digits --policy heuristic --seed 0"""
 
-# What `timeout` and shells expect of a program that the user interrupted.
-INTERRUPTED = 130
 WRONG = 2
 UNHEALTHY = 1
 
@@ -51,6 +47,8 @@ class Train:
 
     task: str = "digits"
     """What is learnt; `tolaria tasks` lists them."""
+    data: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
+    """The folder of a task that is read from one, such as cifar10."""
     policy: Literal["heuristic", "ppo", "random"] = "heuristic"
     """Who decides about growth: a scripted gardener, a learning controller, or chance."""
     envs: int = 4
@@ -87,7 +85,7 @@ class Train:
 
         config = self.config()
         console = stdout()
-        with interruptible(console) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
+        with interruptible(heard(console)) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
             return drive(Trainer.start(config, folder, (sink,)), folder, console, interruption)
 
     def config(self) -> "TrainConfig":
@@ -101,6 +99,8 @@ class Train:
         episode_steps = PPO_EPISODE_STEPS if self.episode_steps is None and self.policy == "ppo" else self.episode_steps
         return TrainConfig(
             task=self.task,
+            # By its whole name, so that a run can be resumed from anywhere.
+            data=None if self.data is None else str(self.data.resolve()),
             policy=self.policy,
             envs=self.envs,
             steps=steps,
@@ -140,7 +140,7 @@ class Resume:
 
         config = load(self.run_dir / "config.json")
         choose_device(config.device)
-        with interruptible(console) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
+        with interruptible(heard(console)) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
             trainer, remarks = Trainer.resume(self.run_dir, (sink,))
             sink.recall(trainer.run.history.events)
             for remark in remarks:
@@ -207,10 +207,10 @@ class Blueprints:
         if self.width < 1:
             raise ConfigError("width", self.width, "1 or more")
         console = stdout()
-        say(console, f"{'blueprint':<18} {'family':<7} {'parameters':>10}   at width {self.width}", "bold")
+        say(console, f"{'blueprint':<18} {'family':<11} {'parameters':>10}   at width {self.width}", "bold")
         for family, names in BLUEPRINT_NAMES.items():
             for name in names:
-                say(console, f"{name:<18} {family:<7} {parameters_of(name, self.width):>10,}   {BLUEPRINT_ABOUT[name]}")
+                say(console, f"{name:<18} {family:<11} {parameters_of(name, self.width):>10,}   {BLUEPRINT_ABOUT[name]}")
         return 0
 
 
@@ -270,34 +270,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-class Interruption:
-    """Whether the user asked to stop. The second time is not asked but done."""
-
-    def __init__(self, console: "Console") -> None:
-        self._console = console
-        self._requested = False
-
-    def is_requested(self) -> bool:
-        """Asked by the training loop between two steps."""
-        return self._requested
-
-    def listen(self, signum: int, frame: "FrameType | None") -> None:
-        """The handler of SIGINT."""
-        if self._requested:
-            raise KeyboardInterrupt
-        self._requested = True
-        say(self._console, "stopping after this step; once more to stop at once", "yellow")
-
-
-@contextlib.contextmanager
-def interruptible(console: "Console") -> Iterator[Interruption]:
-    """Ctrl-C becomes a wish to stop."""
-    interruption = Interruption(console)
-    before = signal.signal(signal.SIGINT, interruption.listen)
-    try:
-        yield interruption
-    finally:
-        signal.signal(signal.SIGINT, before)
+def heard(console: "Console") -> Callable[[], None]:
+    """Says that the wish to stop has come."""
+    return lambda: say(console, "stopping after this step; once more to stop at once", "yellow")
 
 
 def drive(trainer: "Trainer", folder: Path, console: "Console", interruption: Interruption) -> int:

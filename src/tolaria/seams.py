@@ -22,6 +22,7 @@
     REWARD_READY                      the reward of a step that nobody died in
     STEP_FINISHED                     everything of the step has happened
     ROLLOUT_READY                     the buffer is complete, advantages are known
+    CHECKPOINT_DUE                    everything is at hand, and storing it is what passes
 
 Ordinary training passes `NO_TAPS`, which returns every value as it came. Production code never adds a tap.
 """
@@ -35,7 +36,8 @@ from tolaria.telemetry.event import Point
 from tolaria.vitals import Vitals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     import torch
 
@@ -100,6 +102,9 @@ class Observed:
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict, repr=False)
 
 
+# In the order in which a step passes them. What is `Any` is typed on floors that this file may not know.
+VIEW_READY: Seam[Any] = Seam("view_ready")
+DECIDED: Seam[Any] = Seam("decided")
 STEP_BEGUN: Seam[Trainee] = Seam("step_begun")
 ACTION_APPLIED: Seam[Trainee] = Seam("action_applied")
 BATCH_READY: Seam[Batch] = Seam("batch_ready")
@@ -108,9 +113,6 @@ GRADIENTS_READY: Seam[Trainee] = Seam("gradients_ready")
 WEIGHTS_UPDATED: Seam[Trainee] = Seam("weights_updated")
 VALIDATION_READY: Seam[Batch] = Seam("validation_ready")
 VITALS_MEASURED: Seam[Vitals] = Seam("vitals_measured")
-# Views, decisions, verdicts and the buffer are typed on floors that this file may not know.
-VIEW_READY: Seam[Any] = Seam("view_ready")
-DECIDED: Seam[Any] = Seam("decided")
 VERDICT_READY: Seam[Any] = Seam("verdict_ready")
 SNAPSHOT_COPYING: Seam[int] = Seam("snapshot_copying")
 SNAPSHOT_VERIFYING: Seam[int] = Seam("snapshot_verifying")
@@ -122,6 +124,7 @@ PENALTY_OWED: Seam[float] = Seam("penalty_owed")
 REWARD_READY: Seam[float] = Seam("reward_ready")
 STEP_FINISHED: Seam[Trainee] = Seam("step_finished")
 ROLLOUT_READY: Seam[Any] = Seam("rollout_ready")
+CHECKPOINT_DUE: Seam[Callable[[], Path]] = Seam("checkpoint_due")
 
 
 class Taps(Protocol):

@@ -17,13 +17,13 @@ from typing import Any
 
 import torch
 
+from firedrill.faults.disk_operations import Operation, answered
 from tolaria.env.config import TrainingConfig
 from tolaria.errors import CheckpointDamaged, ConfigError
 from tolaria.train import checkpoint
 from tolaria.train.config import TrainConfig
 from tolaria.train.trainer import Trainer
 
-OPERATIONS = ("mkdir", "open", "write", "fsync", "close", "rename", "unlink", "rmdir")
 CONFIG = TrainConfig(task="spirals", envs=1, steps=2, rollout_steps=2, checkpoint_every=1, training=TrainingConfig(batches_per_step=1))
 
 Content = tuple[dict[str, torch.Tensor], dict[str, Any]]
@@ -43,32 +43,20 @@ class StruckDisk:
         self.number = number
         self.kind = kind
         self.told: list[str] = []
-        self.real = {name: getattr(os, name) for name in OPERATIONS}
         self.unsynced: dict[int, Path] = {}
         self.paths: dict[int, Path] = {}
         self.renamed: list[tuple[Any, Any]] = []
 
-    def install(self) -> None:
-        for name in OPERATIONS:
-            setattr(os, name, self._wrapped(name))
+    def answer(self, operation: Operation) -> Any:
+        self.told.append(operation.name)
+        if len(self.told) - 1 == self.number:
+            return self._strike(operation)
+        if self.kind == "full" and 0 <= self.number < len(self.told) - 1 and operation.name in {"mkdir", "open", "write"}:
+            raise OSError(errno.ENOSPC, "struck")
+        return self._noted(operation, operation.done())
 
-    def remove(self) -> None:
-        for name, real in self.real.items():
-            setattr(os, name, real)
-
-    def _wrapped(self, name: str) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self.told.append(name)
-            if len(self.told) - 1 == self.number:
-                return self._strike(name, args, kwargs)
-            if self.kind == "full" and 0 <= self.number < len(self.told) - 1 and name in {"mkdir", "open", "write"}:
-                raise OSError(errno.ENOSPC, "struck")
-            return self._done(name, args, kwargs)
-
-        return call
-
-    def _done(self, name: str, args: Any, kwargs: Any) -> Any:
-        done = self.real[name](*args, **kwargs)
+    def _noted(self, operation: Operation, done: Any) -> Any:
+        name, args = operation.name, operation.args
         if name == "open":
             self.paths[done] = Path(args[0])
         elif name == "write":
@@ -80,13 +68,13 @@ class StruckDisk:
         elif name == "rename":
             moved = {file: Path(args[1]) / path.name for file, path in self.unsynced.items() if path.parent == Path(args[0])}
             self.unsynced |= moved
-            self.renamed.append(args)
+            self.renamed.append((args[0], args[1]))
         return done
 
-    def _strike(self, name: str, args: Any, kwargs: Any) -> Any:
+    def _strike(self, operation: Operation) -> Any:
         kind = self.kind
-        if kind in {"torn", "short", "full"} and name == "write":
-            written = self._done(name, (args[0], bytes(args[1])[: max(1, len(args[1]) // 2)]), kwargs)
+        if kind in {"torn", "short", "full"} and operation.name == "write":
+            written = self._noted(operation, operation.half_written())
             if kind == "short":
                 return written
             self._end(kind)
@@ -97,7 +85,7 @@ class StruckDisk:
             self._end("kill")
         if kind in {"28", "5", "full"}:
             raise OSError(int(kind) if kind != "full" else errno.ENOSPC, "struck")
-        done = self._done(name, args, kwargs)
+        done = self._noted(operation, operation.done())
         self._end(kind)
         if kind == "after_5":
             raise OSError(errno.EIO, "struck")
@@ -108,7 +96,8 @@ class StruckDisk:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _lose(self) -> None:
-        self.remove()
+        # These are no operations of the disk tier, and are not to be struck.
+        self.number = -1
         for path in self.unsynced.values():
             if path.exists():
                 os.truncate(path, path.stat().st_size // 2)
@@ -174,11 +163,8 @@ def after(folder: Path, status: int) -> dict[str, Any]:
 
 
 def struck_write(folder: Path, step: int, struck: StruckDisk) -> None:
-    struck.install()
-    try:
+    with answered(struck.answer):
         write(folder, step, 9)
-    finally:
-        struck.remove()
 
 
 def outcome(work: Callable[[], object], kind: str) -> int:
@@ -241,11 +227,10 @@ def limit_files(base: Path) -> list[dict[str, Any]]:
 
 
 def whole_run(folder: Path, struck: StruckDisk) -> None:
-    struck.install()
-    trainer = Trainer.start(CONFIG, folder)
-    trainer.train()
-    trainer.close()
-    struck.remove()
+    with answered(struck.answer):
+        trainer = Trainer.start(CONFIG, folder)
+        trainer.train()
+        trainer.close()
 
 
 def resumed_run(folder: Path) -> str:

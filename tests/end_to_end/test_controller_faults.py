@@ -16,7 +16,7 @@ SCENARIOS = Path(__file__).parents[2] / "scenarios" / "controller"
 
 def events_of(name: str, folder: Path) -> list[Event]:
     cell = cells(load(SCENARIOS / f"{name}.yaml"))[0]
-    return run(cell, config_of(cell), folder / "faulted.jsonl", faulted=True)[0]
+    return run(cell, config_of(cell), folder / "faulted.jsonl", cell.scenario.faults)[0]
 
 
 @pytest.mark.parametrize("name", ["logits-not-finite", "value-not-finite", "advantage-not-finite"])

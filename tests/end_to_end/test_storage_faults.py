@@ -18,7 +18,7 @@ Rows = list[dict[str, Any]]
 @pytest.fixture(scope="module")
 def struck(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
     """What is found after every strike, by subject."""
-    env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "harness")]), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(Path(__file__).with_name("struck_disk.py")), str(tmp_path_factory.mktemp("disk") / "struck")]
     ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=280, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from firedrill.events import (
+    HARNESS_KINDS,
     BufferObserved,
     CensusTaken,
     FaultStruck,
@@ -18,6 +19,7 @@ from firedrill.events import (
     RowSeen,
     SnapshotObserved,
     StateDigested,
+    StateLeft,
     TensorSeen,
     TwinStepped,
 )
@@ -123,6 +125,8 @@ def strike_and_rollback() -> list[Event]:
         FaultStruck(STRUCK, 0, "tensor.set", "host/head.weight[0]", 1, "aa", "ab", "nan"),
         Collapsed(STRUCK, "non_finite", None, None, 0, "parameters"),
         moved(5, Stage.TRAINING, Stage.PRUNED, "governor"),
+        # As if the rollback had been made twice.
+        RollbackObserved(STRUCK, 1, RESTORED, True, True, ()),
         RollbackObserved(STRUCK, 1, RESTORED, True, True, ()),
         RolledBack(STRUCK, 1, 3, decision, ("s0",), "reset", Remedy(Rung.NEWEST, None, None), Work(1, 100), 1),
         PenaltyDelivered(STRUCK, -10.0, 5),
@@ -149,7 +153,8 @@ def history(faulted: bool) -> tuple[Event, ...]:
             events += [rows(0, steps, False), rows(1, steps, faulted and step == 6)]
     # As if a census had been taken four times.
     counted = [CensusTaken(STRUCK, 0, 0, 0, 0, 0)] * 4
-    return (*events, *counted, RunFinished(Point(13), (0.9, 0.85)))
+    left = [StateLeft(Point(STEPS, env), (("host", f"{env}.end"),), 0) for env in (0, 1, None)]
+    return (*events, *counted, RunFinished(Point(13), (0.9, 0.85)), *left)
 
 
 @pytest.fixture
@@ -162,7 +167,9 @@ def small() -> Cell:
 def healed() -> Evidence:
     """Every oracle answers PASS, and the verdict is RECOVERED."""
     twin = tuple(TwinStepped(Point(step, 1), 1, (("host", f"1.{step}"), ("rng", f"{step}"))) for step in range(6, 11))
-    return Evidence(history(True), history(False), twin, None, CLAIM)
+    control = history(False)
+    bare = tuple(event for event in control if isinstance(event, StateLeft) or not isinstance(event, HARNESS_KINDS))
+    return Evidence(history(True), control, twin, None, CLAIM, again=control, bare=bare)
 
 
 @pytest.fixture

@@ -113,10 +113,16 @@ def test_a_damaged_corpus_is_bad_input(here: Path) -> None:
 
 
 def test_shrinking_writes_a_scenario_and_a_test(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (here / "small.yaml").write_text(SMALL)
+    (here / "small.yaml").write_text(f"{SMALL}verdict: masked\n")
     arguments: Sequence[str] = ("small.yaml", "--time-budget", "0", "--out", "shrunk", "--json", "shrunk.json")
     assert command("shrink", *arguments) == 1
     assert command("validate", "shrunk") == 0
     assert (here / "shrunk" / "test_small.py").exists()
     assert json.loads((here / "shrunk.json").read_text())["minimal"] is False
     assert "not yet 1-minimal after 1 runs" in capsys.readouterr().out
+
+
+def test_what_ends_as_expected_is_not_shrunk(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "small.yaml").write_text(SMALL)
+    assert command("shrink", "small.yaml") == 2
+    assert "ended recovered, as expected" in capsys.readouterr().err

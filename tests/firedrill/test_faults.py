@@ -1,16 +1,26 @@
 """Every fault of the table against its contract, on a small real host."""
 
+import contextlib
+import faulthandler
+import os
+import pickle
+import resource
+import signal
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 
 from firedrill.faults import FAULTS
-from firedrill.faults.fault import Fault, Scene, Strike
+from firedrill.faults.fault import CouldNotStrike, Fault, Scene, Strike
 from firedrill.faults.governor_raise_in import PHASES as SEAM_OF
 from firedrill.faults.target import Target
-from firedrill.scenario.checks import PHASES
+from firedrill.scenario.moments import PHASES
+from firedrill.scenario.needs import ON_CUDA
 from tolaria.governor.verdict import Alarm, Standing, Verdict
 from tolaria.host.mlp_host import MlpHost
 from tolaria.lifecycle.action import WAIT, Action
@@ -25,8 +35,13 @@ from tolaria.seams import Batch, Observed
 from tolaria.seeding import stream
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.run_events import StepFinished
+from tolaria.train import checkpoint
 from tolaria.vitals import Vitals
 
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+STRUCK_BY_SCENARIOS = {
+    line.split("do: ")[1].strip() for file in SCENARIOS.rglob("*.yaml") for line in file.read_text().splitlines() if "do: " in line
+}
 AT = Point(step=3, env=1)
 OPERATIONS = {seam: operation for operation, seam in SEAM_OF.items()}
 TARGETS = {
@@ -36,6 +51,9 @@ TARGETS = {
     "lifecycle.fossilize": Target(slot="s1"),
     "unit.kill_relu": Target(params="head.bias"),
 }
+# After these a process runs no more.
+ENDING = {"proc.sigkill", "proc.sigstop", "proc.abort", "io.torn"}
+RAISING = {"governor.raise_in", "env.raise", "sink.raise", "mem.oom", "mem.limit"}
 # The very event is that somebody draws from it.
 DRAWS_GLOBALLY = {"rng.disturb"}
 
@@ -108,6 +126,8 @@ def example(kind: str, phase: str) -> Example:
         "data.set": {"value": float("nan")},
         "output.lobotomize": {"mode": "single_class"},
         "governor.raise_in": {"operation": OPERATIONS.get(phase)},
+        "env.stall": {"seconds": 0.001},
+        "sink.block": {"seconds": 0.001},
     }
     fault = FAULTS[kind](**given.get(kind, {}))
     return Example(fault, phase, TARGETS.get(kind, Target(params="head.*")) if fault.targets else None)
@@ -152,19 +172,56 @@ def passing(phase: str) -> object:
             return "s1"
         case "penalty_owed":
             return -10.0
+        case "checkpoint_due":
+            return partial(checkpoint.write, Path(tempfile.mkdtemp()), 3, {"a": torch.ones(40)}, {"step": 3})
     return trainee
 
 
-CASES = [(kind, phase) for kind, fault in FAULTS.items() for phase in fault.phases]
+def told_by_a_child(case: Example, scene: Scene, value: object) -> list[Strike]:
+    """Strike a process that is there for it alone, and hear what its witness told before it ended or stood still."""
+    mine, its = os.pipe()
+    child = os.fork()
+    if child == 0:
+        # Its end is wanted, and nobody needs to read of it.
+        faulthandler.disable()
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        told = replace(scene, witness=lambda strike: os.write(its, pickle.dumps(strike)))
+        passed = case.fault.strike(value, told)
+        if callable(passed):
+            passed()
+        os._exit(0)
+    os.close(its)
+    _, status = os.waitpid(child, os.WUNTRACED)
+    if os.WIFSTOPPED(status):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert os.WIFSTOPPED(status) or os.WIFSIGNALED(status), "the process goes on"
+    with os.fdopen(mine, "rb") as pipe:
+        return [pickle.loads(pipe.read())]
+
+
+# What strikes a CUDA device needs one, and is tried by its scenarios.
+CASES = [(kind, phase) for kind, fault in FAULTS.items() for phase in fault.phases if kind not in ON_CUDA]
+SURVIVED = [(kind, phase) for kind, phase in CASES if kind not in ENDING]
 
 
 def strike(case: Example, witness: Witness, value: object, seed: int = 1) -> object:
     scene = Scene(AT, stream(seed, "fault", 0), case.target, witness)
-    if case.fault.kind in {"governor.raise_in", "env.raise", "sink.raise"}:
-        with pytest.raises((RuntimeError, OSError), match="injected into"):
+    if case.fault.kind in ENDING:
+        witness.strikes += told_by_a_child(case, scene, value)
+        return value
+    if case.fault.kind in RAISING:
+        with pytest.raises((RuntimeError, OSError, MemoryError), match="injected into"):
             case.fault.strike(value, scene)
         return value
+    if case.fault.kind == "snapshot.stale":
+        # The first one is remembered, and is another than the one that is struck.
+        case.fault.strike(replace(value, tensors={"host/head.weight": torch.zeros(3, 4)}), scene)  # type: ignore[type-var]  # An Observed.
     passed = case.fault.strike(value, scene)
+    if isinstance(passed, partial):
+        # What waits for a disk strikes now.
+        with contextlib.suppress(OSError):
+            passed()
     if isinstance(passed, SmallTrainee):
         # What waits for a step strikes now.
         passed.optimizers["host"].step()
@@ -182,7 +239,7 @@ def test_a_strike_changes_something_and_the_witness_says_so_once(kind: str, phas
     assert told.first_value
 
 
-@pytest.mark.parametrize(("kind", "phase"), CASES)
+@pytest.mark.parametrize(("kind", "phase"), SURVIVED)
 def test_what_goes_on_is_of_the_kind_that_came(kind: str, phase: str) -> None:
     value = passing(phase)
     assert type(strike(example(kind, phase), Witness(), value)) is type(value)
@@ -204,12 +261,24 @@ def test_the_docstring_says_what_is_imitated(kind: str) -> None:
     assert (FAULTS[kind].__doc__ or "").startswith("Imitates ")
 
 
+@pytest.mark.parametrize("kind", sorted(ON_CUDA))
+def test_without_a_cuda_device_there_is_nothing_to_strike(kind: str) -> None:
+    for phase in FAULTS[kind].phases:
+        with pytest.raises(CouldNotStrike):
+            strike(example(kind, phase), Witness(), passing(phase))
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_fault_has_a_scenario(kind: str) -> None:
+    assert kind in STRUCK_BY_SCENARIOS
+
+
 @pytest.mark.parametrize("kind", FAULTS)
 def test_the_realism_is_one_of_two(kind: str) -> None:
     assert FAULTS[kind].realism in {"simulated", "real"}
 
 
-@pytest.mark.parametrize(("kind", "phase"), [case for case in CASES if case[0] not in DRAWS_GLOBALLY])
+@pytest.mark.parametrize(("kind", "phase"), [case for case in SURVIVED if case[0] not in DRAWS_GLOBALLY])
 def test_no_global_generator_is_drawn_from(kind: str, phase: str) -> None:
     value = passing(phase)
     before = torch.get_rng_state()
@@ -217,7 +286,7 @@ def test_no_global_generator_is_drawn_from(kind: str, phase: str) -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize(("kind", "phase"), CASES)
+@pytest.mark.parametrize(("kind", "phase"), SURVIVED)
 def test_the_same_stream_gives_the_same_strike(kind: str, phase: str) -> None:
     first, second = Witness(), Witness()
     torch.manual_seed(3)

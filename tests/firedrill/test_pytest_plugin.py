@@ -40,6 +40,7 @@ def run_cells(cells, jobs, on_result):
             device=cell.device, seed=cell.seed, verdict=shown, expected=(Verdict.RECOVERED, Verdict.FAIL_STOP), passed=cell.seed == 1,
             reason="there is no GPU" if cell.seed == 3 else "env 1: no collapse", findings=FINDINGS, seconds=0.1, rollbacks=0,
             penalties=0, known_gap="one rollout late" if cell.seed == 4 else None,
+            gap_verdict=Verdict.LATE if cell.seed == 4 else None,
         ))
 
 sys.modules["firedrill.runner.run"] = ModuleType("firedrill.runner.run")

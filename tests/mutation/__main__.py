@@ -35,7 +35,7 @@ def main() -> int:
     if not options.read:
         for name in settings["preload"]:
             importlib.import_module(name)
-        for module in chosen:
+        for module in _unmeasured(chosen, _scores(chosen, kept, triage)) if options.unmeasured else chosen:
             _measure(module, _groups(module, suites[module]), kept, options)
             _show(*_scores([module], kept, triage))
     if options.write:
@@ -50,6 +50,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="TEXT", help="try only modules whose path holds one of these, separated by commas")
     parser.add_argument("--jobs", type=int, default=1, help="so many trials at once")
     parser.add_argument("--survivors", action="store_true", help="try only what survived last time, after tests were added")
+    parser.add_argument("--unmeasured", action="store_true", help="try only modules that are not measured as they are now")
     parser.add_argument("--read", action="store_true", help="try nothing, go by what is kept")
     parser.add_argument("--scores", type=Path, default=SCORES, metavar="FILE", help="where it is kept")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the page of reports/mutation there")

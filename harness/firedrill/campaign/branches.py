@@ -65,8 +65,15 @@ def alone(detector: str) -> tuple[tuple[str, object], ...]:
 BLENDED, FOSSIL = Topology.BLENDED, Topology.FOSSIL
 DRIFT: JSON = {"at": {"step": 18, "env": STRUCK, "for_steps": 22}, "do": "loss.drift", "with": {"rate": 1.06, "since": 18}}
 SKILL = tuple(SKILLED.items())
+BAD_GRADIENT: JSON = {
+    "at": {"step": STEP, "env": STRUCK, "batch": BATCH, "phase": "gradients_ready"},
+    "do": "tensor.set",
+    "target": {"grads": "head.*", "pick": {"index": 0}},
+    "with": {"value": float("nan")},
+}
 BRANCHES = (
     Branch("digest-offload", (nan(STEP),), governor=(("digest", "offload"),)),
+    Branch("gated", (BAD_GRADIENT,), subject=(("gate", True),), verdicts=("masked",)),
     Branch("no-room", (nan(STEP),), governor=(("snapshots_kept", 2), ("snapshot_every", 1), ("probation", 5))),
     Branch("frozen", (told(5.0, STEP, 2),), verdicts=("masked",)),
     Branch("older-snapshot", (nan(STEP), interrupted(1), interrupted(2))),

@@ -16,6 +16,7 @@ from firedrill.faults.governor_raise_in import PHASES as OPERATIONS
 from firedrill.runner.result import CellResult
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import InvalidScenario, load_text
+from firedrill.scenario.needs import ON_CUDA
 from firedrill.scenario.scenario import GENERATED
 from firedrill.scenario.schema import JSON
 from firedrill.scenario.subject import SLOTS, blueprints_of
@@ -43,6 +44,9 @@ def case_of(campaign_seed: int, case: int) -> Cell:
     rng = stream(seed, "plan")
     tree = _frame(f"case-{campaign_seed}-{case}", seed, _subject(seed, rng))
     kinds = _swarm(rng)
+    if "snapshot.corrupt" in kinds:
+        # What rots before it is sealed is sealed as it is, and a late seal is a choice that says so.
+        tree["subject"]["governor"]["digest"] = "always"
     # Without anything to roll back for, most of the governor would sleep.
     first = _nan(tree["subject"], rng) if rng.integers(4) else None
     tree["faults"] = [first] if first else []
@@ -122,8 +126,9 @@ def _line(subject: JSON, rng: np.random.Generator) -> JSON:
 
 
 def _swarm(rng: np.random.Generator) -> list[str]:
-    # What is not played: what must come out red, what ends every run, and what spoils the numbers that `penalized` measures by.
-    kinds = [kind for kind in FAULTS if kind not in CONTROLS | REFUSED | LEARNING]
+    # What is not played: what must come out red, what ends every run, what spoils the numbers that `penalized` measures by, and
+    # what strikes no host.
+    kinds = [kind for kind, fault in FAULTS.items() if kind not in CONTROLS | REFUSED | LEARNING | ON_CUDA and not fault.aside]
     rng.shuffle(kinds)
     return kinds[: int(rng.integers(1, KINDS_MAX + 1))]
 

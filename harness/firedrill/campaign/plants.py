@@ -15,12 +15,15 @@ from firedrill.faults.governor_raise_in import PHASES as OPERATIONS
 from firedrill.runner.exposure import Reply, Topology
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import load_text
+from firedrill.scenario.needs import ON_CUDA
 from firedrill.scenario.scenario import GENERATED
 from firedrill.scenario.schema import JSON
 from firedrill.scenario.write import text
 from tolaria.seeding import stream
 
 STEP, STEPS, STRUCK, BATCH = 12, 18, 1, 1
+# Its place in the stream: two batches a step.
+STRUCK_BATCH = 2 * STEP + BATCH
 SUBJECT: JSON = {
     "seed": 11,
     "envs": 2,
@@ -73,11 +76,14 @@ STRONG: dict[str, JSON] = {
     "optim.lr_spike": {"factor": 1e30},
     "data.poison": {"mode": "empty"},
     "data.set": {"value": float("nan"), "samples": 4},
+    "data.damage": {"value": float("nan"), "first": STRUCK_BATCH, "batches": 1},
     "loss.set": {"value": float("nan")},
     "loss.scale": {"factor": 1e6},
     "loss.drift": {"rate": 3.0, "since": STEP},
     "output.lobotomize": {"mode": "single_class"},
     "env.raise": {},
+    "mem.oom": {},
+    "mem.limit": {},
     "governor.raise_in": {},
     "governor.suppress": {},
     "governor.double_collapse": {},
@@ -98,6 +104,7 @@ WEAK: dict[str, JSON] = {
     "data.poison": {"mode": "labels"},
     "rng.disturb": {},
     "data.set": {"value": 0.25},
+    "data.damage": {"value": 0.25, "first": STRUCK_BATCH, "batches": 1},
     "loss.set": {"value": 0.9},
     "loss.scale": {"factor": 1.001},
     "loss.drift": {"rate": 1.0001, "since": STEP},
@@ -106,6 +113,9 @@ WEAK: dict[str, JSON] = {
     "lifecycle.prune": {},
     "lifecycle.fossilize": {},
     "snapshot.corrupt": {},
+    "snapshot.stale": {},
+    "mem.oom": {},
+    "mem.limit": {},
     "observation.nan": {},
     "ppo.nan_logits": {},
     "ppo.nan_value": {},
@@ -114,12 +124,15 @@ WEAK: dict[str, JSON] = {
     "governor.raise_in": {},
 }
 # Here something passes only in a rollback, or only a verdict that is not healthy is changed, so a NaN strikes first.
-IN_A_ROLLBACK = frozenset({"rolled_back", "rollback_copying", "rollback_pruning", "penalty_owed"})
+ROLLED_BACK = "rolled_back"
+IN_A_ROLLBACK = frozenset({ROLLED_BACK, "rollback_copying", "rollback_pruning", "penalty_owed"})
 ACCOMPANIED = IN_A_ROLLBACK | {"verdict_ready"}
 # What strikes a controller that learns strikes before it has grown anything, or the rollout, which belongs to every environment.
 LEARNING = frozenset({"ppo.nan_logits", "ppo.nan_value", "ppo.nan_advantage"})
 ROLLOUT = 6
 MOMENTS: dict[str, JSON] = {"decided": {"step": 0}, "rollout_ready": {"step": ROLLOUT - 1, "env": "all"}}
+# The first snapshot that is due is only remembered.
+STALE: JSON = {"step": 6, "for_steps": STEP - 6 + 1}
 # Refused by name, and the run ends of it.
 REFUSED = frozenset({"reward.nan"})
 # These turn a verdict that is healthy.
@@ -164,23 +177,31 @@ def why_not(plant: Plant) -> str:
     return ""
 
 
+MEMORY = frozenset({"mem.oom", "mem.limit"})
 GROWN = frozenset({Topology.GROWING, Topology.BLENDED})
 REASONS: dict[str, Callable[[Plant], bool]] = {
+    "it strikes the process or its disk, whatever the host is like; scenarios do": lambda p: FAULTS[p.kind].aside,
+    "there is no such device": lambda p: p.kind in ON_CUDA and p.device == "cpu",
     "no such number passes unnoticed": lambda p: p.strength is Strength.WEAK and p.kind in STRONG and p.kind not in WEAK,
     "a legal move does no harm": lambda p: p.strength is Strength.STRONG and p.kind.startswith("lifecycle."),
     "a rotten snapshot, a listener or a controller is no news of the host": lambda p: (
-        p.kind in {"snapshot.corrupt", "sink.raise", "rng.disturb", "observation.nan", *LEARNING} and p.strength is Strength.STRONG
+        p.kind in {"snapshot.corrupt", "snapshot.stale", "sink.raise", "rng.disturb", "observation.nan", *LEARNING}
+        and p.strength is Strength.STRONG
     ),
     "a controller that learns reads no script": lambda p: p.kind in LEARNING and p.topology is not Topology.BARE,
     "only a seed that trains can be advanced": lambda p: p.kind == "lifecycle.advance" and p.topology is not Topology.GROWING,
     "training goes on, and what was lost is learnt anew": lambda p: (
-        p.kind == "tensor.zero" and p.strength is Strength.STRONG and p.phase not in {"weights_updated", "rolled_back"}
+        p.kind == "tensor.zero" and p.strength is Strength.STRONG and p.phase not in {"weights_updated", ROLLED_BACK}
     ),
     "only a seed that grows can be pruned": lambda p: p.kind == "lifecycle.prune" and p.topology not in GROWN,
     "only a seed that is held can be committed": lambda p: p.kind == "lifecycle.fossilize" and p.topology is not Topology.BLENDED,
     "a rollback has nothing to prune": lambda p: p.phase == "rollback_pruning" and p.topology not in GROWN,
     "a snapshot that fails, or a listener, is no news of the host": lambda p: (
-        p.kind == "governor.raise_in" and p.phase not in IN_A_ROLLBACK and p.strength is Strength.STRONG
+        p.strength is Strength.STRONG
+        and ((p.kind == "governor.raise_in" and p.phase not in IN_A_ROLLBACK) or (p.kind in MEMORY and p.phase == "snapshot_copying"))
+    ),
+    "an environment whose memory is refused is retired": lambda p: (
+        p.kind in MEMORY and p.phase == "batch_ready" and p.strength is Strength.WEAK
     ),
     "a rollback is the answer to something": lambda p: p.phase in IN_A_ROLLBACK and p.strength is Strength.WEAK,
     "gradients are clipped, and such a loss does no harm": lambda p: (
@@ -194,6 +215,9 @@ def cell_of(plant: Plant) -> Cell:
     settings: JSON = {"task": "digits", "script": CONVOLVED[plant.topology]} if plant.kind in NORMALISED else {}
     if plant.kind in LEARNING:
         settings = {"policy": "ppo", "rollout_steps": ROLLOUT}
+    if plant.phase == ROLLED_BACK and plant.topology in GROWN:
+        # Otherwise nothing grows any more when the fault strikes.
+        settings["governor"] = SUBJECT["governor"] | {"live_seeds": "restore"}
     return built(plant.name, plant.device, plant.topology, faults_of(plant), verdicts_of(plant), "enumerate", settings)
 
 
@@ -228,6 +252,8 @@ def faults_of(plant: Plant) -> list[JSON]:
     fault = FAULTS[plant.kind]
     at: JSON = {"step": STEP, "env": STRUCK, "phase": plant.phase}
     at |= MOMENTS.get(plant.phase, {})
+    if plant.kind == "snapshot.stale":
+        at |= STALE
     if plant.phase in BY_BATCH:
         at["batch"] = BATCH
     given = (STRONG if plant.strength is Strength.STRONG else WEAK).get(plant.kind)

@@ -39,6 +39,10 @@ class Shrunk:
         return text(self.tree)
 
 
+class NothingToShrink(ValueError):
+    """The cell ends as it should."""
+
+
 class Shrinker:
     """One search. `tell` hears of every simpler scenario that was accepted, `deadline` is a second of the monotonic clock."""
 
@@ -51,8 +55,10 @@ class Shrinker:
         self.runs = 0
 
     def search(self) -> Shrunk:
-        """Shrink until nothing more can go. The cell itself is run first, to know what it fails by."""
+        """Shrink until nothing more can go. The cell itself is run first, to know what it fails by; `NothingToShrink` where it does not."""
         (first,) = self._run([self._cell])
+        if first.passed:
+            raise NothingToShrink(f"{first.id} ended {first.verdict.value}, as expected")
         failure = failure_of(first)
         self._known[token_of(self._cell)] = frozenset(failures_of(first))
         self._tell(f"it fails by {failure}")

@@ -8,8 +8,9 @@ after; equal digests mean that nothing was injected.
 from __future__ import annotations
 
 import struct
+import sys
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import xxhash
@@ -64,7 +65,8 @@ class Scene:
     """Everything that a fault may use when it strikes.
 
     `rng` is the fault's own stream. `passage` counts from 1 how often this fault has been due in this environment and
-    step, so that a fault can wait for the n-th passage without remembering anything itself.
+    step, so that a fault can wait for the n-th passage without remembering anything itself. What it must remember from
+    strike to strike it puts into `kept`, which each environment has for itself.
     """
 
     at: Point
@@ -72,13 +74,15 @@ class Scene:
     target: Target | None
     witness: Callable[[Strike], None]
     passage: int = 1
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 class Fault(ABC):
     """Subclasses are frozen dataclasses; their fields are the parameters under `with:` in a scenario.
 
     `phases` are the names of the seams at which the fault may act, the usual one first. `realism` says whether the
-    event itself happens ("real") or only its consequence is imitated ("simulated").
+    event itself happens ("real") or only its consequence is imitated ("simulated"). One that is `aside` strikes the
+    process or its disk and not what is trained, so that a run without a governor says nothing of it.
     """
 
     __slots__ = ()
@@ -87,6 +91,7 @@ class Fault(ABC):
     phases: ClassVar[tuple[str, ...]]
     targets: ClassVar[bool] = False
     realism: ClassVar[Realism] = "simulated"
+    aside: ClassVar[bool] = False
 
     @property
     def allowed_phases(self) -> tuple[str, ...]:
@@ -153,6 +158,11 @@ def places(names: Iterable[str]) -> str:
     known = list(names)
     more = len(known) - PLACES_NAMED
     return ", ".join(known[:PLACES_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def loaded_torch() -> Any:  # A module, and as many things as it holds.
+    """PyTorch, which a run has loaded long before anything strikes; files of faults are read where it is not."""
+    return sys.modules["torch"]
 
 
 def check_positive_count(field: str, count: int) -> None:

@@ -54,7 +54,8 @@ class OutputLobotomize(Fault):
 
 
 def _last_layer(trainee: Trainee) -> tuple[str, torch.Tensor, torch.Tensor]:
-    parameters = dict(trainee.host.named_parameters())
+    # By every name, because the weight of a head may be shared, and known by another place first.
+    parameters = dict(trainee.host.named_parameters(remove_duplicate=False))
     names = [name.removesuffix(".weight") for name in parameters if name.startswith("head.") and name.endswith(".weight")]
     if not names or f"{names[-1]}.bias" not in parameters:
         raise CouldNotStrike("the host's head does not end in a linear layer with a bias")

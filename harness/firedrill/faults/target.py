@@ -2,7 +2,8 @@
 
 Names are those of the host's `named_parameters` and `named_buffers`; optimizer state is named
 "<optimizer>/<parameter>/<state key>", as in "host/head.weight/momentum_buffer" or "s1.3/slots.s1.seed.0.weight/exp_avg".
-Only floating-point tensors can be selected: a step counter has no NaN.
+Activations are named by the module that gives them, as in `named_modules`. Only floating-point tensors can be selected: a
+step counter has no NaN.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from firedrill.faults.fault import CouldNotStrike, Scene, Strike, Unfit, check_positive_count, places, tensors_digest
+from tolaria.lifecycle.stage import Stage
 from tolaria.seams import (
     ACTION_APPLIED,
     GRADIENTS_READY,
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 
     Named = tuple[str, torch.Tensor]
 
-SELECTORS = ("params", "grads", "buffers", "optimizer", "slot")
+SELECTORS = ("params", "grads", "buffers", "activations", "optimizer", "slot")
+Role = Literal["trunk", "head", "seed", "fossil"]
 
 # The seams at which a host with its optimizers passes, alone or in an `Observed`; the usual one first.
 TENSOR_PHASES = tuple(
@@ -48,7 +51,7 @@ class SelectorMatchedNothing(CouldNotStrike):
     """A selector fits no tensor of the live host; tells which names come nearest."""
 
     def __init__(self, selector: str, names: Sequence[str]) -> None:
-        near = difflib.get_close_matches(selector.rpartition(": ")[2], names, n=3, cutoff=0.2)
+        near = difflib.get_close_matches(selector.partition(": ")[2].partition(" (")[0], names, n=3, cutoff=0.2)
         hint = f"; the nearest names are {', '.join(near)}" if near else "; there is nothing of this kind"
         super().__init__(f"{selector} matches nothing{hint}")
         self.near = tuple(near)
@@ -85,13 +88,21 @@ class Pick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Exactly one selector: a glob over names of one sort of tensor, or the id of a slot for all of its parameters."""
+    """Exactly one selector: a glob over names of one sort of tensor, or the id of a slot for all of its parameters.
+
+    What it selects may be narrowed: by the `type` of the module that a tensor belongs to, a glob over names of classes; by
+    its `role` in the network; and by `depth`, the place of its module among those that are left, from 0 or back from -1.
+    """
 
     params: str | None = None
     grads: str | None = None
     buffers: str | None = None
+    activations: str | None = None
     optimizer: str | None = None
     slot: str | None = None
+    type: str | None = None
+    role: Role | None = None
+    depth: int | None = None
     pick: Pick | None = None
 
     def __post_init__(self) -> None:
@@ -99,18 +110,50 @@ class Target:
             raise ValueError(f"say exactly one of {', '.join(SELECTORS)}")
 
     def __str__(self) -> str:
-        return next(f"{name}: {getattr(self, name)}" for name in SELECTORS if getattr(self, name) is not None)
+        narrowed = [f"{name} {getattr(self, name)}" for name in ("type", "role", "depth") if getattr(self, name) is not None]
+        return f"{self.sort}: {getattr(self, self.sort)}" + (f" ({', '.join(narrowed)})" if narrowed else "")
+
+    @property
+    def sort(self) -> str:
+        """Which selector it is."""
+        return next(name for name in SELECTORS if getattr(self, name) is not None)
 
     def select(self, trainee: Trainee) -> list[Named]:
         """The tensors that match, by name; raises SelectorMatchedNothing where none does."""
-        sort, pattern = str(self).split(": ", 1)
+        sort, pattern = self.sort, getattr(self, self.sort)
         if sort == "slot":
             sort, pattern = "params", f"slots.{pattern}.*"
+        if sort == "activations":
+            raise CouldNotStrike("activations are there only while they are computed")
         candidates = [(name, tensor) for name, tensor in _candidates(sort, trainee) if tensor.is_floating_point() and tensor.numel()]
         chosen = [(name, tensor) for name, tensor in candidates if fnmatchcase(name, pattern)]
+        owners = self._narrowed([_owner(name, sort) for name, _ in chosen], trainee)
+        chosen = [(name, tensor) for name, tensor in chosen if _owner(name, sort) in owners]
         if not chosen:
             raise SelectorMatchedNothing(str(self), [name for name, _ in candidates])
         return chosen
+
+    def module(self, trainee: Trainee) -> tuple[str, torch.nn.Module]:
+        """The module whose activations are meant: the first that matches; raises SelectorMatchedNothing where none does."""
+        assert self.activations is not None
+        modules = {name: module for name, module in trainee.host.named_modules() if name}
+        chosen = self._narrowed([name for name in modules if fnmatchcase(name, self.activations)], trainee)
+        if not chosen:
+            raise SelectorMatchedNothing(str(self), list(modules))
+        return chosen[0], modules[chosen[0]]
+
+    def _narrowed(self, owners: Sequence[str], trainee: Trainee) -> list[str]:
+        """Those of some modules, each once and in their order, that have the type, the role and the depth."""
+        modules = dict(trainee.host.named_modules())
+        left = [
+            owner
+            for owner in dict.fromkeys(owners)
+            if (self.type is None or fnmatchcase(type(modules[owner]).__name__, self.type))
+            and (self.role is None or _role(owner, trainee) == self.role)
+        ]
+        if self.depth is None:
+            return left
+        return [left[self.depth]] if -len(left) <= self.depth < len(left) else []
 
     def elements(self, tensors: Sequence[Named], rng: np.random.Generator) -> Sequence[int]:
         """Flat indices into the tensors laid end to end; all of them where nothing is picked."""
@@ -119,9 +162,15 @@ class Target:
 
 
 def strike_elements(value: Trainee | Observed, scene: Scene, change: Callable[[torch.Tensor], torch.Tensor]) -> Trainee | Observed:
-    """Write the changed elements of the scene's target in place, tell the witness, and let the same value go on."""
+    """Write the changed elements of the scene's target in place, tell the witness, and let the same value go on.
+
+    Activations are changed, and told of, when their module computes the next time.
+    """
     assert scene.target is not None
     trainee = value.trainee if isinstance(value, Observed) else value
+    if scene.target.activations is not None:
+        _await_activation(trainee, scene, change)
+        return value
     tensors = scene.target.select(trainee)
     elements = scene.target.elements(tensors, scene.rng)
     if not elements:
@@ -138,6 +187,41 @@ def strike_elements(value: Trainee | Observed, scene: Scene, change: Callable[[t
     after = tensors_digest(tensor for _, tensor, _ in touched)
     scene.witness(Strike(places(name for name, _, _ in touched), len(elements), before, after, first))
     return value
+
+
+def _await_activation(trainee: Trainee, scene: Scene, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    target = scene.target
+    assert target is not None
+    name, module = target.module(trainee)
+
+    def computed(_module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor | None:
+        waiting.remove()
+        elements = list(target.elements([(name, output)], scene.rng))
+        if not elements:
+            return None
+        flat = output.flatten()
+        # A copy, because the graph still needs what it has.
+        changed = flat.clone()
+        changed[elements] = change(flat[elements])
+        before, after = (tensors_digest([flat[elements]]) for flat in (flat, changed))
+        scene.witness(Strike(f"output of {name}", len(elements), before, after, str(changed[elements[0]].item())))
+        return changed.view(output.shape)
+
+    waiting = module.register_forward_hook(computed)
+
+
+def _owner(name: str, sort: str) -> str:
+    """The name of the module that a tensor belongs to; optimizer state belongs where its parameter does."""
+    return (name.split("/")[1] if sort == "optimizer" else name).rpartition(".")[0]
+
+
+def _role(owner: str, trainee: Trainee) -> Role:
+    """What a module is in the network."""
+    root, _, rest = owner.partition(".")
+    if root != "slots" or not rest:
+        return "head" if root == "head" else "trunk"
+    stage = trainee.host.slot_states()[rest.partition(".")[0]].stage
+    return "fossil" if stage is Stage.FOSSILIZED else "seed"
 
 
 def _candidates(sort: str, trainee: Trainee) -> list[Named]:

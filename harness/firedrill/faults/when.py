@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from firedrill.faults.chance import Chance
 from firedrill.faults.condition import Condition
 from firedrill.faults.fault import Unfit, check_positive_count
+from tolaria.seams import CHECKPOINT_DUE, ROLLOUT_READY
 from tolaria.telemetry.kinds import kind_of
 from tolaria.telemetry.run_events import StepFinished
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tolaria.telemetry.event import Event, Point
+
+
+# These come once for all environments, and not in every step.
+OF_THE_RUN = frozenset({CHECKPOINT_DUE.name, ROLLOUT_READY.name})
 
 
 class EventCounts:
@@ -128,7 +133,11 @@ class When:
 
     def declared_strikes(self, envs: int) -> int | None:
         """How often the fault must strike in all; None where it goes on for ever or by chance, so once at least."""
-        return None if self.for_steps == "forever" or self.chance is not None else len(self.environments(envs)) * self.for_steps
+        if self.for_steps == "forever" or self.chance is not None:
+            return None
+        if self.phase in OF_THE_RUN:
+            return 1 if self.for_steps == 1 else None
+        return len(self.environments(envs)) * self.for_steps
 
     def _covers(self, env: int | None) -> bool:
         if self.env is None or self.env == "all":

@@ -1,11 +1,13 @@
 """After a rollback the optimizer remembers what its policy says, and nothing of the collapse."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from firedrill.events import TensorSeen
-from firedrill.oracles.oracle import Evidence, Finding, Oracle, Restoration, restorations, where
+from firedrill.events import FaultStruck, FirstStepSeen, RollbackObserved, TensorSeen
+from firedrill.oracles.oracle import Evidence, Finding, Oracle, Restoration, place, restorations, where
+from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import RolledBack
 
 # State keys that hold a direction, and must be forgotten; the others are scales and counters, and come from the snapshot.
@@ -14,6 +16,9 @@ SCALES = frozenset({"exp_avg_sq", "step"})
 # The optimizers of seeds die with their seeds, unless these come back.
 OF_HOST = "optimizer/host/"
 
+# Of a product of single precision, and of a sum with a weight.
+SLACK, ROUNDING = 1e-4, 2.0**-22
+
 Tensors = Mapping[str, TensorSeen]
 
 
@@ -21,7 +26,8 @@ Tensors = Mapping[str, TensorSeen]
 class OptimizerReset(Oracle):
     """Optimizer state equals the declared policy: `reset`, `reset_all`, `restore` or `rewarm`.
 
-    The host's, and that of seeds where these come back.
+    The host's, and that of seeds where these come back. Where no direction is left the first step goes no further than its own
+    gradient explains.
     """
 
     kind: ClassVar[str] = "optimizer_reset"
@@ -44,7 +50,37 @@ class OptimizerReset(Oracle):
             fault = rules[policy](_under(optimizers, pair.found), _under(optimizers, _promised(pair)))
             if fault:
                 return self.failed(pair.at, fault, policy)
+        for step in undisturbed_steps(evidence.faulted) if policy != "restore" else ():
+            if not step.displacement <= bound(step):
+                detail = f"the first step went {step.displacement:.4g} far, its gradient explains {bound(step):.4g}"
+                return self.failed(place(*where(step)), detail, "displacement")
         return self.passed(f"optimizer state is as {policy} says after {len(pairs)} rollbacks")
+
+
+def undisturbed_steps(events: Iterable[Event]) -> Iterator[FirstStepSeen]:
+    """The first steps that nothing struck since their rollback: what a fault moves is no step of an optimizer."""
+    disturbed: set[int | None] = set()
+    for event in events:
+        if isinstance(event, FaultStruck):
+            disturbed.add(event.at.env)
+        elif isinstance(event, RollbackObserved):
+            disturbed.discard(event.at.env)
+        elif isinstance(event, FirstStepSeen) and disturbed.isdisjoint({None, event.at.env}):
+            yield event
+
+
+def bound(step: FirstStepSeen) -> float:
+    """How far an optimizer without a direction can go: by its gradient alone, and in Adam by less than that for any gradient.
+
+    A first moment of (1 - b1) g over the root of a second moment of (1 - b2) g g at least, both corrected for their beginning.
+    """
+    drag = step.decay * step.weight
+    if step.betas:
+        first, second = ((1.0 - beta) / (1.0 - beta**step.count) for beta in step.betas)
+        reach = first / math.sqrt(second) + (drag if step.optimizer == "AdamW" else 0.0)
+    else:
+        reach = step.gradient + drag
+    return step.lr * reach * (1.0 + SLACK) + ROUNDING * step.weight
 
 
 def _promised(pair: Restoration) -> Tensors:

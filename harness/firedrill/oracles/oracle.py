@@ -8,10 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import zip_longest
 from typing import ClassVar, TypeVar
 
 from firedrill.events import FaultStruck, RollbackObserved, SnapshotObserved, StateDigested, TensorSeen, TwinStepped
 from tolaria.lifecycle.stage import Stage
+from tolaria.telemetry.codec import to_line
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
 from tolaria.telemetry.run_events import StepFinished
@@ -43,13 +45,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the scenario declares, resolved. One declared number of strikes and one kind a fault; None means at least one strike."""
+    """What the scenario declares, resolved. One declared number of strikes and one kind a fault; None means at least one strike.
+
+    `beside`: all faults strike the process, its disk or whoever listens, and none the training.
+    """
 
     envs: int
     steps: int
     struck_envs: frozenset[int]
     declared_strikes: tuple[int | None, ...]
     fault_kinds: tuple[str, ...]
+    fault_phases: tuple[str, ...] = ()
+    beside: bool = False
+    batches_per_step: int = 1
     penalty: float = -10.0
     optimizer_policy: str = "reset"
     live_seeds: str = "prune"
@@ -62,13 +70,19 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that may be judged. `counterfactual` is the faulted run with the governor off, None where it was not made."""
+    """Everything that may be judged; what was not made is None.
+
+    `counterfactual` is the faulted run with the governor off, `again` a second control run, and `bare` a run without faults at
+    whose seams nobody listened.
+    """
 
     faulted: tuple[Event, ...]
     control: tuple[Event, ...]
     twin: tuple[TwinStepped, ...]
     counterfactual: tuple[Event, ...] | None
     claim: Claim
+    again: tuple[Event, ...] | None = None
+    bare: tuple[Event, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +143,22 @@ def first_strikes(events: Iterable[Event], claim: Claim) -> dict[int, dict[int, 
         for env in envs:
             first.setdefault(env, {}).setdefault(strike.fault, strike.at.step)
     return first
+
+
+def first_difference(one: Iterable[Event], other: Iterable[Event]) -> tuple[Event, str] | None:
+    """The first event in which two histories differ as they are written down, in which NaN equals itself, and how they differ there."""
+    for mine, theirs in zip_longest(one, other):
+        if mine is None or theirs is None:
+            return mine or theirs, f"only one of the two tells {type(mine or theirs).__name__}"
+        if to_line(0, mine) != to_line(0, theirs):
+            names = type(mine).__name__, type(theirs).__name__
+            return mine, f"{names[0]} differs" if names[0] == names[1] else f"one tells {names[0]}, the other {names[1]}"
+    return None
+
+
+def is_repeatable(evidence: Evidence) -> bool:
+    """Whether a difference from the control run says anything; as long as nobody ran it twice, that is taken for granted."""
+    return evidence.again is None or first_difference(evidence.control, evidence.again) is None
 
 
 def digests(events: Iterable[Event]) -> dict[tuple[int | None, int], dict[str, str]]:

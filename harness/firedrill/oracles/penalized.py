@@ -13,6 +13,7 @@ from typing import ClassVar
 from firedrill.events import BufferObserved, RowSeen
 from firedrill.oracles.oracle import Evidence, Finding, Oracle, of, place, where
 from tolaria.telemetry.governor_events import EnvironmentRetired, PenaltyDelivered, RolledBack
+from tolaria.telemetry.run_events import StepFinished
 
 # Relative and absolute: advantages are kept in single precision.
 TOLERANCE = 1e-5
@@ -23,6 +24,8 @@ Row = tuple[int | None, int]
 @dataclass(frozen=True, slots=True)
 class Penalized(Oracle):
     """One penalty and one terminal row a rollback, a new life after it, and advantages that an independent sum agrees with.
+
+    No row stands for a step that was never executed.
 
     A retirement ends an environment like a rollback does and owes the penalty too, once.
     """
@@ -47,10 +50,15 @@ class Penalized(Oracle):
 
     def _rows(self, evidence: Evidence, buffers: Sequence[BufferObserved], owed: set[Row]) -> Finding:
         claim = evidence.claim
+        finished = set(map(where, of(evidence.faulted, StepFinished)))
         for env in sorted({buffer.at.env for buffer in buffers}, key=str):
             rows = [row for buffer in buffers if buffer.at.env == env for row in buffer.rows]
             for step, fault in misplaced(rows, {step for e, step in owed if e == env}, claim.penalty):
                 return self.failed(place(env, step), fault, "row")
+            for step, times in Counter(row.step for row in rows).items():
+                # A step that broke off was executed all the same, and died of it.
+                if times > 1 or not {(env, step)} & (finished | owed):
+                    return self.failed(place(env, step), f"{times} rows of a step that was executed once, or never", "phantom")
         for buffer in buffers:
             if (buffer.gamma, buffer.gae_lambda) != (claim.gamma, claim.gae_lambda):
                 return self.failed(place(*where(buffer)), f"learned with gamma {buffer.gamma}, lambda {buffer.gae_lambda}", "discount")

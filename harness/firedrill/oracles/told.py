@@ -62,7 +62,7 @@ def incomplete(rollback: RolledBack) -> str:
 
 def contradicted(rollback: RolledBack, evidence: Evidence) -> str:
     """What the account or another event of the same history says otherwise, or nothing."""
-    checks = (_other_collapse, _other_end, _other_snapshot, _other_rung)
+    checks = (_other_collapse, _other_end, _lost_future, _other_snapshot, _other_rung)
     return next((said for check in checks if (said := check(rollback, evidence))), "")
 
 
@@ -80,6 +80,20 @@ def _other_end(rollback: RolledBack, evidence: Evidence) -> str:
     if (rollback.remedy.rung is Rung.RETIRED) != retired:
         return f"the rung is {rollback.remedy.rung}, which is not what became of the environment"
     return ""
+
+
+def _lost_future(rollback: RolledBack, evidence: Evidence) -> str:
+    """A rollback drops the snapshots of what it undoes; their numbers are not given again."""
+    dropped: set[int] = set()
+    taken: set[int] = set()
+    for event in evidence.faulted:
+        if event is rollback:
+            break
+        if event.at.env == rollback.at.env and isinstance(event, SnapshotTaken):
+            taken, dropped = ({event.snapshot}, set()) if event.reason == "begin" else (taken | {event.snapshot}, dropped)
+        elif event.at.env == rollback.at.env and isinstance(event, RolledBack):
+            dropped |= {number for number in taken if number > event.snapshot}
+    return f"snapshot {rollback.snapshot} is of a future that an earlier rollback undid" if rollback.snapshot in dropped else ""
 
 
 def _other_snapshot(rollback: RolledBack, evidence: Evidence) -> str:

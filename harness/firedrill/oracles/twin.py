@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from firedrill.oracles.oracle import Claim, Evidence, Finding, Oracle, differing_parts, digests, last_steps, of, place
+from firedrill.oracles.oracle import Claim, Evidence, Finding, Oracle, differing_parts, digests, is_repeatable, last_steps, of, place
 from tolaria.telemetry.governor_events import RolledBack, SnapshotTaken
 
 # The part of the state that a rollback does not wind back, unless it rewinds.
@@ -32,6 +32,8 @@ class Twin(Oracle):
         rollbacks = of(evidence.faulted, RolledBack)
         if not evidence.twin or not rollbacks:
             return self.unknown("there is no twin" if rollbacks else "no rollback to compare with a twin")
+        if not is_repeatable(evidence):
+            return self.unknown("two control runs differ, so no difference says anything")
         live, control = digests(evidence.faulted), digests(evidence.control)
         twins = {(event.snapshot, event.at.env, event.at.step): dict(event.parts) for event in evidence.twin}
         last = last_steps(evidence.faulted)

@@ -9,7 +9,7 @@ from firedrill.oracles.oracle import Evidence, Finding, Oracle, of, place
 
 @dataclass(frozen=True, slots=True)
 class Witnessed(Oracle):
-    """Without this, every other answer is about a run that nobody disturbed."""
+    """Each at the seam that its scenario names. Without this, every other answer is about a run that nobody disturbed."""
 
     kind: ClassVar[str] = "witnessed"
 
@@ -21,6 +21,9 @@ class Witnessed(Oracle):
         for strike in strikes:
             if strike.digest_before == strike.digest_after:
                 return self.failed(place(strike.at.env, strike.at.step), f"{strike.kind} changed nothing in {strike.place}", "no_change")
+            meant = evidence.claim.fault_phases[strike.fault] if evidence.claim.fault_phases else strike.phase
+            if strike.phase != meant:
+                return self.failed(place(strike.at.env, strike.at.step), f"{strike.kind} struck at {strike.phase}, not at {meant}", "phase")
         for fault, declared in enumerate(evidence.claim.declared_strikes):
             count = sum(strike.fault == fault for strike in strikes)
             if count != declared and not (declared is None and count):

@@ -83,10 +83,14 @@ def expected(result: CellResult) -> str:
 
 
 def known_gap(result: CellResult) -> str:
-    """The reason of a known gap, and what to do where it has closed; empty where there is none."""
+    """The reason of a known gap, and what to do where it has closed or changed; empty where there is none."""
     if not result.known_gap:
         return ""
-    return f"{result.known_gap} (closed: remove the note)" if result.passed else result.known_gap
+    if result.passed:
+        return f"{result.known_gap} (closed: remove the note)"
+    if result.gap_verdict is not None and result.verdict is not result.gap_verdict:
+        return f"{result.known_gap} (changed: it was {word(result.gap_verdict)})"
+    return result.known_gap
 
 
 def outcome(result: CellResult) -> Outcome:

@@ -6,7 +6,7 @@ from firedrill.events import TwinStepped
 from firedrill.oracles.oracle import Evidence
 from firedrill.runner.claim import claim_of
 from firedrill.runner.exposure import exposures_of
-from firedrill.runner.folder import COUNTERFACTUAL, FAULTED, control_events_of, digest_of, events_of
+from firedrill.runner.folder import AGAIN, BARE, COUNTERFACTUAL, FAULTED, control_events_of, digest_of, events_of, events_where_made
 from firedrill.runner.judge import Judgement, judge
 from firedrill.runner.marks import marks_of
 from firedrill.runner.result import CellResult
@@ -41,7 +41,8 @@ def result_of(cell: Cell, folder: Path, ending: Ending, seconds: float) -> CellR
         seconds=round(seconds, 3),
         rollbacks=sum(isinstance(event, RolledBack) for event in faulted),
         penalties=sum(isinstance(event, PenaltyDelivered) for event in faulted),
-        known_gap=scenario.known_gap,
+        known_gap=scenario.known_gap.reason if scenario.known_gap else None,
+        gap_verdict=Verdict(scenario.known_gap.verdict) if scenario.known_gap else None,
         timeline=timeline_of(faulted),
         versions=started.versions if started else (),
         history_digest=digest_of(folder / FAULTED),
@@ -53,14 +54,15 @@ def result_of(cell: Cell, folder: Path, ending: Ending, seconds: float) -> CellR
 
 def judgement_of(cell: Cell, folder: Path, faulted: tuple[Event, ...], ending: Ending) -> Judgement:
     """The verdict over everything that was recorded."""
-    counterfactual = folder / COUNTERFACTUAL
     started = next((event for event in faulted if isinstance(event, RunStarted)), None)
     evidence = Evidence(
         faulted=faulted,
         control=control_events_of(folder),
         twin=tuple(event for event in faulted if isinstance(event, TwinStepped)),
-        counterfactual=events_of(counterfactual) if counterfactual.exists() else None,
+        counterfactual=events_where_made(folder / COUNTERFACTUAL),
         claim=claim_of(cell, started.chance_loss if started else 1.0),
+        again=events_where_made(folder / AGAIN),
+        bare=events_where_made(folder / BARE),
     )
     return judge(evidence, cell.scenario.oracles, expected_of(cell), ending)
 

@@ -7,33 +7,48 @@ import contextlib
 import math
 import os
 import resource
+import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 
-from firedrill.events import FaultStruck
+from firedrill.events import FaultStruck, RunResumed
 from firedrill.faults.governor_raise_in import SINK_WRITING
+from firedrill.oracles.deterministic import Deterministic
+from firedrill.oracles.transparent import Transparent
 from firedrill.runner.controls import leave, taken_over
-from firedrill.runner.folder import CONTROL, COUNTERFACTUAL, FAULTED, KINDS, tell
+from firedrill.runner.folder import AGAIN, BARE, CONTROL, COUNTERFACTUAL, FAULTED, KINDS, tell
 from firedrill.runner.inject import Injector
 from firedrill.runner.observe import Observer
-from firedrill.runner.plan import config_of, takes_census, twin_steps
+from firedrill.runner.plan import config_of, is_asked, takes_census, twin_steps
 from firedrill.runner.verdict import End
 from firedrill.scenario.cell import Cell
+from firedrill.scenario.scenario import PlannedFault
 from firedrill.subjects import canary, growth
-from tolaria.seams import ROLLED_BACK, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
+from firedrill.subjects.growth import states_left
+from tolaria.errors import CheckpointDamaged
+from tolaria.seams import NO_TAPS, ROLLED_BACK, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Collapsed
-from tolaria.telemetry.history import DURABLE, History
-from tolaria.train.config import TrainConfig
+from tolaria.telemetry.history import DURABLE, History, read_so_far
+from tolaria.telemetry.run_events import RunAborted
+from tolaria.train import checkpoint, disk
+from tolaria.train.config import TrainConfig, save
+from tolaria.train.run import Run
+from tolaria.train.trainer import Trainer
 
 T = TypeVar("T")
 
 SUBJECTS = {"growth": growth.build, "canary": canary.build}
 # So many seconds after its time a child that the watchdog has not ended is alone.
 PATIENCE_S = 10
+# A listener that never comes back is waited for no longer than this.
+SINK_PATIENCE_S = 1.0
+
+LASTING = DURABLE | {FaultStruck}
 
 # Here the harness looks first and strikes afterwards: what it promises is about the moment as the run left it.
 LOOK_FIRST = (SNAPSHOT_TAKEN, ROLLED_BACK, STEP_FINISHED)
@@ -110,46 +125,129 @@ def record_apart(cell: Cell, folder: Path, controls: Path) -> None:
 
 
 def record(cell: Cell, folder: Path, controls: Path | None = None) -> None:
-    """Record the runs of a cell; how that ended is told in `ending.json`."""
+    """Record the runs of a cell; how that ended is told in `ending.json`. A process before this one may have begun, and died."""
     silence_core_dumps()
     torch.set_num_threads(1)
     if cell.device == "cuda" and not torch.cuda.is_available():
         tell(folder, End.NOT_RUN, "PyTorch sees no GPU here")
         return
     try:
-        if controls is None or not taken_over(cell, controls, folder / CONTROL):
-            undisturbed, _ = run(cell, config_of(cell), folder / CONTROL, faulted=False)
-            if controls is not None:
-                leave(cell, controls, folder / CONTROL, undisturbed)
-        faulted, complaints = run(cell, config_of(cell), folder / FAULTED, faulted=True)
-        if cell.scenario.faults and not any(isinstance(event, Collapsed) for event in faulted):
-            run(cell, config_of(cell, governed=False), folder / COUNTERFACTUAL, faulted=True)
+        if not (folder / FAULTED).exists():
+            record_control(cell, folder, controls)
+            if is_asked(cell.scenario, Deterministic):
+                run(cell, config_of(cell), folder / AGAIN, ())
+            if is_asked(cell.scenario, Transparent):
+                run_bare(cell, folder / BARE)
+        faulted, complaints = run(cell, config_of(cell), folder / FAULTED, cell.scenario.faults)
+        # What strikes beside the training says nothing of a governor.
+        striking = tuple(planned for planned in cell.scenario.faults if not planned.fault.aside)
+        # Nor does a run that was resumed: what struck its first life has not struck the whole.
+        if striking and not any(isinstance(event, Collapsed | RunResumed) for event in faulted):
+            run(cell, config_of(cell, governed=False), folder / COUNTERFACTUAL, striking)
     except Exception as error:  # noqa: BLE001 - the runner turns whatever the harness itself did wrong into a verdict
         tell(folder, End.HARNESS_FAILED, f"{type(error).__name__}: {error}")
         return
+    # No later life needs what the run has stored.
+    shutil.rmtree((folder / FAULTED).with_suffix(""), ignore_errors=True)
     tell(folder, End.ENDED, "; ".join(complaints))
 
 
-def run(cell: Cell, config: TrainConfig, path: Path, faulted: bool) -> tuple[list[Event], list[str]]:
+def record_control(cell: Cell, folder: Path, controls: Path | None) -> None:
+    """The undisturbed run, or the same bytes where another cell has left them."""
+    if controls is not None and taken_over(cell, controls, folder / CONTROL):
+        return
+    undisturbed, _ = run(cell, config_of(cell), folder / CONTROL, ())
+    if controls is not None:
+        leave(cell, controls, folder / CONTROL, undisturbed)
+
+
+def run(cell: Cell, config: TrainConfig, path: Path, faults: Sequence[PlannedFault]) -> tuple[list[Event], list[str]]:
     """One run, recorded to a file; returns its events and what faults complained of. A subject's own end is in its history."""
-    sink = FragileSink()
-    # A sink has a thread of its own, which costs each event a change of threads; without a fault that strikes there nobody needs it.
-    listens = faulted and any(planned.at.phase == SINK.name for planned in cell.scenario.faults)
-    history = Recording((sink,) if listens else (), path.open("xb"), DURABLE | {FaultStruck})
-    injector = Injector(cell.scenario.faults if faulted else (), cell.seed, history.emit)
-    observer = Observer(history.emit, twin_steps(cell.scenario) if faulted else 0, takes_census(cell.scenario) and faulted)
-    history.injector = sink.injector = injector
-    harness = Harness(injector, observer)
-    trainer = SUBJECTS[cell.scenario.subject.kind](config, history, harness)
-    observer.run = trainer.run
+    try:
+        trainer, history, harness = begun(cell, config, path, faults)
+    except CheckpointDamaged as error:
+        # The next life of a run could not begin, and there is nothing that it could go on from.
+        return refused(path, error), []
     # An error of the run is told of as RunAborted, and the verdict reads that.
     with contextlib.suppress(Exception):
         trainer.train()
-    history.close()
+    if not faults:
+        # Of every control run, so that it is the same one whatever judges it.
+        tell_what_is_left(trainer.run, history)
+    history.close(SINK_PATIENCE_S)
+    trainer.close()
     if harness.failure is not None:
         raise harness.failure
-    append(path, history, injector.strikes_aside)
-    return history.events, injector.complaints
+    append(path, history, harness.injector.strikes_aside)
+    return history.events, harness.injector.complaints + history.complaints
+
+
+def begun(cell: Cell, config: TrainConfig, path: Path, faults: Sequence[PlannedFault]) -> tuple[Trainer, Recording, Harness]:
+    """A run at its first step, or at its newest checkpoint where a process that died has left one.
+
+    What has struck an earlier life strikes no later one: the end of a process happens once.
+    """
+    again = path.exists()
+    earlier = read_so_far(path, KINDS) if again else []
+    struck = {event.fault for event in earlier if isinstance(event, FaultStruck)}
+    # Only what is struck is stored; the control run has nothing to fear.
+    folder = path.with_suffix("") if faults and cell.scenario.subject.checkpoint_every else None
+
+    def voices(next_seq: int) -> tuple[Recording, Harness]:
+        sink = FragileSink()
+        # A sink has a thread of its own, which costs each event a change of threads; without a fault that strikes there nobody needs it.
+        sinks = (sink,) if any(planned.at.phase == SINK.name for planned in faults) else ()
+        history = Recording.resume(path, next_seq, sinks, LASTING, KINDS) if again else Recording(sinks, path.open("xb"), LASTING)
+        injector = Injector([planned for planned in faults if planned.number not in struck], cell.seed, history.emit)
+        for event in history.events:
+            injector.note(event)
+        history.injector = sink.injector = injector
+        return history, Harness(injector, Observer(history.emit, twin_steps(cell.scenario) if faults else 0, counted))
+
+    counted = takes_census(cell.scenario) and bool(faults)
+    if folder is not None and checkpoint.places(folder / "checkpoints"):
+        trainer, _ = Trainer.resumed(folder, voices)
+    else:
+        trainer = SUBJECTS[cell.scenario.subject.kind](config, *voices(0))
+        if folder is not None:
+            disk.make_folder(folder)
+            save(config, folder / "config.json")
+            trainer.folder = folder
+    history, harness = trainer.run.history, trainer.run.taps
+    assert isinstance(history, Recording)
+    assert isinstance(harness, Harness)
+    harness.observer.attend(trainer.run)
+    if again:
+        dropped = earlier[history.next_seq :]
+        for event in dropped:
+            if isinstance(event, FaultStruck | RunResumed):
+                history.emit(event)
+        history.emit(RunResumed(Point(trainer.run.step), len(dropped)))
+    return trainer, history, harness
+
+
+def refused(path: Path, error: CheckpointDamaged) -> list[Event]:
+    """The history of a run that could not be resumed, with its last word."""
+    history = History.resume(path, len(read_so_far(path, KINDS)), kinds=KINDS)
+    history.emit(RunAborted(Point(history.events[-1].at.step), type(error).__name__, str(error)))
+    history.close()
+    return history.events
+
+
+def run_bare(cell: Cell, path: Path) -> None:
+    """The same run without a harness; only what it leaves is looked at, once it is over."""
+    history = History((), path.open("xb"), DURABLE)
+    trainer = SUBJECTS[cell.scenario.subject.kind](config_of(cell), history, NO_TAPS)
+    with contextlib.suppress(Exception):
+        trainer.train()
+    tell_what_is_left(trainer.run, history)
+    history.close()
+
+
+def tell_what_is_left(run: Run, history: History) -> None:
+    """The state of every environment and of the controller, with the hooks that hang on them."""
+    for left in states_left(run):
+        history.emit(left)
 
 
 def append(path: Path, history: History, strikes: list[FaultStruck]) -> None:

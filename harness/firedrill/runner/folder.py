@@ -6,14 +6,16 @@ from pathlib import Path
 
 import xxhash
 
-from firedrill.events import BufferObserved, CensusTaken, FaultStruck, RollbackObserved, SnapshotObserved, StateDigested, TwinStepped
+from firedrill.events import HARNESS_KINDS
 from firedrill.runner.verdict import End, Ending
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.history import events_in, read_so_far
 from tolaria.telemetry.kinds import EVENT_KINDS, tabulate
 
-KINDS = EVENT_KINDS | tabulate((FaultStruck, StateDigested, SnapshotObserved, RollbackObserved, CensusTaken, BufferObserved, TwinStepped))
+KINDS = EVENT_KINDS | tabulate(HARNESS_KINDS)
 CONTROL, FAULTED, COUNTERFACTUAL, ENDING = "control.jsonl", "faulted.jsonl", "counterfactual.jsonl", "ending.json"
+# Runs that few oracles ask for: the control run once more, and one at whose seams nobody listens.
+AGAIN, BARE = "again.jsonl", "bare.jsonl"
 
 
 def tell(folder: Path, how: End, detail: str) -> None:
@@ -43,6 +45,11 @@ def control_events_of(folder: Path) -> tuple[Event, ...]:
 @lru_cache(maxsize=8)
 def _decoded(content: bytes) -> tuple[Event, ...]:
     return tuple(events_in(content, Path(CONTROL), KINDS))
+
+
+def events_where_made(path: Path) -> tuple[Event, ...] | None:
+    """The events of a run that not every cell has."""
+    return events_of(path) if path.exists() else None
 
 
 def digest_of(path: Path) -> str:

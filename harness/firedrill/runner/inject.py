@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class Injector:
         self._counts = EventCounts()
         self._passages: Counter[tuple[int, int | None, int]] = Counter()
         self._streams: dict[tuple[int, int | None], np.random.Generator] = {}
+        self._kept: dict[tuple[int, int | None], dict[str, Any]] = {}
         self._thread = threading.get_ident()
 
     def note(self, event: Event) -> None:
@@ -42,16 +43,18 @@ class Injector:
         """Let every fault that is due act on the value, in the order of the file."""
         for planned in self._faults:
             if planned.at.is_due(at, seam.name, self._counts, partial(self._luck, planned.number, at.env)):
-                value = self._strike(planned, at, value)
+                value = self._strike(planned, seam.name, at, value)
         return value
 
     def _luck(self, number: int, env: int | None) -> np.random.Generator:
         return stream(self._seed, "chance", number, -1 if env is None else env)
 
-    def _strike(self, planned: PlannedFault, at: Point, value: T) -> T:
+    def _strike(self, planned: PlannedFault, phase: str, at: Point, value: T) -> T:
         key = (planned.number, at.env, at.step)
         self._passages[key] += 1
-        scene = Scene(at, self._stream(planned.number, at.env), planned.target, self._witness(planned, at), self._passages[key])
+        kept = self._kept.setdefault((planned.number, at.env), {})
+        rng, witness = self._stream(planned.number, at.env), self._witness(planned, phase, at)
+        scene = Scene(at, rng, planned.target, witness, self._passages[key], kept)
         try:
             struck: T = planned.fault.strike(value, scene)
         except CouldNotStrike as nothing:
@@ -59,10 +62,18 @@ class Injector:
             return value
         return struck
 
-    def _witness(self, planned: PlannedFault, at: Point) -> Callable[[Strike], None]:
+    def _witness(self, planned: PlannedFault, phase: str, at: Point) -> Callable[[Strike], None]:
         def tell(strike: Strike) -> None:
             event = FaultStruck(
-                at, planned.number, planned.fault.kind, strike.place, strike.elements, strike.before, strike.after, strike.first_value
+                at,
+                planned.number,
+                planned.fault.kind,
+                strike.place,
+                strike.elements,
+                strike.before,
+                strike.after,
+                strike.first_value,
+                phase,
             )
             if threading.get_ident() == self._thread:
                 self._emit(event)

@@ -11,6 +11,7 @@ import torch
 
 from firedrill.events import RollbackObserved, SnapshotObserved, StateDigested, TwinStepped
 from firedrill.subjects.census import Census
+from firedrill.subjects.first_step import FirstStep
 from firedrill.subjects.growth import (
     Twin,
     buffers_observed,
@@ -26,7 +27,16 @@ from firedrill.subjects.growth import (
 )
 from tolaria.env.capsule import CapsuleHost
 from tolaria.ppo.buffer import RolloutBuffer
-from tolaria.seams import ROLLED_BACK, ROLLOUT_READY, SNAPSHOT_TAKEN, STEP_FINISHED, Observed, Seam
+from tolaria.seams import (
+    GRADIENTS_READY,
+    ROLLED_BACK,
+    ROLLOUT_READY,
+    SNAPSHOT_TAKEN,
+    STEP_FINISHED,
+    WEIGHTS_UPDATED,
+    Observed,
+    Seam,
+)
 from tolaria.telemetry.event import Event, Point
 from tolaria.train.run import Run
 
@@ -49,6 +59,13 @@ class Observer:
         self._identities: dict[int, frozenset[int]] = {}
         self._twins: dict[int, tuple[int, Point, Twin]] = {}
         self._begin_twin: dict[int, tuple[int, Point]] = {}
+        self._first_steps_due: set[int | None] = set()
+        self._first_steps: dict[int | None, FirstStep] = {}
+
+    def attend(self, run: Run) -> None:
+        """Watch this run, whose hosts may be those of a process that came before."""
+        self.run = run
+        self._identities = {env.env: own_identities(env.training) for env in run.envs.envs}
 
     def see(self, seam: Seam[Any], at: Point, value: object) -> None:
         """Look at what passes."""
@@ -61,6 +78,13 @@ class Observer:
         elif seam == STEP_FINISHED:
             assert isinstance(value, CapsuleHost)
             self._step(at, value)
+        elif seam == GRADIENTS_READY and at.env in self._first_steps_due:
+            assert isinstance(value, CapsuleHost)
+            self._first_steps_due.discard(at.env)
+            self._first_steps[at.env] = FirstStep.of(value)
+        elif seam == WEIGHTS_UPDATED and at.env in self._first_steps:
+            assert isinstance(value, CapsuleHost)
+            self._emit(self._first_steps.pop(at.env).seen(value, at))
         elif seam == ROLLOUT_READY:
             assert isinstance(value, RolloutBuffer)
             assert self.run is not None
@@ -93,6 +117,7 @@ class Observer:
             )
         )
         self._begin_twin[at.env] = (observed.snapshot, at)
+        self._first_steps_due.add(at.env)
         if self._counts:
             self._count(at)
 
@@ -114,6 +139,9 @@ class Observer:
         live = run.envs.envs[env]
         begin = self._begin_twin.pop(env, None)
         if begin is not None:
+            # What an earlier process has published is kept by nobody.
+            if (env, begin[0]) not in self._kept:
+                return
             tensors, facts = self._kept[env, begin[0]]
             # A twin cannot stand where the run should not: what is left over in slots is for other oracles to see.
             if host_names(tensors) != host_names(tensors_of(live.training)):

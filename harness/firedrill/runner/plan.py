@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from firedrill.oracles.frugal import Frugal
+from firedrill.oracles.oracle import Oracle
 from firedrill.oracles.twin import Twin
 from firedrill.scenario.cell import Cell
 from firedrill.scenario.scenario import Scenario
@@ -22,8 +23,9 @@ def config_of(cell: Cell, governed: bool = True) -> TrainConfig:
         seed=cell.seed,
         device=cell.device,
         rollout_steps=subject.rollout_steps or subject.steps,
+        checkpoint_every=subject.checkpoint_every or TrainConfig().checkpoint_every,
         script=tuple(Move(line.step, line.env, line.action) for line in subject.script),
-        training=TrainingConfig(batches_per_step=subject.batches_per_step, optimizer=subject.optimizer),
+        training=TrainingConfig(batches_per_step=subject.batches_per_step, optimizer=subject.optimizer, gate=subject.gate),
         gates=subject.gates,
         governor=governor,
     )
@@ -34,6 +36,11 @@ def twin_steps(scenario: Scenario) -> int:
     return max((oracle.steps for oracle in scenario.oracles if isinstance(oracle, Twin)), default=0)
 
 
+def is_asked(scenario: Scenario, kind: type[Oracle]) -> bool:
+    """Whether an oracle of this kind judges the scenario: some need a run of their own, which others would wait for in vain."""
+    return any(isinstance(oracle, kind) for oracle in scenario.oracles)
+
+
 def takes_census(scenario: Scenario) -> bool:
     """Whether what the process holds must be counted, which takes longer than a step."""
-    return any(isinstance(oracle, Frugal) for oracle in scenario.oracles)
+    return is_asked(scenario, Frugal)

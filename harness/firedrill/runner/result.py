@@ -28,7 +28,8 @@ class ForeignResults(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """One cell, judged. `known_gap` is the reason why it is expected to be red for now; `history_digest` is of the faulted history.
+    """One cell, judged. `known_gap` is the reason why it is expected to be red for now, and `gap_verdict` the verdict that it is red by;
+    `history_digest` is of the faulted history.
 
     `exposures` say what faults met, `marks` which branches of the governor were taken, and `token` replays the cell.
     """
@@ -49,6 +50,7 @@ class CellResult:
     rollbacks: int
     penalties: int
     known_gap: str | None = None
+    gap_verdict: Verdict | None = None
     timeline: Timeline = Timeline()
     versions: tuple[tuple[str, str], ...] = ()
     history_digest: str = ""
@@ -58,10 +60,10 @@ class CellResult:
 
     @property
     def counts_as_failed(self) -> bool:
-        """Red, or a known gap that has closed and whose note must go; a cell that was not run is neither."""
+        """Red, or a known gap that has changed: closed, or red in another way. A cell that was not run is neither."""
         if self.verdict is Verdict.NOT_RUN:
             return False
-        return self.passed if self.known_gap else not self.passed
+        return not self.passed if self.known_gap is None else self.passed or self.verdict is not self.gap_verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ def _cell(kept: dict[str, Any]) -> CellResult:  # JSON has no types.
         "tags": tuple(kept["tags"]),
         "verdict": Verdict(kept["verdict"]),
         "expected": tuple(Verdict(expected) for expected in kept["expected"]),
+        "gap_verdict": Verdict(kept["gap_verdict"]) if kept.get("gap_verdict") else None,
         "findings": tuple(Finding(**finding | {"answer": Answer(finding["answer"])}) for finding in kept["findings"]),
         "timeline": _timeline(kept["timeline"]),
         "exposures": tuple(map(_exposure, kept.get("exposures", ()))),

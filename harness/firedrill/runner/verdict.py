@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from firedrill.events import FaultStruck, SnapshotObserved
+from firedrill.events import FaultStruck, RunResumed, SnapshotObserved
 from firedrill.oracles.detected import LATE
 from firedrill.oracles.oracle import Answer, Evidence, Finding, first_strikes, of, place, where
 from tolaria.telemetry.event import Event
@@ -56,9 +56,24 @@ class Ending:
 
 
 RECOVERY_ORACLES = frozenset(
-    {"state_restored", "keys_matched", "clean", "optimizer_reset", "twin", "bystanders_untouched", "penalized", "lawful", "told", "frugal"}
+    {
+        "state_restored",
+        "keys_matched",
+        "clean",
+        "optimizer_reset",
+        "twin",
+        "idempotent",
+        "bystanders_untouched",
+        "penalized",
+        "lawful",
+        "told",
+        "frugal",
+        "undisturbed",
+    }
 )
-WORK_ORACLES = frozenset({"recovered", "reaches"})
+WORK_ORACLES = frozenset({"recovered", "reaches", "live"})
+# A run that differs from itself, or from the one without a harness, is nothing that another could be compared with.
+CONTROL_ORACLES = frozenset({"deterministic", "transparent"})
 # The typed stop: nothing could be trusted. Every other abort is a crash.
 TYPED_STOP = "RollbackFailed"
 # Ends that cut a run short wherever it was; what it had not come to by then says nothing.
@@ -92,7 +107,14 @@ def verdict(evidence: Evidence, findings: Sequence[Finding], ending: Ending) -> 
         reason = reason_of(Case(evidence, findings, ending))
         if reason:
             return name, reason
-    return Verdict.MASKED, "no fault was declared" if not evidence.claim.declared_strikes else "struck, and harmless"
+    if not evidence.claim.declared_strikes:
+        return Verdict.MASKED, "no fault was declared"
+    if evidence.claim.beside:
+        # No governor looks there, so the run itself says what it would have come to without one.
+        return Verdict.MASKED, harmless(evidence, evidence.faulted)
+    if evidence.counterfactual is None:
+        return Verdict.HARNESS_ERROR, "nobody noticed, and there is no run without a governor to say whether that did harm"
+    return Verdict.MASKED, harmless(evidence, evidence.counterfactual)
 
 
 def not_injected(case: Case) -> str:
@@ -110,11 +132,13 @@ def not_injected(case: Case) -> str:
 
 
 def control_failed(case: Case) -> str:
-    """Without faults the run does not end, or is not quiet: nothing can be learnt from a comparison."""
+    """Without faults the run does not end, is not quiet, or is another one each time: nothing can be learnt from a comparison."""
     if case.ending.how not in CUT_SHORT and not of(case.evidence.control, RunFinished):
         return "the control run did not finish"
     alarm = next((event for event in case.evidence.control if isinstance(event, Suspected | Collapsed | RolledBack)), None)
-    return f"{place(*where(alarm))}: {type(alarm).__name__} in the control run" if alarm else ""
+    if alarm:
+        return f"{place(*where(alarm))}: {type(alarm).__name__} in the control run"
+    return first_failure(case.findings, CONTROL_ORACLES)
 
 
 def crashed(case: Case) -> str:
@@ -161,7 +185,7 @@ def wrong_recovery(case: Case) -> str:
     unanswered = [where(collapse) for collapse in of(case.faulted, Collapsed) if where(collapse) not in acts]
     if unanswered and not of(case.faulted, RunAborted):
         return f"{place(*unanswered[0])}: collapsed, and neither rolled back nor retired"
-    return first_failure(case.findings, RECOVERY_ORACLES) if acts or unanswered else ""
+    return first_failure(case.findings, RECOVERY_ORACLES) if acts or unanswered or of(case.faulted, RunResumed) else ""
 
 
 def missed(case: Case) -> str:
@@ -172,9 +196,10 @@ def missed(case: Case) -> str:
     for env, faults in sorted(strikes.items()):
         if any(collapse.at.env == env and collapse.at.step >= min(faults.values()) for collapse in collapses):
             continue
-        loss = damage(case.faulted, case.evidence, env) or damage(case.evidence.counterfactual or (), case.evidence, env)
-        if loss:
-            return f"env {env}: no collapse, yet {loss}"
+        for events, run in ((case.faulted, ""), (case.evidence.counterfactual or (), "without a governor ")):
+            loss = damage(events, case.evidence, env)
+            if loss:
+                return f"env {env}: no collapse, yet {run}{loss}"
     if strikes and not collapses:
         return first_failure(case.findings, RECOVERY_ORACLES | {"detected"})
     return ""
@@ -212,10 +237,10 @@ def fail_stop(case: Case) -> str:
 
 
 def recovered(case: Case) -> str:
-    """It was rolled back, and nothing above found fault with that."""
+    """It was rolled back or resumed, and nothing above found fault with that."""
     rollbacks = of(case.faulted, RolledBack)
     if not rollbacks:
-        return ""
+        return next((f"resumed at {place(*where(again))}" for again in of(case.faulted, RunResumed)), "")
     times = "once" if len(rollbacks) == 1 else f"{len(rollbacks)} times, first"
     return f"rolled back {times} at {place(*where(rollbacks[0]))}"
 
@@ -258,11 +283,20 @@ def last_step(events: Sequence[Event], env: int) -> StepFinished | None:
     return next((event for event in reversed(of(events, StepFinished)) if event.at.env == env), None)
 
 
+def harmless(evidence: Evidence, ungoverned: Sequence[Event]) -> str:
+    """How the struck environments end where no governor is there that could have helped, in words that can be checked."""
+    ends = [(env, last_step(ungoverned, env), last_step(evidence.control, env)) for env in sorted(evidence.claim.struck_envs)]
+    told = [f"env {env} {ended.val_loss:.4g} ({control.val_loss:.4g})" for env, ended, control in ends if ended and control]
+    return f"harmless: final losses without a governor, and of the control run: {', '.join(told) or 'none'}"
+
+
 def damage(events: Sequence[Event], evidence: Evidence, env: int) -> str:
-    """How much worse than the control run an environment ended, or nothing. A loss that is not finite is damage."""
+    """How much worse than the control run an environment ended, or nothing. A loss that is not finite is damage, and so is an early end."""
     ended, control = last_step(events, env), last_step(evidence.control, env)
     if ended is None or control is None:
         return ""
+    if ended.at.step < control.at.step:
+        return f"it ended with step {ended.at.step}, the control run with step {control.at.step}"
     tolerance = max(WORSE_BY * control.val_loss, WORSE_BY_CHANCE * evidence.claim.chance_loss)
     if ended.val_loss - control.val_loss <= tolerance:
         return ""

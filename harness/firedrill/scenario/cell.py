@@ -51,7 +51,7 @@ def plan(cell: Cell) -> dict[str, Any]:  # It is JSON, which has no types.
         "expect": [{oracle.kind: _json(asdict(oracle))} for oracle in scenario.oracles],
         "verdict": list(scenario.verdicts),
         "budget": asdict(scenario.budget),
-        "known_gap": scenario.known_gap,
+        "known_gap": asdict(scenario.known_gap) if scenario.known_gap else None,
     }
 
 

@@ -18,13 +18,14 @@ def explain(scenario: Scenario) -> str:
     lines += [f"  {_line(move.step, move.env)}: {move.op.value} {move.slot} {move.blueprint}".rstrip() for move in scenario.subject.script]
     lines += ["", "Strikes:" if scenario.faults else "Strikes: nothing; this is a run without faults."]
     for planned in scenario.faults:
-        lines += [f"  {planned.number}. {_fault(planned, scenario.subject.envs)}", f"     {_doc(type(planned.fault))}"]
+        lines.append(f"  {planned.number}. {_fault(planned, scenario.subject.envs)}")
+        lines.append(f"     {planned.fault.realism.capitalize()}. {_doc(type(planned.fault))}")
     lines += ["", "Must hold:"]
     width = max(len(_oracle(oracle)) for oracle in scenario.oracles)
     lines += [f"  {_oracle(oracle):{width}}  {_doc(type(oracle))}" for oracle in scenario.oracles]
     lines += ["", f"Verdict: {' or '.join(scenario.verdicts)}"]
     if scenario.known_gap:
-        lines.append(f"Known gap, so red for now: {scenario.known_gap}")
+        lines.append(f"Known gap, so red for now: {scenario.known_gap.verdict}, {scenario.known_gap.reason}")
     budget = scenario.budget
     lines += [f"Budget: {_count(budget.rollbacks, 'rollback')}, {budget.wall:g} s of wall time", "", "Cells:"]
     lines += [f"  {cell.id}" for cell in cells(scenario)]

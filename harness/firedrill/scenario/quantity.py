@@ -29,6 +29,7 @@ QUANTITIES: dict[str, Dimension] = {
     "plus_steps": STEPS,
     "for_steps": STEPS,
     "rollout_steps": STEPS,
+    "checkpoint_every": STEPS,
     "wall": TIME,
 }
 

@@ -38,10 +38,22 @@ VERDICTS = (
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a cell may use up at most: rollbacks in all environments together, and wall time in seconds."""
+    """What a cell may use up at most: rollbacks in all environments together, wall time in seconds, and `resumes`.
+
+    So often its run is started again from the newest checkpoint after its process has died.
+    """
 
     rollbacks: Annotated[int, Field(ge=0)] = 1
     wall: Annotated[float, Field(gt=0.0, le=3600.0)] = 60.0
+    resumes: Annotated[int, Field(ge=0, le=9)] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KnownGap:
+    """Why a cell is red for now, and by which verdict; another one is news, and so is green."""
+
+    verdict: Annotated[str, Field(pattern=f"^({'|'.join(VERDICTS)})$")]
+    reason: Annotated[str, Field(min_length=20)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,4 +104,4 @@ class Scenario:
     oracles: tuple[Oracle, ...]
     verdicts: tuple[str, ...]
     budget: Budget
-    known_gap: str | None
+    known_gap: KnownGap | None

@@ -14,7 +14,7 @@ from firedrill.faults.when import When
 from firedrill.oracles import BUNDLES, ORACLES
 from firedrill.oracles.oracle import Oracle
 from firedrill.scenario.quantity import QUANTITIES
-from firedrill.scenario.scenario import VERDICTS, Budget, Matrix
+from firedrill.scenario.scenario import VERDICTS, Budget, KnownGap, Matrix
 from firedrill.scenario.subject import Subject
 
 VERSION = 1
@@ -113,7 +113,7 @@ class ScenarioFile(BaseModel):
     expect: Annotated[tuple[AnyExpectation, ...], Field(min_length=1)]
     verdict: Annotated[tuple[VerdictName, ...], Field(min_length=1)] = ("recovered",)
     budget: Budget = Budget()
-    known_gap: Annotated[str, Field(min_length=BECAUSE_LENGTH_MIN)] | None = None
+    known_gap: KnownGap | None = None
 
 
 def normalised(written: JSON) -> JSON:

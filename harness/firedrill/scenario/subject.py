@@ -15,22 +15,87 @@ from tolaria.lifecycle.alpha import Curve
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.seed import Blend
 
-TaskName = Literal["digits", "digits_impaired", "spirals"]
+TaskName = Literal["digits", "digits_impaired", "spirals", "pydoc_lm", "stdlib_lm"]
 
 # The slots of each task's host, and the family of blueprints that fit them. Tests hold them equal to the hosts themselves.
-SLOTS: dict[str, tuple[str, ...]] = {"digits": ("s0", "s1"), "digits_impaired": ("s0", "s1"), "spirals": ("s0", "s1")}
-FAMILIES: dict[str, str] = {"digits": "conv", "digits_impaired": "conv", "spirals": "mlp"}
+SLOTS: dict[str, tuple[str, ...]] = {
+    "digits": ("s0", "s1"),
+    "digits_impaired": ("s0", "s1"),
+    "spirals": ("s0", "s1"),
+    "pydoc_lm": ("s0", "s1"),
+    "stdlib_lm": ("s0", "s1", "s2"),
+}
+FAMILIES: dict[str, str] = {
+    "digits": "conv",
+    "digits_impaired": "conv",
+    "spirals": "mlp",
+    "pydoc_lm": "transformer",
+    "stdlib_lm": "transformer",
+}
 
 # The floating-point parameters and buffers of each task's own host, without seeds; what a selector can match before anything grows.
 _CONV = tuple(f"blocks.{n}.{name}" for n in (0, 1) for name in ("conv.weight", "norm.weight", "norm.bias"))
 _STATISTICS = tuple(f"blocks.{n}.norm.{name}" for n in (0, 1) for name in ("running_mean", "running_var"))
 _DENSE = tuple(f"blocks.{n}.linear.{name}" for n in (0, 1) for name in ("weight", "bias"))
+_LAYERS = ("attention.norm", "attention.queries_keys_values", "attention.out", "norm", "wide", "narrow")
+_EMBEDDED = tuple(f"blocks.0.1.{layer}.{name}" for layer in _LAYERS for name in ("weight", "bias"))
+_LATER = {n: tuple(f"blocks.{n}.{layer}.{name}" for layer in _LAYERS for name in ("weight", "bias")) for n in (1, 2)}
+# The weight of the head is that of the embedding, and is known by the name that comes first.
+_ENDS = ("blocks.0.0.tokens.weight", "blocks.0.0.places.weight", "head.norm.weight", "head.norm.bias", "head.linear.bias")
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "digits": (*_CONV, "head.linear.weight", "head.linear.bias"),
     "digits_impaired": (*_CONV, "head.linear.weight", "head.linear.bias"),
     "spirals": (*_DENSE, "head.weight", "head.bias"),
+    "pydoc_lm": (*_EMBEDDED, *_LATER[1], *_ENDS),
+    "stdlib_lm": (*_EMBEDDED, *_LATER[1], *_LATER[2], *_ENDS),
 }
-BUFFERS: dict[str, tuple[str, ...]] = {"digits": _STATISTICS, "digits_impaired": _STATISTICS, "spirals": ()}
+BUFFERS: dict[str, tuple[str, ...]] = {
+    "digits": _STATISTICS,
+    "digits_impaired": _STATISTICS,
+    "spirals": (),
+    "pydoc_lm": (),
+    "stdlib_lm": (),
+}
+
+# The modules of each task's own host that compute something, by name, with their types; the slots of seeds are among them.
+_CONVOLVING = {
+    f"blocks.{n}{part}": kind for n in (0, 1) for part, kind in (("", "ConvBlock"), (".conv", "Conv2d"), (".norm", "BatchNorm2d"))
+}
+_PLACES = {"slots.s0": "Slot", "slots.s1": "Slot"}
+_DIGITS = {**_CONVOLVING, **_PLACES, "head": "PooledHead", "head.linear": "Linear"}
+_BLOCK = {
+    "": "TransformerBlock",
+    ".attention": "CausalAttention",
+    ".attention.norm": "LayerNorm",
+    ".attention.queries_keys_values": "Linear",
+    ".attention.out": "Linear",
+    ".norm": "LayerNorm",
+    ".wide": "Linear",
+    ".narrow": "Linear",
+}
+_READING = {
+    "blocks.0": "Sequential",
+    **{f"blocks.0.0{part}": "Embedding" for part in ("", ".tokens", ".places")},
+    **{f"blocks.{block}{part}": kind for block in ("0.1", "1") for part, kind in _BLOCK.items()},
+}
+_ANSWERING = {**_PLACES, "head": "TokenHead", "head.norm": "LayerNorm", "head.linear": "Linear"}
+MODULES: dict[str, dict[str, str]] = {
+    "digits": _DIGITS,
+    "digits_impaired": _DIGITS,
+    "spirals": {
+        **{f"blocks.{n}{part}": kind for n in (0, 1) for part, kind in (("", "DenseBlock"), (".linear", "Linear"))},
+        **_PLACES,
+        "head": "Linear",
+    },
+    "pydoc_lm": {**_READING, **_ANSWERING},
+    "stdlib_lm": {**_READING, **{f"blocks.2{part}": kind for part, kind in _BLOCK.items()}, **_ANSWERING, "slots.s2": "Slot"},
+}
+# The types of modules that seeds of each family are made of.
+SEED_TYPES: dict[str, tuple[str, ...]] = {
+    "conv": ("Conv2d", "GroupNorm", "Linear", "ReLU", "Sequential", "SqueezeExcite"),
+    "mlp": ("LayerNorm", "Linear", "ReLU", "Sequential"),
+    "transformer": ("CausalAttention", "GELU", "LayerNorm", "Linear", "Sequential"),
+}
 
 ENVS_MAX = 64
 STEPS_MAX = 10_000
@@ -81,6 +146,9 @@ class ScriptLine:
 class Subject:
     """A run of `steps` decision steps in `envs` environments. `rollout_steps` None makes the whole run one rollout.
 
+    `gate`: fused optimizers keep a gradient that is not finite from the weights. `checkpoint_every` so many steps the struck
+    run stores a checkpoint on the disk; None means that nothing is stored.
+
     `kind` is "growth" everywhere but in a campaign's proof that it sees: "canary" has a bug that was planted on purpose.
     """
 
@@ -92,8 +160,10 @@ class Subject:
     policy: Literal["scripted", "heuristic", "random", "ppo"] = "scripted"
     script: tuple[ScriptLine, ...] = ()
     rollout_steps: Annotated[int, Field(ge=1)] | None = None
+    checkpoint_every: Annotated[int, Field(ge=1)] | None = None
     batches_per_step: Annotated[int, Field(ge=1, le=1000)] = TrainingConfig().batches_per_step
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    gate: bool = TrainingConfig().gate
     governor: Annotated[GovernorConfig, WrapValidator(_refusable)] = GovernorConfig()
     gates: Annotated[GateConfig, WrapValidator(_refusable)] = GateConfig()
 

@@ -6,7 +6,7 @@ whose defaults are others. Otherwise only what differs is written, which is what
 
 import json
 import re
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
@@ -42,7 +42,9 @@ def document(cell: Cell, complete: bool = False) -> JSON:
     tree["expect"] = [{oracle.kind: given} if (given := written(oracle, complete)) else oracle.kind for oracle in scenario.oracles]
     tree["verdict"] = list(scenario.verdicts)
     tree["budget"] = {"rollbacks": scenario.budget.rollbacks, "wall": f"{scenario.budget.wall:.12g}s"}
-    return tree | ({"known_gap": scenario.known_gap} if scenario.known_gap else {})
+    if scenario.budget.resumes:
+        tree["budget"]["resumes"] = scenario.budget.resumes
+    return tree | ({"known_gap": asdict(scenario.known_gap)} if scenario.known_gap else {})
 
 
 def text(tree: JSON) -> str:

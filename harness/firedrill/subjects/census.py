@@ -9,6 +9,7 @@ import psutil
 import torch
 
 from firedrill.events import CensusTaken
+from firedrill.subjects.growth import hooks_of
 from tolaria.env.capsule import CapsuleHost
 from tolaria.telemetry.event import Point
 
@@ -30,9 +31,7 @@ class Census:
         # By their type, because some of PyTorch's objects answer with a warning when they are asked for their class.
         tensors = [thing for thing in gc.get_objects() if issubclass(type(thing), torch.Tensor)]
         storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
-        owners = [owner for host in hosts for owner in (*host.host.modules(), *host.optimizers.values())]
-        hooks = sum(len(held) for owner in owners for name, held in vars(owner).items() if name.endswith("hooks"))
-        return Census(len(tensors), sum(storages.values()), hooks, threading.active_count(), psutil.Process().num_fds())
+        return Census(len(tensors), sum(storages.values()), sum(map(hooks_of, hosts)), threading.active_count(), psutil.Process().num_fds())
 
     def since(self, first: "Census", at: Point) -> CensusTaken:
         """How much more there is than at the first census: what a process begins with differs from machine to machine."""

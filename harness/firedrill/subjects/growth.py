@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import xxhash
 
-from firedrill.events import BufferObserved, RowSeen, TensorSeen
+from firedrill.events import BufferObserved, RowSeen, StateLeft, TensorSeen
 from tolaria.env.capsule import CapsuleHost
 from tolaria.env.growth_env import GrowthEnv
 from tolaria.lifecycle.action import Action
@@ -85,8 +85,8 @@ def occupied_slots(host: CapsuleHost) -> tuple[str, ...]:
 
 
 def tensors_seen(tensors: Mapping[str, torch.Tensor]) -> tuple[TensorSeen, ...]:
-    """Each tensor with its digest, its non-finite elements and its magnitude."""
-    return tuple(_seen(name, tensor.detach()) for name, tensor in tensors.items())
+    """Each tensor with its digest, its non-finite elements and its magnitude, by name: a resumed optimizer has another order."""
+    return tuple(_seen(name, tensor.detach()) for name, tensor in sorted(tensors.items()))
 
 
 def _seen(name: str, tensor: torch.Tensor) -> TensorSeen:
@@ -121,6 +121,20 @@ def _timeless(course: dict[str, Any]) -> dict[str, Any]:
 def text_digest(facts: object) -> str:
     """Digest of anything that JSON can hold."""
     return xxhash.xxh3_128_hexdigest(json.dumps(facts, sort_keys=True).encode())
+
+
+def states_left(run: Run) -> Iterable[StateLeft]:
+    """What every environment and the controller stand like, with the hooks that hang on their hosts."""
+    for env in run.envs.envs:
+        yield StateLeft(Point(run.step, env.env), parts_of(env.training), hooks_of(env.training))
+    yield StateLeft(Point(run.step), (("controller", digest_of(run.policy.tensors())),), 0)
+
+
+def hooks_of(host: CapsuleHost) -> int:
+    """How many hooks hang on modules, parameters and optimizers."""
+    owners = [*host.host.modules(), *host.optimizers.values()]
+    hung = [held for owner in owners for name, held in vars(owner).items() if name.endswith("hooks")]
+    return sum(map(len, [*hung, *(parameter._backward_hooks or () for parameter in host.host.parameters())]))
 
 
 def own_identities(host: CapsuleHost) -> frozenset[int]:

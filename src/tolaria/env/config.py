@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from tolaria.errors import ConfigError
 
+# In words here, because configurations are read without torch; `seed_objective.py` says what they mean.
+OBJECTIVES = ("shadow", "regression")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 REWARD_MODES = ("progress", "sparse")
 
@@ -15,6 +17,8 @@ class TrainingConfig:
 
     `warmup_batches`: a new optimizer's learning rate rises linearly over so many batches. `gate`: fused optimizers that
     leave out a batch whose gradient is not finite, on the device; left out or not, a batch counts for the warm-up.
+    `seed_objective`: what an isolated seed learns, see `seed_objective.py`; `regression_reach` is how far along each sample's gradient
+    it is to change the features. A seed measured above `seed_magnitude_max` of its host's features is also pulled back below it.
     """
 
     batches_per_step: int = 10
@@ -26,6 +30,9 @@ class TrainingConfig:
     grad_norm_max: float = 1.0
     warmup_batches: int = 10
     gate: bool = False
+    seed_objective: str = "shadow"
+    regression_reach: float = 3.0
+    seed_magnitude_max: float = 1.0
 
     def __post_init__(self) -> None:
         if self.batches_per_step < 1:
@@ -34,6 +41,11 @@ class TrainingConfig:
             raise ConfigError("training.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
         if self.learning_rate is not None and not 0.0 < self.learning_rate < math.inf:
             raise ConfigError("training.learning_rate", self.learning_rate, "a finite number above 0")
+        if self.seed_objective not in OBJECTIVES:
+            raise ConfigError("training.seed_objective", self.seed_objective, f"one of {', '.join(OBJECTIVES)}")
+        for name in ("regression_reach", "seed_magnitude_max"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"training.{name}", getattr(self, name), "a finite number above 0")
         if not 0.0 <= self.momentum < 1.0:
             raise ConfigError("training.momentum", self.momentum, "a number in [0, 1)")
         if not self.grad_norm_max > 0.0:

@@ -37,6 +37,8 @@ class GrowingHost(HostTraining):
             self._become(state.retargeted(action.alpha_target, action.alpha_speed, action.alpha_curve), at, "decision", "policy")
         elif action.op is Op.FOSSILIZE:
             self.fossilize(action.slot, at, "decision", "policy")
+        elif action.alpha_speed and self.state(action.slot).alpha > 0.0:
+            self._become(self.state(action.slot).fading(action.alpha_speed, action.alpha_curve), at, "fading", "policy")
         else:
             self.prune(action.slot, at, "decision", "policy")
         return True
@@ -73,11 +75,13 @@ class GrowingHost(HostTraining):
         self._become(after, at, reason, initiator)
 
     def tick(self, at: Point) -> None:
-        """One step passes: seeds age along their ramps, resting slots come nearer to DORMANT, spoiled isolated seeds go."""
+        """One step passes: seeds age along their ramps, resting slots come nearer to DORMANT, spoiled isolated and faded seeds go."""
         for slot in self.spoiled_seeds():
             self.prune(slot, at, "not finite", "environment")
         for state in self.host.slot_states().values():
             self._become(state.ticked(), at, "elapsed", "time")
+            if self.state(state.slot).faded:
+                self.prune(state.slot, at, "faded", "policy")
 
     def state(self, slot: str) -> SlotState:
         """What is known of a slot."""

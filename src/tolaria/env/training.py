@@ -1,13 +1,14 @@
 """One host in training: its optimizers, its batches, its validation.
 
 The host and every live seed have an optimizer, a clipping group and a skip decision of their own. A seed in TRAINING
-learns from its shadow loss (the task's loss at alpha 1, through the host's tail held fixed), which is computed beside the
-host's own loss and touches nothing of the host, to the last bit.
+learns from an objective of its own (`seed_objective.py`), which is computed beside the host's own loss and touches nothing
+of the host, to the last bit.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -15,9 +16,11 @@ import torch
 
 from tolaria.env.config import USUAL, Recovery, TrainingConfig
 from tolaria.env.rate_cut import RateCut
+from tolaria.env.seed_objective import excess, regression_loss
 from tolaria.gate import flag_of, gated_step
 from tolaria.host.finite import all_finite
 from tolaria.host.host import Host
+from tolaria.host.randomness import seeded
 from tolaria.host.slot import Slot
 from tolaria.lifecycle.action import Action
 from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
@@ -82,6 +85,8 @@ class HostTraining(ABC):
         self.host: Host = task.build_host(derive_seed(seed, "host")).to(device)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.batches = BatchStream(len(task.train.targets), task.batch_size, derive_seed(seed, "batches"))
+        for slot in self.slots():
+            slot.hears_gradients = config.seed_objective == "regression"
         # Batches that each optimizer has stepped, which its learning rate is a function of.
         self.batches_stepped: dict[str, int] = {}
         # Batches stepped since a rollback made an optimizer warm up anew, while it does.
@@ -163,13 +168,13 @@ class HostTraining(ABC):
     def _measured(
         self, data: Batch, without: tuple[str, ...], more: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
     ) -> tuple[float, ...]:
-        """Loss, accuracy and whatever `more` reads off the logits [N, C], in one pass and one read of the device."""
+        """Loss, accuracy and whatever `more` reads off the logits [N, C], one row an answer, in one pass and one read of the device."""
         self.host.eval()
         with torch.no_grad():
             logits = self.host(data.inputs, without)
             loss = self.task.loss(logits, data.targets)
-            hits = (logits.argmax(dim=1) == data.targets).float().mean()
-            return tuple(torch.stack([loss.float(), hits, *more(logits.float())]).tolist())
+            hits = (logits.argmax(dim=-1) == data.targets).float().mean()
+            return tuple(torch.stack([loss.float(), hits, *more(logits.flatten(0, -2).float())]).tolist())
 
     def vitals(self, at: Point, trained: Trained, scan: bool) -> Vitals:
         """Validate, and look for NaN and Inf in everything that lasts."""
@@ -214,7 +219,9 @@ class HostTraining(ABC):
         self.host.eval()
         for slot in self.live_slots():
             if slot.state.stage is Stage.TRAINING:
-                slot.state = replace(slot.state, magnitude=slot.magnitude(self.host.features_at(slot.slot_id)))
+                # A seed that came here after the last batch has not been fed yet.
+                if slot.features is not None:
+                    slot.state = replace(slot.state, magnitude=slot.magnitude(slot.features))
             elif slot.state.stage in BLENDED:
                 slot.state = replace(slot.state, contribution=accuracy - self.validate(without=(slot.slot_id,))[1])
 
@@ -226,11 +233,11 @@ class HostTraining(ABC):
         batch = self.taps.pass_through(BATCH_READY, at, Batch(data.inputs[chosen], data.targets[chosen], number))
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
-        loss = self.taps.pass_through(LOSS_READY, at, self.task.loss(self.host(batch.inputs), batch.targets))
+        loss = self.taps.pass_through(LOSS_READY, at, self.task.loss(self._answers(batch, number), batch.targets))
         loss.backward()
         for slot in self.live_slots():
             if slot.state.stage is Stage.TRAINING:
-                self._shadow_gradients(slot, batch.targets)
+                self._isolated_gradients(slot, batch.targets)
         self.taps.pass_through(GRADIENTS_READY, at, self)
         norm = torch.nn.utils.clip_grad_norm_(self.host_parameters(), self.config.grad_norm_max)
         # A seed in TRAINING is isolated, and the host never hears of its gradients.
@@ -241,11 +248,29 @@ class HostTraining(ABC):
         heard = sum((each for slot, each in norms.items() if slot.state.stage in BLENDED), start=norm)
         return loss.detach(), norm, heard
 
-    def _shadow_gradients(self, slot: Slot, targets: torch.Tensor) -> None:
+    def _answers(self, batch: Batch, number: int) -> torch.Tensor:
+        # Named by the batch, so that neither another host nor a rollback shifts what is drawn.
+        lent = seeded(derive_seed(self.seed, "forward", number)) if self.host.draws else nullcontext()
+        with lent:
+            logits: torch.Tensor = self.host(batch.inputs)
+        return logits
+
+    def _isolated_gradients(self, slot: Slot, targets: torch.Tensor) -> None:
         parameters = [p for p in seed_module(slot).parameters() if p.requires_grad]
-        loss = self.task.loss(self.host.shadow(slot.slot_id, self.host.features_at(slot.slot_id)), targets)
+        loss = self._isolated_loss(slot, targets)
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
             parameter.grad = gradient
+
+    def _isolated_loss(self, slot: Slot, targets: torch.Tensor) -> torch.Tensor:
+        features = self.host.features_at(slot.slot_id)
+        if self.config.seed_objective == "shadow":
+            loss = self.task.loss(self.host.shadow(slot.slot_id, features), targets)
+        else:
+            loss = regression_loss(slot.change(features), self.host.gradient_at(slot.slot_id), self.config.regression_reach)
+        # As it was measured after the step before. One that is NaN is not pulled anywhere.
+        if slot.state.magnitude is not None and slot.state.magnitude > self.config.seed_magnitude_max:
+            loss = loss + excess(slot.change(features), features, self.config.seed_magnitude_max)
+        return loss
 
     def _step_seed(self, slot: Slot) -> torch.Tensor:
         norm = torch.nn.utils.clip_grad_norm_(seed_module(slot).parameters(), self.config.grad_norm_max)

@@ -2,11 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from tolaria.errors import ConfigError
+from tolaria.interruption import INTERRUPTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tolaria.envelope.measure import Cell
+    from tolaria.governor.config import GovernorConfig
 
 # Half of a recording is one host, and the noise of its first steps is not used.
 ENVELOPE_STEPS_MIN = 170
@@ -19,6 +26,7 @@ class Envelope:
     """Measure what a suite of detectors catches, how soon, and what it costs in false alarms.
 
     Faults are laid over the noise of healthy runs, which are recorded first; the classic suite is measured beside it.
+    Ctrl-C stops early and tells what is measured so far; a second Ctrl-C stops at once.
 
     Example: tolaria envelope --detectors default --json envelope.json --picture envelope.png
     """
@@ -46,33 +54,50 @@ class Envelope:
             raise ConfigError("picture", str(self.picture), "a name that ends in .png")
         if self.seeds < 1 or self.steps < ENVELOPE_STEPS_MIN:
             raise ConfigError("steps", (self.seeds, self.steps), f"at least 1 seed and {ENVELOPE_STEPS_MIN} steps")
-        from rich.console import Console
-
-        from tolaria.envelope.report import envelope_of, told
         from tolaria.governor.config import SUITES, GovernorConfig
 
-        suite = self.detectors if self.detectors in SUITES else tuple(self.detectors.split(","))
-        console = Console()
-        if self.damage is not None:
-            from tolaria.envelope.damage import survey, to_json
-            from tolaria.envelope.damage import told as told_of_damage
+        config = GovernorConfig(detectors=self.detectors if self.detectors in SUITES else tuple(self.detectors.split(",")))
+        return self._measure(config) if self.damage is None else self._strike(config, self.damage)
 
-            struck = survey(GovernorConfig(detectors=suite), DAMAGED, seed=self.seed)
-            for line in told_of_damage(struck):
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
-            self.damage.write_text(to_json(struck), encoding="utf-8")
-            return int(any(one.harmful and one.noticed is None for one in struck))
-        found = envelope_of(GovernorConfig(detectors=suite), range(self.seed, self.seed + self.seeds), self.steps, self.healthy_steps)
-        for line in told(found):
-            # As it is: not folded, not coloured by its content.
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    def _strike(self, config: "GovernorConfig", path: Path) -> int:
+        from tolaria.envelope.damage import survey, to_json, told
+        from tolaria.envelope.progress import progress
+
+        with progress() as seen:
+            struck = survey(config, DAMAGED, seed=self.seed, follow=seen.follow)
+        _tell(told(struck))
+        path.write_text(to_json(struck), encoding="utf-8")
+        return INTERRUPTED if seen.interrupted else int(any(one.harmful and one.noticed is None for one in struck))
+
+    def _measure(self, config: "GovernorConfig") -> int:
+        from tolaria.envelope.progress import progress
+        from tolaria.envelope.report import Extent, envelope_of, told
+
+        extent = Extent(range(self.seed, self.seed + self.seeds), self.steps, self.healthy_steps)
+        with progress() as seen:
+            found = envelope_of(config, extent, seen.follow)
+        if found is None:
+            return INTERRUPTED
+        _tell(told(found))
         if self.json is not None:
             self.json.write_text(found.to_json(), encoding="utf-8")
-        if self.picture is not None:
-            try:
-                from tolaria.envelope.picture import draw
-            except ModuleNotFoundError as error:
-                wanted = "an installation with pictures: pip install 'tolaria[reports]'"
-                raise ConfigError("picture", f"no module {error.name}", wanted) from None
-            draw(found.cells, self.picture)
-        return int(bool(found.slower))
+        if self.picture is not None and found.cells[found.suite]:
+            _draw(found.cells, self.picture)
+        return INTERRUPTED if seen.interrupted else int(bool(found.slower))
+
+
+def _draw(cells: "Mapping[str, Sequence[Cell]]", path: Path) -> None:
+    try:
+        from tolaria.envelope.picture import draw
+    except ModuleNotFoundError as error:
+        raise ConfigError("picture", f"no module {error.name}", "an installation with pictures: pip install 'tolaria[reports]'") from None
+    draw(cells, path)
+
+
+def _tell(lines: "Iterable[str]") -> None:
+    from rich.console import Console
+
+    console = Console()
+    for line in lines:
+        # As it is: not folded, not coloured by its content.
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

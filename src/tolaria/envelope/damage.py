@@ -6,10 +6,9 @@ come to without a governor says whether a fault did harm, and the verdicts on th
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from itertools import chain
 from statistics import fmean
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 
 from tolaria.env.capsule import CapsuleHost
 from tolaria.env.config import TrainingConfig
+from tolaria.envelope.progress import Follow, unseen
 from tolaria.envelope.streams import limits_of
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.jury import Jury
@@ -121,10 +121,14 @@ class Patient:
         return verdict.alarm.cause if verdict.standing is Standing.COLLAPSED and verdict.alarm else ""
 
 
-def survey(config: GovernorConfig, tasks: Iterable[str], optimizer: str = "sgd", seed: int = 0) -> list[Damage]:
-    """Every strike on a host of every task."""
-    patients = [Patient(task, config, seed, optimizer) for task in tasks]
-    return [patient.struck(strike) for patient in patients for strike in chain(spoils(patient), flips(patient))]
+def survey(config: GovernorConfig, tasks: Sequence[str], optimizer: str = "sgd", seed: int = 0, follow: Follow = unseen) -> list[Damage]:
+    """Every strike on a host of every task; those that were struck where somebody stops earlier."""
+    found: list[Damage] = []
+    for task in follow("tasks", tasks, len(tasks)):
+        patient = Patient(task, config, seed, optimizer)
+        strikes = [*spoils(patient), *flips(patient)]
+        found.extend(patient.struck(strike) for strike in follow(f"strikes on {task}", strikes, len(strikes)))
+    return found
 
 
 def told(found: Sequence[Damage]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 
+from tolaria.envelope.progress import Follow, unseen
 from tolaria.envelope.shapes import BASELINES, SHAPES, Baseline, Shape
 from tolaria.envelope.streams import Healthy, NoisePool, Stream, limits_of, resampled
 from tolaria.governor.config import GovernorConfig
@@ -74,19 +75,30 @@ class FalseAlarms:
         return high / max(1, self.steps)
 
 
-def measure(config: GovernorConfig, streams: Sequence[Stream], seed: int, gate: float | None = None) -> list[Cell]:
-    """Every cell of the envelope for one suite; the same noise for every suite of the same seed.
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What is measured: settings, and the absolute gate of explosions in nats; None is one and a half times chance, as tasks have it."""
 
-    `gate` is the absolute one of explosions in nats; None is one and a half times the chance loss, as tasks have it.
-    """
+    config: GovernorConfig
+    gate: float | None = None
+
+
+def measure(suites: Mapping[str, Suite], streams: Sequence[Stream], seed: int, follow: Follow = unseen) -> dict[str, list[Cell]]:
+    """Every cell of the envelope by every suite; the same noise for all suites of a seed."""
     pool = NoisePool(streams, skip=HEALTHY)
-    return [
-        _cell(Case(name, shape, magnitude, baseline), config, pool, seed, gate)
+    cases = [
+        Case(name, shape, magnitude, baseline)
         for name, shape in SHAPES.items()
         for magnitude in shape.magnitudes
         for baseline in BASELINES
         if _worse(name, magnitude, baseline)
     ]
+    found: dict[str, list[Cell]] = {name: [] for name in suites}
+    # A case goes to all suites before the next one, so that they can be compared however early somebody stops.
+    for case in follow("cells", cases, len(cases)):
+        for name, suite in suites.items():
+            found[name].append(_cell(case, suite, pool, seed))
+    return found
 
 
 class Healthcheck:
@@ -127,10 +139,10 @@ def false_alarms(configs: Mapping[str, GovernorConfig], streams: Iterable[Health
     return {name: check.found for name, check in checks.items()}
 
 
-def more_streams(streams: Sequence[Stream], steps: int, seed: int) -> Iterable[Healthy]:
+def more_streams(streams: Sequence[Stream], steps: int, seed: int, follow: Follow = unseen) -> Iterable[Healthy]:
     """Resampled streams of about so many steps in all."""
-    mean = sum(len(one.vitals) for one in streams) / len(streams)
-    return islice(resampled(streams, stream(seed, "envelope", "resampled")), math.ceil(steps / mean))
+    wanted = math.ceil(steps * len(streams) / sum(len(one.vitals) for one in streams))
+    return follow("resampled streams", islice(resampled(streams, stream(seed, "envelope", "resampled")), wanted), wanted)
 
 
 def slower(suite: Iterable[Cell], reference: Iterable[Cell]) -> list[tuple[str, str, str]]:
@@ -156,14 +168,14 @@ def _endless(delay: float | None) -> float:
     return math.inf if delay is None else delay
 
 
-def _cell(case: Case, config: GovernorConfig, pool: NoisePool, seed: int, gate: float | None) -> Cell:
+def _cell(case: Case, suite: Suite, pool: NoisePool, seed: int) -> Cell:
     delays: list[float] = []
     causes: Counter[str] = Counter()
     for trial in range(TRIALS):
         rng = stream(seed, "envelope", case.baseline.name, trial)
         # Of the recorded noise a baseline takes that of the loss; from it the rest of its vitals follows.
         noise = pool.at_level(case.baseline.level, HEALTHY + case.shape.patience, rng)[:, 0].tolist()
-        delay, cause = _delay(case, config, noise, gate)
+        delay, cause = _delay(case, suite, noise)
         delays.append(delay)
         causes.update([cause] if cause else [])
     noticed = [int(delay) for delay in delays if math.isfinite(delay)]
@@ -181,10 +193,11 @@ def _cell(case: Case, config: GovernorConfig, pool: NoisePool, seed: int, gate: 
     )
 
 
-def _delay(case: Case, config: GovernorConfig, noise: Sequence[float], gate: float | None) -> tuple[float, str]:
+def _delay(case: Case, suite: Suite, noise: Sequence[float]) -> tuple[float, str]:
     """Steps from the onset to the collapse, and its cause; endless where none came, or one came before there was a reason."""
     base = case.baseline
-    jury = Jury(config, Limits(config, base.chance_loss, 1.5 * base.chance_loss if gate is None else gate, base.prior_loss))
+    gate = 1.5 * base.chance_loss if suite.gate is None else suite.gate
+    jury = Jury(suite.config, Limits(suite.config, base.chance_loss, gate, base.prior_loss))
     fault = case.shape.build(case.magnitude)
     for step, amount in enumerate(noise):
         vitals = base.vitals(step, amount)

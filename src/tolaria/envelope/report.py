@@ -5,7 +5,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from tolaria.envelope.measure import Cell, FalseAlarms, false_alarms, gained, measure, more_streams, slower
+from tolaria.envelope.measure import Cell, FalseAlarms, Suite, false_alarms, gained, measure, more_streams, slower
+from tolaria.envelope.progress import Follow
 from tolaria.envelope.streams import RECIPES, Stream, record
 from tolaria.governor.config import GovernorConfig
 
@@ -39,23 +40,34 @@ class Envelope:
         return json.dumps(whole, indent=1, allow_nan=False) + "\n"
 
 
-def envelope_of(config: GovernorConfig, seeds: Sequence[int], steps: int, healthy_steps: int) -> Envelope:
-    """Record healthy runs of every recipe and seed, and measure the suite and the classic one on them."""
-    streams = [one for seed in seeds for recipe in RECIPES for one in record(recipe, seed, steps)]
-    return envelope_on(config, streams, healthy_steps, seeds[0])
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is measured: runs of every recipe with these seeds, their steps, and steps of resampled streams."""
+
+    seeds: Sequence[int]
+    steps: int
+    healthy_steps: int
 
 
-def envelope_on(config: GovernorConfig, streams: Sequence[Stream], healthy_steps: int, seed: int) -> Envelope:
+def envelope_of(config: GovernorConfig, extent: Extent, follow: Follow) -> Envelope | None:
+    """Record healthy runs, and measure the suite and the classic one on them; None where somebody stops before there is any."""
+    wanted = [(recipe, seed) for seed in extent.seeds for recipe in RECIPES]
+    runs = follow("recorded runs", wanted, len(wanted))
+    streams = [one for recipe, seed in runs for one in record(recipe, seed, extent.steps)]
+    return envelope_on(config, streams, extent, follow) if streams else None
+
+
+def envelope_on(config: GovernorConfig, streams: Sequence[Stream], extent: Extent, follow: Follow) -> Envelope:
     """The measurement on streams that are there already."""
     suite = config.detectors if isinstance(config.detectors, str) else ",".join(config.detectors)
     configs = {suite: config, CLASSIC: replace(config, detectors=CLASSIC)}
-    cells = {name: measure(one, streams, seed) for name, one in configs.items()}
-    cells[GATED] = measure(configs[CLASSIC], streams, seed, ABSOLUTE_GATE)
+    suites = {name: Suite(one) for name, one in configs.items()} | {GATED: Suite(configs[CLASSIC], ABSOLUTE_GATE)}
+    cells = measure(suites, streams, extent.seeds[0], follow)
     return Envelope(
         suite=suite,
         cells=cells,
         recorded=false_alarms(configs, ((one.task, one.vitals) for one in streams)),
-        resampled=false_alarms(configs, more_streams(streams, healthy_steps, seed)),
+        resampled=false_alarms(configs, more_streams(streams, extent.healthy_steps, extent.seeds[0], follow)),
         slower=sorted({*slower(cells[suite], cells[CLASSIC]), *slower(cells[suite], cells[GATED])}),
         gained=gained(cells[suite], cells[CLASSIC]),
     )
@@ -67,7 +79,7 @@ def told(envelope: Envelope) -> Iterator[str]:
         caught = sum(cell.noticed == cell.trials for cell in cells)
         yield f"{name}: {caught} of {len(cells)} cells caught in every trial"
         for sort, by_suite in (("recorded", envelope.recorded), ("resampled", envelope.resampled)):
-            if name not in by_suite:
+            if name not in by_suite or not by_suite[name].steps:
                 continue
             found = by_suite[name]
             causes = ", ".join(f"{cause} {count}" for cause, count in found.causes) or "none"

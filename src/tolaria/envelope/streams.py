@@ -132,13 +132,16 @@ def record(recipe: Recipe, seed: int, steps: int) -> Iterator[Stream]:
 
 
 class NoisePool:
-    """Blocks of recorded noise by what was going on where they were recorded: a loss near zero is relatively noisier than a high one."""
+    """Blocks of recorded noise by what was going on where they were recorded: a loss near zero is relatively noisier than a high one.
 
-    def __init__(self, streams: Sequence[Stream], skip: int = 0) -> None:
+    They begin at the steps `skip`, ..., `last` of their streams; without a `last`, as late as they can.
+    """
+
+    def __init__(self, streams: Sequence[Stream], skip: int = 0, last: int | None = None) -> None:
         found = [
             (float(np.median(one.levels[begin : begin + BLOCK])), one.noise[begin : begin + BLOCK], one.trend[begin : begin + BLOCK])
             for one in streams
-            for begin in range(skip, len(one.vitals) - BLOCK + 1, BLOCK // 4)
+            for begin in range(skip, (len(one.vitals) - BLOCK if last is None else last) + 1, BLOCK // 4)
         ]
         found.sort(key=lambda three: three[0])
         self._levels = [level for level, _, _ in found]
@@ -161,16 +164,16 @@ class NoisePool:
             found.append(np.argsort(distances, kind="stable")[:ALIKE])
         return found
 
-    def along(self, alike: Sequence[IntArray], steps: int, rng: np.random.Generator) -> FloatArray:
-        """Noise [T, 4] for so many steps, each block one of those that are alike."""
-        return np.concatenate([self._drawn(blocks, BLOCK, rng) for blocks in alike])[:steps]
+    def along(self, alike: Sequence[IntArray], steps: int, rng: np.random.Generator, directed: bool = False) -> FloatArray:
+        """Noise [T, 4] for so many steps, each block one of those that are alike; `directed`: none is read backwards."""
+        return np.concatenate([self._drawn(blocks, BLOCK, rng, directed) for blocks in alike])[:steps]
 
-    def _drawn(self, blocks: Sequence[int] | IntArray, steps: int, rng: np.random.Generator) -> FloatArray:
+    def _drawn(self, blocks: Sequence[int] | IntArray, steps: int, rng: np.random.Generator, directed: bool = False) -> FloatArray:
         drawn = []
         for _ in range(0, steps, BLOCK):
             block = self._blocks[blocks[int(rng.integers(len(blocks)))]]
             # Noise has no direction in time: the other half of all blocks comes from reading backwards.
-            drawn.append(block[::-1] if rng.integers(2) else block)
+            drawn.append(block[::-1] if not directed and rng.integers(2) else block)
         return np.concatenate(drawn)[:steps]
 
 
@@ -184,13 +187,17 @@ def resampled(streams: Sequence[Stream], rng: np.random.Generator) -> Iterator[H
 
     A stream that is drawn a thousand times holds the same trend a thousand times; such steps count for less than recorded ones.
     """
-    # A life begins with a change and not with noise; read backwards it would come in the middle of another.
-    pools = {task: NoisePool([one for one in streams if one.task == task], skip=BLOCK) for task in {one.task for one in streams}}
-    alike = [pools[one.task].alike(one.trend) for one in streams]
+    by_task = {task: [one for one in streams if one.task == task] for task in {one.task for one in streams}}
+    # A life begins with a change: within a block its loss falls from chance to a tenth of it. The noise of good hosts does not
+    # fit there, nor that of beginnings anywhere else, nor any of it backwards.
+    beginnings = {task: NoisePool(those, last=0) for task, those in by_task.items()}
+    lives = {task: NoisePool(those, skip=BLOCK) for task, those in by_task.items()}
+    alike = [(beginnings[one.task].alike(one.trend[:BLOCK]), lives[one.task].alike(one.trend[BLOCK:])) for one in streams]
     while True:
         chosen = int(rng.integers(len(streams)))
-        base = streams[chosen]
-        noise = pools[base.task].along(alike[chosen], len(base.vitals), rng)
+        base, (first, others) = streams[chosen], alike[chosen]
+        begun = beginnings[base.task].along(first, BLOCK, rng, directed=True)
+        noise = np.concatenate([begun, lives[base.task].along(others, len(base.vitals) - BLOCK, rng)])
         yield base.task, with_noise(base, noise)
 
 

@@ -205,6 +205,9 @@ class Governor:
             self._emit(SnapshotRefused(at, f"{type(error).__name__}: {error}"))
             return
         self._emit(SnapshotTaken(at, snapshot.number, snapshot.digest, snapshot.bytes, reason))
+        # Of the first one it goes without saying.
+        if reason != "begin" and snapshot.is_trusted(self._config.probation):
+            self._emit(SnapshotTrusted(at, snapshot.number))
         self._taps.pass_through(SNAPSHOT_TAKEN, at, Observed(snapshot.number, governed, snapshot.tensors))
 
     def _recover(self, verdict: Verdict, governed: Governed[PlanT], at: Point) -> Response:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tolaria.errors import ConfigError
-from tolaria.host.host import Host
+from tolaria.host.block_host import BlockHost
 from tolaria.host.randomness import seeded
 
 # Smaller images are not pooled: a seed needs more than one pixel to see a neighbourhood.
@@ -42,7 +42,7 @@ class PooledHead(nn.Module):
         return logits
 
 
-class CnnHost(Host):
+class CnnHost(BlockHost):
     """`depth` blocks of width, 2 width, 4 width, ... channels; a slot after each, unless `slots` names fewer.
 
     Weights come from `seed` alone. A `kernel_size` of 1 makes a host that never sees two pixels together.

@@ -4,12 +4,14 @@ import torch
 from torch import nn
 
 from tolaria.errors import ConfigError
+from tolaria.host.blend import Gated
 from tolaria.host.blueprints import BLUEPRINTS
 from tolaria.host.blueprints.blueprint import Blueprint
 from tolaria.host.randomness import seeded
+from tolaria.lifecycle.seed import Blend
 
-# Shapes of the features that a seed is probed with, after the two of the batch and the channels.
-PROBE_SHAPES: dict[str, tuple[int, ...]] = {"conv": (4, 4), "mlp": ()}
+# Shapes of the features that a seed is probed with, before and after the channels.
+PROBE_SHAPES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {"conv": ((2,), (4, 4)), "mlp": ((2,), ()), "transformer": ((2, 8), ())}
 
 
 def blueprint_named(name: str, family: str) -> Blueprint:
@@ -20,13 +22,16 @@ def blueprint_named(name: str, family: str) -> Blueprint:
     return fitting[name]
 
 
-def build_seed(name: str, family: str, channels: int, seed: int, like: torch.Tensor) -> nn.Module:
+def build_seed(name: str, family: str, channels: int, seed: int, like: torch.Tensor, blend: Blend = Blend.ADD) -> nn.Module:
     """A seed module on the device and in the dtype of `like`, initialised from the seed and proven to fit."""
     blueprint = blueprint_named(name, family)
+    before, after = PROBE_SHAPES[family]
     with seeded(seed):
         try:
             module = blueprint.build(channels).to(device=like.device, dtype=like.dtype)
-            features = torch.randn(2, channels, *PROBE_SHAPES[family]).to(device=like.device, dtype=like.dtype)
+            features = torch.randn(*before, channels, *after).to(device=like.device, dtype=like.dtype)
+            if blend is Blend.GATE:
+                module = Gated(module, channels).to(device=like.device, dtype=like.dtype)
             residual = _residual(module, features)
         except (RuntimeError, ValueError, TypeError) as error:
             raise ConfigError(f"blueprint.{name}", f"{type(error).__name__}: {error}", "a module that takes the slot's features") from error

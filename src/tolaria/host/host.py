@@ -1,6 +1,7 @@
-"""A network in training with slots between its blocks: features flow block, slot, block, slot, ..., head."""
+"""A network in training with slots: places where seeds can grow. Where they lie is said by `BlockHost` and `GraftedHost`."""
 
-from collections.abc import Collection, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -14,34 +15,41 @@ from tolaria.lifecycle.seed import Blend, SlotState
 from tolaria.lifecycle.stage import EXPERIMENTAL
 
 
-class Host(nn.Module):
-    """Blocks, a slot after each block that asks for one ("s0" after block 0), and a head that gives logits [B, K].
+class Host(nn.Module, ABC):
+    """Slots with seeds, and a network that passes its features through them; which network it is, is the subclass's business.
 
-    `widths` are the channels after each block, `slots` the ids that are wanted, in order of execution.
+    `channels` are the slots by id and the channels of their features, in order of execution; `family` says which blueprints fit.
     """
 
-    def __init__(self, blocks: Sequence[nn.Module], widths: Sequence[int], head: nn.Module, family: str, slots: Sequence[str]) -> None:
+    # Whether a pass in training mode draws random numbers, so that whoever trains must lend it some.
+    draws = False
+
+    def __init__(self, family: str, channels: Mapping[str, int]) -> None:
         super().__init__()
-        possible = tuple(f"s{position}" for position in range(len(blocks)))
-        _check_slots(slots, possible)
         if family not in PROBE_SHAPES:
             raise ConfigError("host.family", family, f"one of {', '.join(PROBE_SHAPES)}")
-        assert len(widths) == len(blocks), (len(widths), len(blocks))
         self.family = family
-        self.channels = {slot_id: width for slot_id, width in zip(possible, widths, strict=True) if slot_id in slots}
-        self.blocks = nn.ModuleList(blocks)
-        self.slots = nn.ModuleDict({slot_id: Slot(slot_id, width) for slot_id, width in self.channels.items()})
-        self.head = head
+        self.channels = dict(channels)
+        self.slots = nn.ModuleDict({slot_id: Slot(slot_id, width) for slot_id, width in channels.items()})
 
+    @abstractmethod
     def forward(self, x: torch.Tensor, without: Collection[str] = ()) -> torch.Tensor:
-        """Logits [B, K]; slots named in `without` pass the features through, as if their seeds were not there."""
-        for position, block in enumerate(self.blocks):
-            x = block(x)
-            slot_id = f"s{position}"
-            if slot_id in self.slots and slot_id not in without:
-                x = self.slots[slot_id](x)
-        logits: torch.Tensor = self.head(x)
-        return logits
+        """Logits [B, K], or [B, T, K] where every place of a sequence is an answer.
+
+        Slots named in `without` pass the features through, as if their seeds were not there.
+        """
+
+    @abstractmethod
+    def shadow(self, slot_id: str, features: torch.Tensor) -> torch.Tensor:
+        """Logits with this seed at alpha 1 and the rest of the host as it is, in eval mode.
+
+        The graph also leads to the tail's parameters: take gradients with `torch.autograd.grad` for the seed's alone.
+        """
+
+    @property
+    @abstractmethod
+    def like(self) -> torch.Tensor:
+        """A parameter whose device and dtype a new seed takes over."""
 
     def features_at(self, slot_id: str) -> torch.Tensor:
         """The detached features [B, C, ...] of the last training forward at a slot whose seed is in TRAINING."""
@@ -49,19 +57,11 @@ class Host(nn.Module):
         assert features is not None, f"no training forward was made with a seed in TRAINING at {slot_id}"
         return features
 
-    def shadow(self, slot_id: str, features: torch.Tensor) -> torch.Tensor:
-        """Logits [B, K] with this seed at alpha 1 and the rest of the host as it is, in eval mode.
-
-        The graph also leads to the tail's parameters: take gradients with `torch.autograd.grad` for the seed's alone.
-        """
-        assert not features.requires_grad, "the shadow pass starts from detached features"
-        slot = self.slot(slot_id)
-        tail = [module for path in self._path_after(slot_id) for module in path.modules()]
-        with _evaluating(tail):
-            x = slot.mixed_fully(features)
-            for module in self._path_after(slot_id):
-                x = module(x)
-        return x
+    def gradient_at(self, slot_id: str) -> torch.Tensor:
+        """The gradient [B, C, ...] of the loss at these features, as the host's own pass back has just computed it."""
+        gradient = self.slot(slot_id).gradient
+        assert gradient is not None, f"no gradient of the host's loss reached {slot_id}"
+        return gradient
 
     def germinate(
         self,
@@ -80,13 +80,8 @@ class Host(nn.Module):
         """
         slot = self.slot(slot_id)
         state = slot.state.germinated(blueprint, blend, steps, target, curve)
-        slot.attach(build_seed(blueprint, self.family, slot.channels, seed, self.like), state)
+        slot.attach(build_seed(blueprint, self.family, slot.channels, seed, self.like, blend), state)
         return state
-
-    @property
-    def like(self) -> torch.Tensor:
-        """A parameter whose device and dtype a new seed takes over."""
-        return next(self.blocks.parameters())
 
     def slot(self, slot_id: str) -> Slot:
         """The slot of that name."""
@@ -130,14 +125,6 @@ class Host(nn.Module):
         """How many parameters all seeds have together, fossils included."""
         return sum(parameter.numel() for parameter in self.slots.parameters())
 
-    def _path_after(self, slot_id: str) -> Iterator[nn.Module]:
-        position = int(slot_id.removeprefix("s"))
-        for later in range(position + 1, len(self.blocks)):
-            yield self.blocks[later]
-            if f"s{later}" in self.slots:
-                yield self.slots[f"s{later}"]
-        yield self.head
-
 
 def seed_prefix(slot_id: str) -> str:
     """What the names of a seed's tensors begin with."""
@@ -149,15 +136,9 @@ def module_tensors(module: nn.Module, prefix: str) -> dict[str, torch.Tensor]:
     return {f"{prefix}{name}": tensor for name, tensor in (*module.named_parameters(), *module.named_buffers())}
 
 
-def _check_slots(slots: Sequence[str], possible: Sequence[str]) -> None:
-    if isinstance(slots, str) or not slots:
-        raise ConfigError("host.slots", slots, "a list of at least one slot id")
-    if list(slots) != [slot_id for slot_id in possible if slot_id in slots]:
-        raise ConfigError("host.slots", list(slots), f"some of {', '.join(possible)}, each once and in this order")
-
-
 @contextmanager
-def _evaluating(modules: Sequence[nn.Module]) -> Iterator[None]:
+def evaluating(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Within, exactly these modules are in eval mode; afterwards each is in the mode that it was in."""
     # The flag itself is set, because `train` and `eval` would also reach children that stood otherwise.
     modes = [(module, module.training) for module in modules]
     for module in modules:

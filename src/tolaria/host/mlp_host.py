@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from tolaria.errors import ConfigError
-from tolaria.host.host import Host
+from tolaria.host.block_host import BlockHost
 from tolaria.host.randomness import seeded
 
 
@@ -22,7 +22,7 @@ class DenseBlock(nn.Module):
         return torch.tanh(self.linear(x))
 
 
-class MlpHost(Host):
+class MlpHost(BlockHost):
     """`depth` dense blocks of one width; a slot after each, unless `slots` names fewer. Weights come from `seed` alone."""
 
     def __init__(self, inputs: int, width: int, depth: int, classes: int, *, seed: int, slots: Sequence[str] | None = None) -> None:

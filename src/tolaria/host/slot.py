@@ -20,7 +20,10 @@ MIXED = frozenset({Stage.BLENDING, Stage.HOLDING, Stage.FOSSILIZED})
 
 
 class Slot(nn.Module):
-    """Holds the seed and its state. `features` are the last detached inputs [B, C, ...] of a seed in TRAINING."""
+    """Holds the seed and its state. `features` are the last detached inputs [B, C, ...] of a seed in TRAINING.
+
+    Where the slot `hears_gradients`, `gradient` is that of the host's loss at these inputs, once it was computed.
+    """
 
     def __init__(self, slot_id: str, channels: int) -> None:
         super().__init__()
@@ -29,11 +32,18 @@ class Slot(nn.Module):
         self.state = SlotState(slot=slot_id)
         self.seed: nn.Module | None = None
         self.features: torch.Tensor | None = None
+        self.hears_gradients = False
+        self.gradient: torch.Tensor | None = None
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
         """The features h [B, C, ...], themselves or mixed with the seed's residual."""
         if self.training:
-            self.features = self._copy(h) if self.seed is not None and self.state.stage is Stage.TRAINING else None
+            learning = self.seed is not None and self.state.stage is Stage.TRAINING
+            self.features = self._copy(h) if learning else None
+            self.gradient = None
+            if learning and self.hears_gradients and h.requires_grad:
+                # It listens and changes nothing.
+                h.register_hook(self._hear)
         if self.seed is None or self.state.stage not in MIXED or self.state.alpha == 0.0:
             return h
         return blend(h, self.seed(h), self.state.alpha, self.state.blend)
@@ -42,7 +52,8 @@ class Slot(nn.Module):
         """Take a seed that was built and probed elsewhere; a fossil is frozen, any other seed is thawed."""
         assert state.slot == self.slot_id, (state.slot, self.slot_id)
         assert state.occupied, state.stage
-        self.seed, self.state, self.features = seed, state, None
+        self.seed, self.state = seed, state
+        self._forget()
         if state.stage is Stage.FOSSILIZED:
             self.freeze()
         else:
@@ -52,12 +63,13 @@ class Slot(nn.Module):
         """Let go of the seed, if there is one; the state says what the slot is afterwards."""
         assert state.slot == self.slot_id, (state.slot, self.slot_id)
         assert not state.occupied, state.stage
-        self.seed, self.state, self.features = None, state, None
+        self.seed, self.state = None, state
+        self._forget()
 
     def freeze(self) -> None:
         """Make the seed a fossil: no gradients, statistics as they are. `train` keeps it so while the stage is FOSSILIZED."""
         assert self.seed is not None, self.slot_id
-        self.features = None
+        self._forget()
         self.seed.requires_grad_(False).eval()
         self.seed.zero_grad(set_to_none=True)
 
@@ -73,15 +85,25 @@ class Slot(nn.Module):
         assert self.seed is not None, self.slot_id
         return blend(features, self.seed(features), 1.0, self.state.blend)
 
+    def change(self, features: torch.Tensor) -> torch.Tensor:
+        """What the seed would change about the features at alpha 1."""
+        return self.mixed_fully(features) - features
+
     @torch.no_grad()
     def magnitude(self, features: torch.Tensor) -> float:
         """The norm of what the seed would change at alpha 1 over the norm of the features; not clamped, NaN stays NaN."""
         assert self.seed is not None, self.slot_id
         was_training = self.seed.training
         self.seed.eval()
-        change = self.mixed_fully(features) - features
+        change = self.change(features)
         self.seed.train(was_training)
         return float(change.norm() / features.norm())
+
+    def _forget(self) -> None:
+        self.features, self.gradient = None, None
+
+    def _hear(self, gradient: torch.Tensor) -> None:
+        self.gradient = self._copy(gradient)
 
     @staticmethod
     def _copy(h: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from tolaria.host.germination import build_seed
 from tolaria.host.host import Host, module_tensors, seed_prefix
 from tolaria.host.slot import Slot
 from tolaria.host.state_codec import expect_keys, slot_from_dict, slot_to_dict
-from tolaria.lifecycle.seed import SlotState
+from tolaria.lifecycle.seed import Blend, SlotState
 
 VERSION = 1
 
@@ -88,7 +88,11 @@ def _placement(host: Host, slot_id: str, entry: object) -> Placement:
 def _seed_for(host: Host, slot: Slot, state: SlotState) -> nn.Module | None:
     if not state.occupied or state.blueprint is None:
         return None
-    if slot.seed is not None and (slot.state.generation, slot.state.blueprint) == (state.generation, state.blueprint):
+    if slot.seed is not None and _identity(slot.state) == _identity(state):
         return slot.seed
     # Its values do not matter, because the tensors of the snapshot follow; they only must not depend on anything.
-    return build_seed(state.blueprint, host.family, slot.channels, 0, host.like)
+    return build_seed(state.blueprint, host.family, slot.channels, 0, host.like, state.blend)
+
+
+def _identity(state: SlotState) -> tuple[object, ...]:
+    return state.generation, state.blueprint, state.blend is Blend.GATE

@@ -26,6 +26,9 @@ from tolaria.integrations.state_values import decode, encode
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Ease
 
+# What compiling puts before the names of everything inside.
+COMPILED = "_orig_mod."
+
 # The direction of past gradients, under the names that the optimizers of PyTorch give it: the reset policy forgets it.
 FIRST_MOMENTS = frozenset({"momentum_buffer", "exp_avg"})
 
@@ -176,7 +179,7 @@ class LoopState:
         return named | {f"ema/{name}": tensor for name, tensor in (parts.ema or {}).items()}
 
     def _trained(self, optimizer: Optimizer) -> Iterator[tuple[str, torch.nn.Parameter, dict[str, Any]]]:
-        names = {id(parameter): f"model/{name}" for name, parameter in self._parts.model.named_parameters()}
+        names = {id(parameter): f"model/{_plain(name)}" for name, parameter in self._parts.model.named_parameters()}
         yield from ((names[id(parameter)], parameter, group) for group in optimizer.param_groups for parameter in group["params"])
 
     def _state(self) -> Iterator[tuple[str, torch.nn.Parameter, str, object]]:
@@ -192,8 +195,13 @@ def is_like(value: object, parameter: torch.nn.Parameter) -> bool:
 
 def _tensors_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     # Tied weights come once; `state_dict` would leave out buffers that are not persistent.
-    yield from module.named_parameters()
-    yield from module.named_buffers()
+    yield from ((_plain(name), parameter) for name, parameter in module.named_parameters())
+    yield from ((_plain(name), buffer) for name, buffer in module.named_buffers())
+
+
+def _plain(name: str) -> str:
+    """The name that a tensor has in the model that was compiled, so that a snapshot fits it either way."""
+    return name.replace(COMPILED, "")
 
 
 def _options(group: dict[str, Any]) -> dict[str, Any]:

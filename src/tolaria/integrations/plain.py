@@ -117,6 +117,7 @@ class Guard:
         emit: Callable[[Event], None] | None = None,
     ) -> None:
         _refuse_what_grows(config)
+        _refuse_several_ranks()
         # A loss that comes late says as many steps later that the weights of a snapshot were good.
         self._config = replace(config, probation=config.probation + reading.lag)
         self._reading = reading
@@ -270,6 +271,15 @@ class Guard:
             warnings.warn(reason, RuntimeWarning, stacklevel=2)
             if self._tell:
                 self._tell(StorageFailed(Point(self._calls), reason))
+
+
+def _refuse_several_ranks() -> None:
+    """Each rank would judge a loss of its own, and one that rolls back alone leaves the others waiting for it."""
+    ranks = torch.distributed.get_world_size() if torch.distributed.is_available() and torch.distributed.is_initialized() else 1
+    if ranks > 1:
+        raise ConfigError(
+            "watch", f"{ranks} ranks of torch.distributed", "a loop of one process: nothing here lets ranks agree on a rollback"
+        )
 
 
 def _refuse_what_grows(config: GovernorConfig) -> None:

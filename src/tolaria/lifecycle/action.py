@@ -22,7 +22,8 @@ class Op(StrEnum):
 class Action:
     """One decision. Factors that the op does not use keep their defaults, so that equal decisions are equal values.
 
-    `tempo` is the length of the first blend in steps; `alpha_speed` that of a later one (RETARGET).
+    `tempo` is the length of the first blend in steps; `alpha_speed` that of a later one (RETARGET), and of the way out (PRUNE).
+    A speed of 0 jumps: a prune with it takes the seed at once, any other fades it out first.
     """
 
     op: Op = Op.WAIT
@@ -31,7 +32,7 @@ class Action:
     blend: Blend = Blend.ADD
     tempo: int = 5
     alpha_target: float = 1.0
-    alpha_speed: int = 3
+    alpha_speed: int = 0
     alpha_curve: Curve = Curve.LINEAR
 
 
@@ -51,5 +52,5 @@ RELEVANT_HEADS: dict[Op, frozenset[str]] = {
     Op.ADVANCE: frozenset({"op", "slot"}),
     Op.RETARGET: frozenset({"op", "slot", "alpha_target", "alpha_speed", "alpha_curve"}),
     Op.FOSSILIZE: frozenset({"op", "slot"}),
-    Op.PRUNE: frozenset({"op", "slot"}),
+    Op.PRUNE: frozenset({"op", "slot", "alpha_speed", "alpha_curve"}),
 }

@@ -11,10 +11,14 @@ EMBARGO_STEPS = 5
 
 
 class Blend(StrEnum):
-    """How the seed's residual r is mixed with the host's features h: h + alpha r, or h (1 + alpha tanh r)."""
+    """How the seed's residual r is mixed with the host's features h: h + alpha r, h (1 + alpha tanh r), or h + alpha g(h) r.
+
+    The gate g is a small network of the seed's own, which decides for each sample how much of the seed it gets.
+    """
 
     ADD = "add"
     MULTIPLY = "multiply"
+    GATE = "gate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,16 @@ class SlotState:
     def retargeted(self, target: float, steps: int, curve: Curve) -> "SlotState":
         """Back from HOLDING into BLENDING, towards another alpha."""
         return replace(self._entered(Move.RETARGET), ramp=self.ramp.retargeted(target, steps, curve))
+
+    @property
+    def faded(self) -> bool:
+        """Whether alpha was brought down to nothing, after which a seed has no way back and is to be pruned."""
+        return self.stage is Stage.BLENDING and self.ramp.finished and self.ramp.target == 0.0 < self.ramp.start
+
+    def fading(self, steps: int, curve: Curve) -> "SlotState":
+        """On its way out: alpha goes down to 0, after which the seed is `faded`; one that is held goes back into BLENDING for that."""
+        state = self._entered(Move.RETARGET) if self.stage is Stage.HOLDING else self
+        return replace(state, ramp=self.ramp.retargeted(0.0, steps, curve))
 
     def fossilized(self) -> "SlotState":
         """Committed for good at the alpha that was held."""

@@ -15,8 +15,8 @@ from tolaria.policy.view import View
 class HeuristicConfig:
     """Steps are decision steps. A seed is germinated once the warm-up is over, or earlier on a plateau.
 
-    A plateau is an improvement of validation loss by less than `plateau_gain` (in units of the chance loss) over the
-    latest `plateau_steps` steps. A seed that is not through a stage after `stage_steps_max` steps is pruned.
+    A plateau is a validation loss that moved by less than `plateau_gain` (in units of the chance loss) over the latest
+    `plateau_steps` steps, down or up. A seed that is not through a stage after `stage_steps_max` steps is pruned.
     """
 
     warmup_steps: int = 5
@@ -95,7 +95,8 @@ class HeuristicPolicy(FixedPolicy):
         if len(view.recent) <= self.config.plateau_steps:
             return False
         gain = view.recent[-1 - self.config.plateau_steps].val_loss - view.recent[-1].val_loss
-        return gain < self.config.plateau_gain * view.chance_loss
+        # A loss that has jumped has not come to rest, and neither has one that is no number.
+        return abs(gain) < self.config.plateau_gain * view.chance_loss
 
 
 def is_worth_keeping(state: SlotState, view: View) -> bool:

@@ -14,7 +14,7 @@ from tolaria.seeding import stream
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Inputs [N, ...] as float32 and targets [N] as class indices."""
+    """Inputs [N, ...], float32 or tokens, and targets as class indices: [N], or [N, T] where every place of a sequence has one."""
 
     inputs: torch.Tensor
     targets: torch.Tensor
@@ -24,6 +24,7 @@ class Split:
 class Task:
     """A task owns its data, the host that fits it, and the rate that host learns at. `build_host` takes an initialisation seed.
 
+    `digest` is the SHA-256 of data that is not the same everywhere, and empty for data that is.
     The test split is looked at when an episode ends, and for nothing else; what controls training sees `validation`.
     """
 
@@ -37,6 +38,7 @@ class Task:
     learning_rate: float
     build_host: Callable[[int], Host]
     explosion_factor: float = 1.5
+    digest: str = ""
 
     @property
     def chance_loss(self) -> float:
@@ -46,8 +48,8 @@ class Task:
     @property
     def prior_loss(self) -> float:
         """The cross-entropy on the validation split of whoever knows how frequent each class is, and nothing else, in nats."""
-        counts = torch.bincount(self.train.targets, minlength=self.classes).double() + 1.0
-        return float(-torch.log(counts / counts.sum())[self.validation.targets].mean())
+        counts = torch.bincount(self.train.targets.flatten(), minlength=self.classes).double() + 1.0
+        return float(-torch.log(counts / counts.sum())[self.validation.targets.flatten()].mean())
 
     @property
     def explosion_loss(self) -> float:
@@ -55,8 +57,8 @@ class Task:
         return self.explosion_factor * self.chance_loss
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy of logits [B, K] in nats."""
-        return F.cross_entropy(logits, targets)
+        """Mean cross-entropy in nats of logits [B, K], or [B, T, K]."""
+        return F.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
 def split_stratified(inputs: torch.Tensor, targets: torch.Tensor, seed: int) -> tuple[Split, Split, Split]:

@@ -7,7 +7,7 @@ from tolaria.telemetry.event import Event
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
-    """A run begins; `config` is its whole configuration as JSON, `versions` pairs of package and version."""
+    """A run begins; `config` is its whole configuration as JSON, `versions` pairs of package, or data, and version."""
 
     seed: int
     config: str

@@ -28,7 +28,8 @@ class Sink(Protocol):
 class SinkQueue:
     """A sink that is written to without waiting.
 
-    A sink that raises is detached; for one that blocks the queue runs full and events are dropped.
+    A sink that raises is detached. For one that is slow the queue runs full and events are dropped; one that takes nothing
+    at all while as many more come as can wait is detached too.
     `offered` and `written` count events; `detached` holds pairs of name and reason.
     """
 
@@ -39,6 +40,9 @@ class SinkQueue:
         self.written = 0
         self.detached: list[tuple[str, str]] = []
         self._sink = sink
+        # Events that came in vain since the sink last took one, and how many it had taken by then.
+        self._in_vain = 0
+        self._taken = 0
         self._closed = False
         # None is the last word.
         self._queue: queue.Queue[Event | None] = queue.Queue(capacity)
@@ -56,8 +60,10 @@ class SinkQueue:
         self.offered += 1
         # An event that is not put is counted by `dropped`.
         if not self.detached:
-            with contextlib.suppress(queue.Full):
+            try:
                 self._queue.put_nowait(event)
+            except queue.Full:
+                self._overflow()
 
     def close(self, patience_s: float = PATIENCE_S) -> None:
         """Let the sink finish what waits for it, for a limited time; a sink that does not is left behind."""
@@ -68,7 +74,7 @@ class SinkQueue:
         with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=patience_s)
         self._worker.join(max(0.0, deadline - time.monotonic()))
-        if self._worker.is_alive():
+        if self._worker.is_alive() and not self.detached:
             self.detached.append((self.name, f"not finished {patience_s:g} s after the run"))
 
     def complaint(self) -> str | None:
@@ -77,6 +83,12 @@ class SinkQueue:
             return None
         reasons = "; ".join(reason for _, reason in self.detached) or "it was too slow"
         return f"{self.name} missed {self.dropped} of {self.offered} events: {reasons}"
+
+    def _overflow(self) -> None:
+        self._in_vain = self._in_vain + 1 if self.written == self._taken else 1
+        self._taken = self.written
+        if self._in_vain > self._queue.maxsize:
+            self.detached.append((self.name, f"it took nothing while {self._queue.maxsize} events waited and as many more came"))
 
     def _work(self) -> None:
         while (event := self._queue.get()) is not None:

@@ -17,7 +17,7 @@ from tolaria.lifecycle.action import Action
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.policy.heuristic import HeuristicConfig
 from tolaria.ppo.config import PpoConfig
-from tolaria.tasks import TASKS
+from tolaria.tasks import FOLDER_TASKS, TASKS
 from tolaria.train import disk
 
 POLICIES = ("heuristic", "ppo", "random", "scripted")
@@ -37,10 +37,11 @@ class TrainConfig:
     """A run. `steps` are decision steps of every environment; an episode is `episode_steps` long, None for the whole run.
 
     `rollout_steps` rows of every environment make one update of a controller that learns. `threads` is recorded because
-    the number of intra-op threads changes the bits of a CPU run.
+    the number of intra-op threads changes the bits of a CPU run. `data` is the folder of a task that is read from one.
     """
 
     task: str = "digits"
+    data: str | None = None
     policy: str = "heuristic"
     envs: int = 4
     steps: int = 60
@@ -59,8 +60,12 @@ class TrainConfig:
     ppo: PpoConfig = PpoConfig()
 
     def __post_init__(self) -> None:
-        if self.task not in TASKS:
-            raise ConfigError("task", self.task, f"one of {', '.join(TASKS)}")
+        if self.task not in TASKS | FOLDER_TASKS:
+            raise ConfigError("task", self.task, f"one of {', '.join(TASKS | FOLDER_TASKS)}")
+        if self.task in FOLDER_TASKS and self.data is None:
+            raise ConfigError("data", self.data, f"the folder that {self.task} is read from")
+        if self.task not in FOLDER_TASKS and self.data is not None:
+            raise ConfigError("data", self.data, f"no folder, because {self.task} brings its data")
         if self.policy not in POLICIES:
             raise ConfigError("policy", self.policy, f"one of {', '.join(POLICIES)}")
         for name in ("envs", "steps", "rollout_steps", "threads", "checkpoint_every"):

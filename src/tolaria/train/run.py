@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
@@ -20,7 +21,8 @@ from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.learner import Learner
 from tolaria.seams import Taps
 from tolaria.seeding import derive_seed
-from tolaria.tasks import TASKS
+from tolaria.tasks import FOLDER_TASKS, TASKS
+from tolaria.tasks.task import Task
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
 from tolaria.train.config import TrainConfig
@@ -50,7 +52,8 @@ class Run:
         self.taps = taps
         self.step = 0
         self.begun = False
-        task = TASKS[config.task]()
+        task = build_task(config)
+        self.task = task
         governed = config.governor
         recovery = Recovery(governed.live_seeds == "restore", governed.rewind, governed.rewarm_batches)
         env_config = EnvConfig(config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery)
@@ -89,6 +92,7 @@ class Run:
         facts = {
             "step": self.step,
             "next_seq": self.history.next_seq,
+            "data": self.task.digest,
             "envs": [env.facts() for env in self.envs.envs],
             "retired": sorted(self.envs.retired),
             "governors": governors,
@@ -103,6 +107,8 @@ class Run:
 
     def restore(self, tensors: Mapping[str, torch.Tensor], facts: Facts) -> None:
         """Become exactly what a checkpoint recorded."""
+        if facts["data"] != self.task.digest:
+            raise ConfigError("data", self.task.digest, f"the {self.task.name} that the run began with, SHA-256 {facts['data']}")
         self.step = facts["step"]
         self.begun = True
         self.envs.retired = set(facts["retired"])
@@ -114,6 +120,14 @@ class Run:
         self.tallies = [Tally(**tally) for tally in facts["tallies"]]
         if self.learner is not None:
             self.learner.restore(_below("learner", tensors), facts["learner"])
+
+
+def build_task(config: TrainConfig) -> Task:
+    """The task that the config names; raises `ConfigError` where its data is not there."""
+    if config.task in TASKS:
+        return TASKS[config.task]()
+    assert config.data is not None, config.task
+    return FOLDER_TASKS[config.task](Path(config.data))
 
 
 def build_policy(config: TrainConfig, space: ActionSpace) -> Policy:

@@ -5,12 +5,12 @@ import platform
 import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 
-from tolaria.seams import NO_TAPS, Taps
+from tolaria.seams import CHECKPOINT_DUE, NO_TAPS, Taps
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
 from tolaria.telemetry.run_events import RunAborted, RunFinished, RunStarted, StorageFailed
@@ -20,7 +20,7 @@ from tolaria.train import checkpoint, disk, trial
 from tolaria.train.config import TrainConfig, dump, load, save
 from tolaria.train.manifest import Facts, Tensors
 from tolaria.train.rollout import episode_finished, finish_rollout, take_step
-from tolaria.train.run import Run, choose_device
+from tolaria.train.run import Run, build_task, choose_device
 
 # What decides about the bits of a run beside its config and commit.
 RECORDED_PACKAGES = ("torch", "numpy", "scikit-learn", "tolaria")
@@ -37,8 +37,10 @@ class Trainer:
 
     @classmethod
     def start(cls, config: TrainConfig, folder: Path | None, sinks: tuple[Sink, ...] = ()) -> "Trainer":
-        """A new run; raises `ConfigError` where the folder holds one already or the device is not there."""
+        """A new run; raises `ConfigError` where the folder holds one already, or the device or the data is not there."""
         choose_device(config.device)
+        # Asked once more by the run itself; here nothing is written yet.
+        build_task(config)
         if folder is None:
             return cls.tapped(config, History(sinks), NO_TAPS)
         disk.make_folder(folder)
@@ -62,7 +64,7 @@ class Trainer:
                 config.seed,
                 dump(config),
                 commit(),
-                versions(),
+                versions() + data_versions(run),
                 tuple(run.envs.envs[0].training.host.slots),
                 run.envs.envs[0].task.chance_loss,
             )
@@ -72,6 +74,12 @@ class Trainer:
     @classmethod
     def resume(cls, folder: Path, sinks: tuple[Sink, ...] = ()) -> tuple["Trainer", list[str]]:
         """Continue a run from its newest whole checkpoint; also returns what the user should know about that."""
+        events = folder / "events.jsonl"
+        return cls.resumed(folder, lambda next_seq: (History.resume(events, next_seq, _with_timings(folder, sinks)), NO_TAPS))
+
+    @classmethod
+    def resumed(cls, folder: Path, voices: Callable[[int], tuple[History, Taps]]) -> tuple["Trainer", list[str]]:
+        """The same with a history of the caller's and whoever listens at its seams, given the number of the next event."""
         config = load(folder / "config.json")
         device = choose_device(config.device)
         torch.set_num_threads(config.threads)
@@ -83,8 +91,8 @@ class Trainer:
         with ExitStack() as held:
             held.enter_context(disk.held(folder))
             (tensors, facts), remarks = checkpoint.read_newest(folder / "checkpoints", accept)
-            history = History.resume(folder / "events.jsonl", facts["next_seq"], _with_timings(folder, sinks))
-            run = Run(config, device, history, NO_TAPS)
+            history, taps = voices(facts["next_seq"])
+            run = Run(config, device, history, taps)
             run.restore(trial.placed(tensors, device), facts)
             trainer = cls(run, folder)
             trainer._held = held.pop_all()
@@ -118,8 +126,9 @@ class Trainer:
         if self.folder is None:
             return None
         self.run.history.sync()
-        tensors, facts = self.run.capsule()
-        return checkpoint.write(self.folder / "checkpoints", self.run.step, tensors, facts)
+        run = self.run
+        store: Callable[[], Path] = partial(checkpoint.write, self.folder / "checkpoints", run.step, *run.capsule())
+        return run.taps.pass_through(CHECKPOINT_DUE, Point(run.step), store)()
 
     def close(self) -> list[str]:
         """Close the history and let go of the folder; returns what sinks missed."""
@@ -155,6 +164,11 @@ def _with_timings(folder: Path, sinks: tuple[Sink, ...]) -> tuple[Sink, ...]:
 def versions() -> tuple[tuple[str, str], ...]:
     """Python and the packages that decide about the bits of a run."""
     return (("python", platform.python_version()), *((name, version_of(name)) for name in RECORDED_PACKAGES))
+
+
+def data_versions(run: Run) -> tuple[tuple[str, str], ...]:
+    """Which data it is, where that is not the same on every machine."""
+    return ((f"data of {run.task.name}", run.task.digest),) if run.task.digest else ()
 
 
 def version_of(package: str) -> str:

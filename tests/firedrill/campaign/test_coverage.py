@@ -36,7 +36,8 @@ def test_one_red_cell_makes_a_cell_of_the_space_red(result: Make) -> None:
 
 
 def test_a_known_gap_is_shown_as_one(result: Make) -> None:
-    assert state(coverage_of([result(Verdict.MISSED, exposures=(MET,), known_gap="Nobody looks there.")]))[0] is State.KNOWN_GAP
+    gap = result(Verdict.MISSED, exposures=(MET,), known_gap="Nobody looks there.", gap_verdict=Verdict.MISSED)
+    assert state(coverage_of([gap]))[0] is State.KNOWN_GAP
 
 
 def test_marks_that_nothing_hit_are_unexplained_unless_a_reason_excuses_them(result: Make) -> None:

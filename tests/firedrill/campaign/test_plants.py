@@ -3,6 +3,7 @@ import pytest
 from firedrill.campaign.plants import Plant, Strength, cell_of, space, why_not
 from firedrill.faults import FAULTS
 from firedrill.runner.exposure import Reply, Topology
+from firedrill.scenario.needs import ON_CUDA
 
 SENSIBLE = [plant for plant in space("cpu") if not why_not(plant)]
 # Every fault at every seam once, in the topology in which most can happen.
@@ -10,7 +11,9 @@ ONE_EACH = {(plant.kind, plant.phase): plant for plant in SENSIBLE if plant.topo
 
 
 def test_every_fault_of_the_table_is_planted_at_every_seam_of_its_own() -> None:
-    assert {(plant.kind, plant.phase) for plant in SENSIBLE} == {(kind, phase) for kind, fault in FAULTS.items() for phase in fault.phases}
+    assert {(plant.kind, plant.phase) for plant in SENSIBLE} == {
+        (kind, phase) for kind, fault in FAULTS.items() for phase in fault.phases if not fault.aside and kind not in ON_CUDA
+    }
 
 
 @pytest.mark.parametrize("plant", ONE_EACH.values(), ids=lambda plant: plant.name)
@@ -32,3 +35,9 @@ def test_what_cannot_be_planted_has_a_reason() -> None:
 def test_a_reply_belongs_to_one_strength() -> None:
     assert Strength.WEAK.replies | Strength.STRONG.replies == set(Reply)
     assert not Strength.WEAK.replies & Strength.STRONG.replies
+
+
+def test_what_strikes_right_after_a_rollback_meets_growing_seeds_only_where_they_come_back() -> None:
+    plants = {plant.topology: plant for plant in space("cpu") if (plant.kind, plant.phase) == ("tensor.set", "rolled_back")}
+    governors = {topology: cell_of(plant).scenario.subject.governor.live_seeds for topology, plant in plants.items()}
+    assert {topology for topology, live_seeds in governors.items() if live_seeds == "restore"} == {Topology.GROWING, Topology.BLENDED}

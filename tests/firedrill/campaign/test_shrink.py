@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from firedrill.campaign.reproducer import as_pytest
-from firedrill.campaign.shrink import Shrinker
+from firedrill.campaign.shrink import NothingToShrink, Shrinker
 from firedrill.runner.executors.local import Local
 from firedrill.runner.verdict import Verdict
 from firedrill.scenario.cell import Cell, cells
@@ -31,6 +31,18 @@ faults:
   - {at: {step: 7, env: 0}, do: data.set, with: {value: 0.25, samples: 3}}
 expect: [told]
 """
+# The same, small enough for every day.
+THREE = """\
+version: 1
+name: six
+because: Somebody switched the governor off, and five other things happened as well.
+subject: {seed: 11, envs: 2, steps: 2, batches_per_step: 1}
+faults:
+  - {at: {step: 0, env: 1, for_steps: forever}, do: governor.suppress}
+  - {at: {step: 0, env: 0}, do: tensor.scale, target: {params: "head.*", pick: {index: 1}}, with: {factor: 1.37}}
+  - {at: {step: 0, env: 1}, do: tensor.set, target: {params: "blocks.0.*", pick: {index: 0}}, with: {value: nan}}
+expect: [told]
+"""
 CORE = """\
 version: 1
 name: six
@@ -45,14 +57,28 @@ budget: {rollbacks: 1, wall: "60s"}
 """
 
 
+GREEN = CORE.replace("  - {at: {step: 0}, do: governor.suppress}\n", "").replace("steps: 1", "steps: 2")
+
+
 def cell_of(text: str) -> Cell:
     return cells(load_text(text, Path("scenarios/six.yaml")))[0]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_six_faults_shrink_to_the_two_that_matter(two: Local) -> None:
     shrunk = Shrinker(cell_of(SIX), two, tell=lambda _: None).search()
     assert (shrunk.yaml, shrunk.minimal, shrunk.failure.verdict) == (CORE, True, Verdict.SILENT_CORRUPTION)
+
+
+def test_three_faults_shrink_to_the_two_that_matter(two: Local) -> None:
+    shrunk = Shrinker(cell_of(THREE), two, tell=lambda _: None).search()
+    assert (shrunk.yaml, shrunk.minimal, shrunk.failure.verdict) == (CORE, True, Verdict.SILENT_CORRUPTION)
+
+
+def test_a_cell_that_ends_as_expected_is_not_shrunk(two: Local) -> None:
+    """Otherwise everything would be taken away from it, and what is left would be green as well."""
+    with pytest.raises(NothingToShrink, match="recovered, as expected"):
+        Shrinker(cell_of(GREEN), two, tell=lambda _: None).search()
 
 
 def test_what_is_minimal_stays_as_it_is_and_its_test_is_red(two: Local) -> None:

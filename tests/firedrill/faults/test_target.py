@@ -1,4 +1,6 @@
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -6,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firedrill.faults.fault import CouldNotStrike, Scene, Strike, Unfit
-from firedrill.faults.target import Pick, SelectorMatchedNothing, Target, strike_elements
+from firedrill.faults.target import Pick, Role, SelectorMatchedNothing, Target, strike_elements
 from tolaria.host.cnn_host import CnnHost
 from tolaria.host.host import Host
 from tolaria.host.mlp_host import MlpHost
+from tolaria.lifecycle.stage import Stage
 from tolaria.seeding import stream
 from tolaria.telemetry.event import Point
 
@@ -155,3 +158,76 @@ def test_a_pick_of_nothing_is_refused_by_its_field(fields: dict[str, float], nam
     with pytest.raises(Unfit) as refused:
         Pick(**fields)  # type: ignore[arg-type]  # Wrong on purpose.
     assert refused.value.field == named
+
+
+def test_a_type_is_that_of_the_module_which_has_the_tensor() -> None:
+    trainee = Trainee(CnnHost(in_channels=1, width=2, depth=2, classes=3, seed=7))
+    assert names(Target(params="*.weight", type="Batch*"), trainee) == ["blocks.0.norm.weight", "blocks.1.norm.weight"]
+    assert names(Target(optimizer="host/*", type="Conv2d", depth=0), trainee) == ["host/blocks.0.conv.weight/momentum_buffer"]
+
+
+def test_a_role_is_what_a_module_is_in_the_network(trainee: Trainee) -> None:
+    for slot in ("s0", "s1"):
+        trainee.host.germinate(slot, "mlp_norm", seed=5)
+    fossil = trainee.host.slot("s1")
+    fossil.state = replace(fossil.state, stage=Stage.FOSSILIZED)
+    roots = {role: {name.rsplit(".", 1)[0] for name in names(Target(params="*", role=role), trainee)} for role in get_args(Role)}
+    assert roots == {
+        "trunk": {"blocks.0.linear", "blocks.1.linear"},
+        "head": {"head"},
+        "seed": {"slots.s0.seed"},
+        "fossil": {"slots.s1.seed"},
+    }
+
+
+@pytest.mark.parametrize(("depth", "expected"), [(0, "blocks.0.linear"), (2, "head"), (-1, "head"), (-3, "blocks.0.linear")])
+def test_a_depth_counts_the_modules_that_are_left(trainee: Trainee, depth: int, expected: str) -> None:
+    found = names(Target(params="*", type="Linear", depth=depth), trainee)
+    assert found == [f"{expected}.weight", f"{expected}.bias"]
+
+
+@pytest.mark.parametrize("fields", [{"depth": 3}, {"type": "Conv2d"}, {"role": "seed"}])
+def test_narrowed_down_to_nothing_is_no_strike(trainee: Trainee, fields: dict[str, Any]) -> None:
+    with pytest.raises(SelectorMatchedNothing, match=next(iter(fields))):
+        Target(params="*", **fields).select(trainee)
+
+
+def activated(trainee: Trainee, target: Target) -> tuple[list[Strike], torch.Tensor]:
+    """Strike, and what the host then computes for one sample."""
+    strikes: list[Strike] = []
+    strike_elements(trainee, Scene(Point(1, 0), stream(1), target, strikes.append), lambda elements: elements * 0 + 7.0)
+    assert strikes == [], "nothing has been computed yet"
+    return strikes, trainee.host(torch.ones(1, 2))
+
+
+def test_an_activation_is_changed_the_next_time_it_is_computed_and_only_then(trainee: Trainee) -> None:
+    before = trainee.host(torch.ones(1, 2))
+    (told,), logits = activated(trainee, Target(activations="head", pick=Pick(index=1)))
+    assert (told.place, told.elements, told.first_value) == ("output of head", 1, "7.0")
+    assert logits[0].tolist() == [before[0, 0].item(), 7.0, before[0, 2].item()]
+    assert torch.equal(trainee.host(torch.ones(1, 2)), before)
+    assert not any(module._forward_hooks for module in trainee.host.modules())
+
+
+def test_gradients_flow_around_a_changed_activation(trainee: Trainee) -> None:
+    trainee.host.zero_grad()
+    _, logits = activated(trainee, Target(activations="head", pick=Pick(index=1)))
+    logits.sum().backward()
+    gradient = trainee.host.get_parameter("head.bias").grad
+    assert gradient is not None
+    assert gradient.tolist() == [1.0, 0.0, 1.0]
+
+
+def test_of_several_modules_the_first_is_struck_or_the_one_that_is_as_deep(trainee: Trainee) -> None:
+    (first,), _ = activated(trainee, Target(activations="blocks.*", type="Linear"))
+    (last,), _ = activated(trainee, Target(activations="blocks.*", type="Linear", depth=-1))
+    assert (first.place, last.place) == ("output of blocks.0.linear", "output of blocks.1.linear")
+
+
+def test_no_module_of_that_name_is_no_strike(trainee: Trainee) -> None:
+    with pytest.raises(SelectorMatchedNothing, match="activations: hed matches nothing; the nearest names are head"):
+        activated(trainee, Target(activations="hed"))
+
+
+def test_a_witness_of_an_element_behind_the_end_is_not_told(trainee: Trainee) -> None:
+    assert activated(trainee, Target(activations="head", pick=Pick(index=99)))[0] == []

@@ -50,3 +50,11 @@ def test_every_struck_environment_must_be_noticed(add: Edit) -> None:
     evidence = add(FaultStruck(Point(5, 0), 0, "tensor.set", "", 1, "aa", "ab", "nan"))
     both = replace(evidence, claim=replace(evidence.claim, struck_envs=frozenset({0, 1})))
     assert Detected(within=1).judge(both).detail == "env 0: no collapse by step 6"
+
+
+# The last batch of five is number 4.
+@pytest.mark.parametrize(("batch", "batches"), [(3, 1), (0, 4), (None, 5)])
+def test_the_delay_is_told_in_batches_too(edit: Edit, batch: int | None, batches: int) -> None:
+    evidence = edit(FaultStruck, at=Point(5, 1, batch))
+    finding = Detected(within=0).judge(replace(evidence, claim=replace(evidence.claim, batches_per_step=5)))
+    assert finding.detail == f"noticed 0 steps ({batches} batches) after the strike at the latest"

@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from firedrill.events import RollbackObserved, SnapshotObserved, TensorSeen
+from firedrill.events import FaultStruck, FirstStepSeen, RollbackObserved, SnapshotObserved, TensorSeen
 from firedrill.oracles.optimizer_reset import OptimizerReset
 from firedrill.oracles.oracle import Answer, Evidence, of
+from tolaria.telemetry.event import Point
 from tolaria.telemetry.governor_events import RolledBack
 
 Edit = Callable[..., Evidence]
@@ -97,3 +98,40 @@ def test_a_seeds_optimizer_must_come_back_with_its_seed(edit: Edit, healed: Evid
 
 def test_a_policy_without_an_expectation_is_named(healed: Evidence) -> None:
     assert OptimizerReset().judge(under("hope", healed)).detail == "no expectation for the policy hope"
+
+
+# By hand: 0.1 x (0.2 + 0.01 x 0.5) = 0.0205; Adam in its third step: 0.01 x 0.1/(1 - 0.9^3) x sqrt((1 - 0.999^3)/0.001) = 0.0063881.
+SGD = FirstStepSeen(Point(6, 1, 0), "SGD", 0.1, 0.01, (), 0, 0.5, 0.2, 0.0)
+ADAM = FirstStepSeen(Point(6, 1, 0), "Adam", 0.01, 0.0, (0.9, 0.999), 3, 0.5, 1e6, 0.0)
+
+
+@pytest.mark.parametrize(("step", "near", "far"), [(SGD, 0.0205, 0.0206), (ADAM, 0.0063880, 0.0063895)])
+def test_a_first_step_goes_no_further_than_its_gradient_explains(add: Edit, step: FirstStepSeen, near: float, far: float) -> None:
+    assert OptimizerReset().judge(add(replace(step, displacement=near))).answer is Answer.PASS
+    finding = OptimizerReset().judge(add(replace(step, displacement=far)))
+    assert (finding.place, finding.key) == ("env 1 step 6", "displacement")
+
+
+def test_decoupled_decay_adds_to_the_step(add: Edit) -> None:
+    # 0.0063881 and 0.01 x 0.2 x 0.5.
+    step = replace(ADAM, optimizer="AdamW", decay=0.2)
+    assert OptimizerReset().judge(add(replace(step, displacement=0.0073))).answer is Answer.PASS
+    assert OptimizerReset().judge(add(replace(step, displacement=0.0075))).answer is Answer.FAIL
+
+
+def test_a_step_that_is_no_number_goes_too_far(add: Edit) -> None:
+    assert OptimizerReset().judge(add(replace(SGD, displacement=float("nan")))).answer is Answer.FAIL
+
+
+def test_what_a_fault_moves_is_no_step(add: Edit, healed: Evidence) -> None:
+    strike = replace(of(healed.faulted, FaultStruck)[0], at=Point(6, 1, 0))
+    assert OptimizerReset().judge(add(strike, replace(SGD, displacement=9.0))).answer is Answer.PASS
+    elsewhere = replace(strike, at=Point(6, 0, 0))
+    assert OptimizerReset().judge(add(elsewhere, replace(SGD, displacement=9.0))).answer is Answer.FAIL
+
+
+def test_an_optimizer_that_is_restored_may_go_where_its_momentum_leads(add: Edit, healed: Evidence) -> None:
+    restored = under("restore", add(replace(SGD, displacement=9.0)))
+    tensors = saved(healed)
+    both = tuple(replace(event, tensors=tensors) if isinstance(event, RollbackObserved) else event for event in restored.faulted)
+    assert OptimizerReset().judge(replace(restored, faulted=both)).answer is Answer.PASS

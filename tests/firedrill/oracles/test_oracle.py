@@ -65,13 +65,13 @@ def test_a_part_that_only_one_side_has_differs() -> None:
 
 
 def test_a_snapshot_promises_nothing_of_a_growing_seed(healed: Evidence) -> None:
-    (pair,) = restorations(healed.faulted)
+    pair, *_ = restorations(healed.faulted)
     assert "host/slots.s0.seed.0.weight" not in pair.promised
     assert len(pair.promised) == 5
 
 
 def test_a_snapshot_promises_growing_seeds_where_they_are_restored(healed: Evidence) -> None:
-    (pair,) = restorations(healed.faulted, "restore")
+    pair, *_ = restorations(healed.faulted, "restore")
     assert "host/slots.s0.seed.0.weight" in pair.promised
     assert (len(pair.promised), pair.growing) == (6, ("s0",))
 
@@ -80,5 +80,5 @@ def test_a_snapshot_promises_the_tensors_of_a_fossil(healed: Evidence) -> None:
     became = SlotRestored(Point(2, 1), "s0", 1, Stage.TRAINING, Stage.FOSSILIZED)
     events: list[Event] = list(healed.faulted)
     events.insert(next(i for i, event in enumerate(events) if event.at.step == 3), became)
-    (pair,) = restorations(events)
+    pair, *_ = restorations(events)
     assert "host/slots.s0.seed.0.weight" in pair.promised

@@ -8,6 +8,7 @@ from firedrill.oracles.oracle import Answer, Evidence, of
 from firedrill.oracles.penalized import Penalized, advantages
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import EnvironmentRetired, PenaltyDelivered, RolledBack
+from tolaria.telemetry.run_events import StepFinished
 
 Edit = Callable[..., Evidence]
 
@@ -75,6 +76,22 @@ def test_a_row_that_is_missing_fails(edit: Edit, healed: Evidence) -> None:
     (buffer,) = (buffer for buffer in of(healed.faulted, BufferObserved) if struck_buffer(buffer))
     shortened = edit(BufferObserved, struck_buffer, rows=tuple(row for row in buffer.rows if row.step != 5))
     assert Penalized().judge(shortened).detail == "env 1 step 5: 0 terminal rows, 1 expected"
+
+
+@pytest.mark.parametrize("step", [3, 9])
+def test_a_row_of_a_step_that_was_never_executed_fails(drop: Edit, step: int) -> None:
+    finding = Penalized().judge(drop(StepFinished, lambda e: e.at == Point(step, 1)))
+    assert (finding.place, finding.key) == (f"env 1 step {step}", "phantom")
+
+
+def test_a_step_that_broke_off_and_was_paid_for_has_its_row(drop: Edit) -> None:
+    assert Penalized().judge(drop(StepFinished, lambda e: e.at == Point(5, 1))).answer is Answer.PASS
+
+
+def test_a_second_row_of_a_step_fails(edit: Edit, healed: Evidence) -> None:
+    (buffer,) = (buffer for buffer in of(healed.faulted, BufferObserved) if struck_buffer(buffer))
+    finding = Penalized().judge(edit(BufferObserved, struck_buffer, rows=(buffer.rows[0], *buffer.rows)))
+    assert (finding.place, finding.key) == ("env 1 step 0", "phantom")
 
 
 @pytest.mark.parametrize("advantage", [-2.4, float("nan")])

@@ -6,7 +6,7 @@ import pytest
 from firedrill.oracles.oracle import Answer, Evidence, of
 from firedrill.oracles.told import Told
 from tolaria.telemetry.event import Point
-from tolaria.telemetry.governor_events import Collapsed, Ease, EnvironmentRetired, Probe, Remedy, RolledBack, Rung, Work
+from tolaria.telemetry.governor_events import Collapsed, Ease, EnvironmentRetired, Probe, Remedy, RolledBack, Rung, SnapshotTaken, Work
 from tolaria.telemetry.run_events import RunAborted
 
 Edit = Callable[..., Evidence]
@@ -91,6 +91,16 @@ def test_an_environment_that_is_retired_by_a_rollback_is_on_the_last_rung(add: E
 )
 def test_an_account_that_disagrees_with_the_snapshot_fails(edit: Edit, changes: dict[str, object], sentence: str) -> None:
     assert Told().judge(edit(RolledBack, **changes)).detail == f"env 1 step 5: {sentence}"
+
+
+def test_a_rollback_to_what_an_earlier_one_has_undone_fails(add: Edit) -> None:
+    """Snapshot 2 of step 4 was dropped with the rollback of step 5 to that of step 3."""
+    evidence = add(SnapshotTaken(Point(4, 1), 2, "", 100, "cadence"))
+    first = of(evidence.faulted, RolledBack)[0]
+    collapse = of(evidence.faulted, Collapsed)[0]
+    again = [replace(collapse, at=Point(9, 1)), replace(first, at=Point(9, 1), snapshot=2, snapshot_step=4)]
+    finding = Told().judge(replace(evidence, faulted=(*evidence.faulted, *again)))
+    assert finding.detail == "env 1 step 9: snapshot 2 is of a future that an earlier rollback undid"
 
 
 def test_a_decision_that_is_not_the_collapse_that_was_told_fails(edit: Edit) -> None:

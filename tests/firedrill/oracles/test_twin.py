@@ -46,7 +46,7 @@ def with_data(edit: Edit, healed: Evidence, live: str) -> Evidence:
     twin = tuple(replace(event, parts=parts) if event.at.step == 8 else event for event in healed.twin)
     step = next(event for event in of(healed.control, StateDigested) if event.at == Point(8, 1))
     control = tuple(replace(step, parts=(("data", "next"), *step.parts)) if event is step else event for event in healed.control)
-    return replace(edit(StateDigested, lambda e: e.at == Point(8, 1), parts=parts), twin=twin, control=control)
+    return replace(edit(StateDigested, lambda e: e.at == Point(8, 1), parts=parts), twin=twin, control=control, again=control)
 
 
 def eased(evidence: Evidence, skipped: int) -> Evidence:
@@ -75,6 +75,12 @@ def test_data_that_were_to_be_skipped_and_were_not_fail(edit: Edit, healed: Evid
 
 def test_an_ease_that_skips_nothing_moves_no_data(healed: Evidence) -> None:
     assert Twin().judge(eased(healed, skipped=0)).answer is Answer.PASS
+
+
+def test_where_two_control_runs_differ_a_difference_from_the_twin_says_nothing(edit: Edit) -> None:
+    evidence = edit(StateDigested, lambda e: e.at == Point(8, 1), parts=(("host", "x"),))
+    finding = Twin().judge(replace(evidence, again=evidence.control[1:]))
+    assert (finding.answer, finding.detail) == (Answer.UNKNOWN, "two control runs differ, so no difference says anything")
 
 
 def exact(evidence: Evidence) -> Evidence:

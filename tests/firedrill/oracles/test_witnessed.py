@@ -34,3 +34,9 @@ def test_a_second_fault_that_never_struck_fails(healed: Evidence) -> None:
     two = replace(healed.claim, declared_strikes=(1, None), fault_kinds=("tensor.set", "grad.explode"))
     finding = Witnessed().judge(replace(healed, claim=two))
     assert finding.detail == "fault 1: grad.explode struck 0 times, not at least once"
+
+
+@pytest.mark.parametrize(("meant", "answer"), [("weights_updated", Answer.PASS), ("step_begun", Answer.FAIL)])
+def test_a_strike_at_another_seam_fails(edit: Edit, meant: str, answer: Answer) -> None:
+    evidence = edit(FaultStruck, phase="weights_updated")
+    assert Witnessed().judge(replace(evidence, claim=replace(evidence.claim, fault_phases=(meant,)))).answer is answer

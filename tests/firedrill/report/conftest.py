@@ -117,6 +117,7 @@ GAP = replace(
     verdict=Verdict.LATE,
     expected=(Verdict.RECOVERED,),
     known_gap="the row of the penalty is found one rollout late",
+    gap_verdict=Verdict.LATE,
     reason="penalty delivered at step 31, limit 3 steps",
     findings=(Finding("penalized", Answer.FAIL, "env 1, step 31", "8 steps after the rollback", "late"), *GOOD[:2]),
     timeline=FOSSIL.timeline,

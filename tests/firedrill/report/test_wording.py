@@ -30,6 +30,7 @@ def test_every_verdict_has_a_tone_and_a_meaning() -> None:
         (Verdict.RECOVERED, True, None, Outcome.EXPECTED),
         (Verdict.MISSED, False, None, Outcome.UNEXPECTED),
         (Verdict.MISSED, False, "known", Outcome.KNOWN_GAP),
+        (Verdict.LATE, False, "known", Outcome.UNEXPECTED),
         (Verdict.RECOVERED, True, "known", Outcome.UNEXPECTED),
         (Verdict.HARNESS_ERROR, False, "known", Outcome.UNEXPECTED),
         (Verdict.NOT_RUN, False, None, Outcome.NOT_RUN),
@@ -39,7 +40,8 @@ def test_every_verdict_has_a_tone_and_a_meaning() -> None:
 def test_an_outcome_is_green_only_for_a_cell_that_ran_and_passed(
     fossil: CellResult, verdict: Verdict, passed: bool, gap: str | None, seen: Outcome
 ) -> None:
-    assert outcome(replace(fossil, verdict=verdict, passed=passed, known_gap=gap)) is seen
+    gap_verdict = Verdict.MISSED if gap else None
+    assert outcome(replace(fossil, verdict=verdict, passed=passed, known_gap=gap, gap_verdict=gap_verdict)) is seen
 
 
 def test_the_headline_says_the_worst_first(results: tuple[CellResult, ...], fossil: CellResult) -> None:
@@ -59,9 +61,11 @@ def test_several_expected_verdicts_are_read_as_a_choice(results: tuple[CellResul
     assert expected(results[4]) == "recovered or fail stop"
 
 
-def test_a_gap_that_has_closed_says_what_to_do(fossil: CellResult) -> None:
-    assert known_gap(replace(fossil, known_gap="slow", passed=True)) == "slow (closed: remove the note)"
-    assert known_gap(replace(fossil, known_gap="slow", passed=False)) == "slow"
+def test_a_gap_that_has_closed_or_changed_says_so(fossil: CellResult) -> None:
+    gap = replace(fossil, known_gap="slow", gap_verdict=Verdict.LATE, passed=False)
+    assert known_gap(replace(gap, passed=True)) == "slow (closed: remove the note)"
+    assert known_gap(replace(gap, verdict=Verdict.MISSED)) == "slow (changed: it was late)"
+    assert known_gap(replace(gap, verdict=Verdict.LATE)) == "slow"
     assert known_gap(fossil) == ""
 
 

@@ -1,13 +1,19 @@
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from firedrill.events import FaultStruck, RunResumed
 from firedrill.runner import cell as recording
+from firedrill.runner.plan import config_of
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import load
 from firedrill.scenario.starter import starter
+from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.history import read
+from tolaria.telemetry.run_events import RunAborted, StepFinished, StorageFailed
 
 
 @pytest.fixture
@@ -35,3 +41,74 @@ def test_a_child_leaves_ctrl_c_to_its_parent_and_does_not_outlive_it_for_long(
         signal.signal(signal.SIGINT, before)
     assert interruptions == [signal.SIG_IGN]
     assert alarms == [40]
+
+
+STORED = """\
+version: 1
+name: mine
+because: A run that lost its process goes on from its newest checkpoint.
+subject: {seed: 11, envs: 2, steps: 8, batches_per_step: 1, rollout_steps: 8, checkpoint_every: 3}
+faults:
+  - {at: {step: 5, env: 1}, do: env.stall, with: {seconds: 0.001}}
+  - {at: {step: 6}, do: io.eio, with: {operation: fsync}}
+expect: [witnessed]
+budget: {resumes: 1}
+"""
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Cell:
+    """A cell whose run stores checkpoints at steps 0, 3 and 6, the last of which fails."""
+    path = tmp_path / "scenarios" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text(STORED, encoding="utf-8")
+    return cells(load(path))[0]
+
+
+def cut_off(path: Path, step: int) -> list[Event]:
+    """Leave a history as if its process had died in a step, in the middle of a line."""
+    events = read(path, recording.KINDS)
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = next(number for number, event in enumerate(events) if event.at.step == step and isinstance(event, StepFinished))
+    path.write_bytes(b"".join(lines[:kept]) + lines[kept][:20])
+    return events[:kept]
+
+
+def test_the_next_life_of_a_run_goes_on_from_its_checkpoint_and_tells_again_what_struck(stored: Cell, tmp_path: Path) -> None:
+    path = tmp_path / recording.FAULTED
+    whole, _ = recording.run(stored, config_of(stored), path, stored.scenario.faults)
+    before = cut_off(path, 7)
+    # A process that died in step 7 has not stored how the run ended.
+    shutil.rmtree(tmp_path / "faulted" / "checkpoints" / "step-00000008")
+    events, _ = recording.run(stored, config_of(stored), path, stored.scenario.faults)
+    (resumed,) = [event for event in events if isinstance(event, RunResumed)]
+    # The checkpoint of step 6 could not be stored, so it goes on from step 3.
+    assert resumed.at == Point(3)
+    at = events.index(resumed)
+    assert [event.kind for event in events[:at][-2:] if isinstance(event, FaultStruck)] == ["env.stall", "io.eio"]
+    assert resumed.dropped == len(before) - (at - 2)
+    # What has struck strikes no more, so the second checkpoint of step 6 is stored.
+    told = FaultStruck | RunResumed | StorageFailed
+    assert [event for event in events if not isinstance(event, told)] == [event for event in whole if not isinstance(event, told)]
+    assert not any(isinstance(event, StorageFailed) for event in events)
+    assert events == read(path, recording.KINDS)
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_tells_so_and_ends(stored: Cell, tmp_path: Path) -> None:
+    path = tmp_path / recording.FAULTED
+    recording.run(stored, config_of(stored), path, stored.scenario.faults)
+    cut_off(path, 7)
+    for tensors in (tmp_path / "faulted" / "checkpoints").rglob("*.safetensors"):
+        tensors.write_bytes(b"torn")
+    events, _ = recording.run(stored, config_of(stored), path, stored.scenario.faults)
+    assert isinstance(events[-1], RunAborted)
+    assert events[-1].error == "CheckpointDamaged"
+
+
+def test_a_run_that_died_before_its_first_checkpoint_begins_anew(stored: Cell, tmp_path: Path) -> None:
+    path = tmp_path / recording.FAULTED
+    whole, _ = recording.run(stored, config_of(stored), path, ())
+    (tmp_path / "dead.jsonl").write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))
+    events, _ = recording.run(stored, config_of(stored), tmp_path / "dead.jsonl", stored.scenario.faults[:1])
+    assert [event for event in events if isinstance(event, RunResumed)] == [RunResumed(Point(0), 2)]
+    assert [event for event in events if not isinstance(event, FaultStruck | RunResumed)] == whole

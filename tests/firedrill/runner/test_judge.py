@@ -46,7 +46,7 @@ def test_a_recovery_with_a_failed_answer_is_not_green(healed: Evidence) -> None:
 
 def test_a_masked_strike_needs_no_rollback_to_judge(healed: Evidence) -> None:
     strike = FaultStruck(Point(5, 1), 0, "tensor.set", "", 1, "aa", "ab", "0")
-    evidence = replace(healed, faulted=(*healed.control, strike))
+    evidence = replace(healed, faulted=(*healed.control, strike), counterfactual=healed.control)
     judgement = judge(evidence, [Witnessed(), StateRestored()], expecting(Verdict.MASKED), Ending())
     assert ([finding.answer for finding in judgement.findings], judgement.passed) == ([Answer.PASS, Answer.UNKNOWN], True)
 

@@ -37,12 +37,17 @@ def red(result: CellResult) -> CellResult:
     return replace(result, passed=False, verdict=Verdict.MISSED)
 
 
+def gap(result: CellResult) -> CellResult:
+    """The same in a scenario that is known to be missed."""
+    return replace(result, known_gap="no detector for this", gap_verdict=Verdict.MISSED)
+
+
 def unrun(result: CellResult) -> CellResult:
     return replace(result, passed=False, verdict=Verdict.NOT_RUN)
 
 
 def test_results_are_read_back_as_they_were_written(tmp_path: Path, green: CellResult, healed: Evidence) -> None:
-    results = (replace(green, timeline=timeline_of(healed.faulted)), replace(red(green), known_gap="no detector for this"))
+    results = (replace(green, timeline=timeline_of(healed.faulted)), gap(red(green)))
     write_json(tmp_path / "runs" / "run.json", results)
     run = read_json(tmp_path / "runs" / "run.json")
     assert run.cells == results
@@ -104,13 +109,17 @@ def test_nothing_that_ran_ends_with_4(green: CellResult) -> None:
     assert exit_code([unrun(green)]) == 4
 
 
-def test_a_known_gap_is_no_failure_while_it_is_red(green: CellResult) -> None:
-    assert exit_code([replace(red(green), known_gap="no detector for this")]) == 0
+def test_a_known_gap_is_no_failure_while_it_is_red_in_the_same_way(green: CellResult) -> None:
+    assert exit_code([gap(red(green))]) == 0
 
 
 def test_a_known_gap_that_has_closed_is_a_failure(green: CellResult) -> None:
-    assert exit_code([replace(green, known_gap="no detector for this")]) == 1
+    assert exit_code([gap(green)]) == 1
+
+
+def test_a_known_gap_that_is_red_in_another_way_is_a_failure(green: CellResult) -> None:
+    assert exit_code([replace(gap(red(green)), verdict=Verdict.CRASHED)]) == 1
 
 
 def test_a_known_gap_that_was_not_run_is_neither(green: CellResult) -> None:
-    assert exit_code([green, replace(unrun(green), known_gap="no detector for this")]) == 0
+    assert exit_code([green, gap(unrun(green))]) == 0

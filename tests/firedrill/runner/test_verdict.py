@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from firedrill.events import FaultStruck, SnapshotObserved, TensorSeen
+from firedrill.events import FaultStruck, RunResumed, SnapshotObserved, TensorSeen
 from firedrill.oracles import ORACLES
 from firedrill.oracles.oracle import Answer, Evidence, Finding
 from firedrill.runner.verdict import PREDICATES, End, Ending, Verdict, verdict
@@ -32,7 +32,8 @@ def failed(oracle: str, key: str = "") -> Finding:
 @pytest.fixture
 def unnoticed(healed: Evidence) -> Evidence:
     """The fault struck, nothing came of it, and nobody noticed."""
-    return replace(healed, faulted=(*healed.control[:-1], STRIKE, healed.control[-1]))
+    faulted = (*healed.control[:-1], STRIKE, healed.control[-1])
+    return replace(healed, faulted=faulted, counterfactual=faulted)
 
 
 def with_loss(events: tuple[Event, ...], env: int, loss: float) -> tuple[Event, ...]:
@@ -46,7 +47,17 @@ def test_a_good_recovery_is_recovered(healed: Evidence) -> None:
 
 
 def test_a_harmless_strike_is_masked(unnoticed: Evidence) -> None:
-    assert shown(unnoticed) == (Verdict.MASKED, "struck, and harmless")
+    reason = "harmless: final losses without a governor, and of the control run: env 1 0.47 (0.47)"
+    assert shown(unnoticed) == (Verdict.MASKED, reason)
+
+
+def test_without_a_run_that_says_whether_it_did_harm_nothing_is_masked(unnoticed: Evidence) -> None:
+    assert shown(replace(unnoticed, counterfactual=None))[0] is Verdict.HARNESS_ERROR
+
+
+def test_what_strikes_beside_the_training_needs_no_run_without_a_governor(unnoticed: Evidence) -> None:
+    beside = replace(unnoticed, counterfactual=None, claim=replace(unnoticed.claim, beside=True))
+    assert shown(beside)[0] is Verdict.MASKED
 
 
 def test_a_run_without_any_fault_is_masked(healed: Evidence) -> None:
@@ -68,12 +79,18 @@ def test_a_fault_that_changed_nothing_is_not_injected(edit: Edit) -> None:
 
 
 def test_a_control_run_without_an_end_has_failed(healed: Evidence) -> None:
-    assert shown(replace(healed, control=healed.control[:-1])) == (Verdict.CONTROL_FAILED, "the control run did not finish")
+    without = tuple(event for event in healed.control if not isinstance(event, RunFinished))
+    assert shown(replace(healed, control=without)) == (Verdict.CONTROL_FAILED, "the control run did not finish")
 
 
 @pytest.mark.parametrize("alarm", [COLLAPSE, Suspected(Point(9, 1), "loss", 3.0, 2.0, 1)])
 def test_a_control_run_with_an_alarm_has_failed(healed: Evidence, alarm: Event) -> None:
     assert shown(replace(healed, control=(*healed.control, alarm)))[0] is Verdict.CONTROL_FAILED
+
+
+@pytest.mark.parametrize("oracle", ["transparent", "deterministic"])
+def test_a_control_run_that_is_not_the_run_itself_has_failed(healed: Evidence, oracle: str) -> None:
+    assert shown(healed, failed(oracle)) == (Verdict.CONTROL_FAILED, f"{oracle}: env 1 step 5: wrong")
 
 
 def test_an_abort_is_a_crash(add: Edit) -> None:
@@ -95,6 +112,13 @@ def test_the_watchdog_means_hung(drop: Edit) -> None:
 @pytest.mark.parametrize(("how", "expected"), [(End.DIED, Verdict.CRASHED), (End.TIMED_OUT, Verdict.HUNG)])
 def test_what_a_run_had_not_come_to_before_it_was_cut_short_says_nothing(empty: Evidence, how: End, expected: Verdict) -> None:
     assert shown(empty, ending=Ending(how, "killed")) == (expected, "killed")
+
+
+def test_a_run_that_was_resumed_has_recovered(healed: Evidence) -> None:
+    strike = FaultStruck(Point(5, 1), 0, "proc.sigkill", "process", 1, "aa", "ab", "proc.sigkill")
+    resumed = replace(healed, faulted=(*healed.control, strike, RunResumed(Point(4), 7)))
+    assert shown(resumed) == (Verdict.RECOVERED, "resumed at step 4")
+    assert shown(resumed, failed("undisturbed")) == (Verdict.WRONG_RECOVERY, "undisturbed: env 1 step 5: wrong")
 
 
 def test_more_rollbacks_than_the_budget_are_a_livelock(healed: Evidence) -> None:
@@ -125,7 +149,10 @@ def test_a_loss_of_nan_is_not_silent_when_the_environment_was_retired(add: Edit)
     assert shown(replace(evidence, faulted=with_loss(evidence.faulted, 1, NAN)))[0] is Verdict.FAIL_STOP
 
 
-@pytest.mark.parametrize("oracle", sorted(set(ORACLES) - {"witnessed", "detected", "recovered", "reaches", "climbed", "quiet"}))
+OTHER_ORACLES = {"witnessed", "detected", "recovered", "reaches", "climbed", "quiet", "live", "transparent", "deterministic"}
+
+
+@pytest.mark.parametrize("oracle", sorted(set(ORACLES) - OTHER_ORACLES))
 def test_a_recovery_that_breaks_a_promise_is_wrong(healed: Evidence, oracle: str) -> None:
     assert shown(healed, failed(oracle)) == (Verdict.WRONG_RECOVERY, f"{oracle}: env 1 step 5: wrong")
 
@@ -144,12 +171,21 @@ def test_damage_that_nobody_noticed_is_missed(unnoticed: Evidence, loss: float, 
 @pytest.mark.parametrize(("loss", "expected"), [(0.16, Verdict.MASKED), (0.18, Verdict.MISSED)])
 def test_near_zero_the_loss_of_a_guess_is_the_measure(unnoticed: Evidence, loss: float, expected: Verdict) -> None:
     faulted, control = with_loss(unnoticed.faulted, 1, loss), with_loss(unnoticed.control, 1, 0.1)
-    assert shown(replace(unnoticed, faulted=faulted, control=control))[0] is expected
+    assert shown(replace(unnoticed, faulted=faulted, control=control, counterfactual=faulted))[0] is expected
 
 
 @pytest.mark.parametrize("loss", [5.0, NAN])
 def test_damage_in_the_counterfactual_run_is_missed(unnoticed: Evidence, loss: float) -> None:
     assert shown(replace(unnoticed, counterfactual=with_loss(unnoticed.faulted, 1, loss)))[0] is Verdict.MISSED
+
+
+def test_a_counterfactual_run_that_ends_early_is_missed(unnoticed: Evidence) -> None:
+    short = tuple(event for event in unnoticed.faulted if not (isinstance(event, StepFinished) and event.at == Point(13, 1)))
+    verdict_and_reason = shown(replace(unnoticed, counterfactual=short))
+    assert verdict_and_reason == (
+        Verdict.MISSED,
+        "env 1: no collapse, yet without a governor it ended with step 12, the control run with step 13",
+    )
 
 
 def test_a_harmless_counterfactual_run_stays_masked(unnoticed: Evidence) -> None:
@@ -182,7 +218,7 @@ def test_a_wrong_cause_is_not_late(healed: Evidence) -> None:
     assert shown(healed, failed("detected", "cause"))[0] is Verdict.RECOVERED
 
 
-@pytest.mark.parametrize("oracle", ["recovered", "reaches"])
+@pytest.mark.parametrize("oracle", ["recovered", "reaches", "live"])
 def test_a_run_that_does_worse_afterwards_lost_work(healed: Evidence, oracle: str) -> None:
     assert shown(healed, failed(oracle))[0] is Verdict.LOST_WORK
 

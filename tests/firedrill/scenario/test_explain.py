@@ -12,7 +12,7 @@ def test_an_explanation_says_what_strikes_when_and_what_must_hold(write: Write) 
         "tensor.set (value nan) on 1 random element of params: head.* at step 8 in environment 1, phase weights_updated: 1 time in all."
         in text
     )
-    assert "Imitates an overflow" in text
+    assert "     Simulated. Imitates an overflow" in text
     assert "detected (within 1, cause non_finite)" in text
     assert "Verdict: recovered" in text
 
@@ -31,3 +31,8 @@ def test_a_scenario_without_faults_says_so(write: Write) -> None:
     begin, end = text.index("faults:"), text.index("expect:")
     path.write_text(text[:begin] + text[end:])
     assert "this is a run without faults" in explain(load(path))
+
+
+def test_what_really_happens_is_told_from_what_is_simulated(write: Write) -> None:
+    fault = 'do: tensor.set\n    target: {params: "head.*", pick: {count: 1}}\n    with: {value: nan}'
+    assert "     Real. Imitates the kernel that is out of memory" in explain(load(write((fault, "do: proc.sigkill"))))

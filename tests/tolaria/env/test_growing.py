@@ -114,3 +114,37 @@ def test_germinating_and_pruning_over_and_over_earns_less_than_waiting(
     # Two or three actions a round at 0.002 each, and rent: a loss, and nothing else, for the host trains as if it were alone.
     assert gained < -0.002 * 2 * rounds
     assert gained > -0.2
+
+
+FADE = Action(op=Op.PRUNE, slot="s0", alpha_speed=3)
+
+
+def faded(make_env: Make, gates: GateConfig, moves: list[Action]) -> tuple[list[tuple[Any, ...]], list[float]]:
+    """What a life that ends in fading tells of its stages, and its alpha after each step."""
+    told = make_env(gates=gates, episode_steps=30)
+    alphas = []
+    for step, action in enumerate([*moves, *[WAIT] * 12]):
+        assert told.subject.advance(action, Point(step, 0)).accepted
+        alphas.append(told.subject.training.state("s0").alpha)
+    moved = [(event.at.step, event.stage_to, event.reason, event.initiator) for event in told.of(StageChanged)]
+    return moved, alphas
+
+
+def test_a_seed_that_is_held_fades_out_and_is_pruned_when_nothing_is_left(make_env: Make, open_gates: GateConfig) -> None:
+    moved, alphas = faded(make_env, open_gates, [GERMINATE, ADVANCE, ADVANCE, WAIT, ADVANCE, FADE])
+    assert moved[4:6] == [(5, Stage.BLENDING, "fading", "policy"), (7, Stage.PRUNED, "faded", "policy")]
+    assert alphas[4:8] == [1.0, pytest.approx(2 / 3), pytest.approx(1 / 3), 0.0]
+    # Pruned after the tick of its step, so the slot rests from the next one on, as after any prune.
+    assert [(step, stage) for step, stage, *_ in moved[6:]] == [(8, Stage.EMBARGOED), (13, Stage.RESETTING), (14, Stage.DORMANT)]
+
+
+def test_a_seed_fades_out_in_the_middle_of_its_ramp(make_env: Make, open_gates: GateConfig) -> None:
+    moved, alphas = faded(make_env, open_gates, [GERMINATE, ADVANCE, ADVANCE, FADE])
+    assert moved[3][:2] == (5, Stage.PRUNED)
+    assert alphas[2:6] == [0.5, pytest.approx(1 / 3), pytest.approx(1 / 6), 0.0]
+
+
+@pytest.mark.parametrize("moves", [[GERMINATE], [GERMINATE, ADVANCE]], ids=["germinated", "training"])
+def test_what_was_never_blended_needs_no_way_out(moves: list[Action], make_env: Make, open_gates: GateConfig) -> None:
+    moved, _ = faded(make_env, open_gates, [*moves, FADE])
+    assert moved[len(moves)] == (len(moves), Stage.PRUNED, "decision", "policy")

@@ -349,3 +349,13 @@ def test_the_bad_gradient_of_a_blended_seed_is_told_of(make_host: MakeHost, open
 def test_vitals_say_that_something_was_gated(make_host: MakeHost) -> None:
     host = make_host(taps=Gradients(1, (0,), math.nan), gate=True).subject
     assert [host.vitals(at, host.train(at), scan=True).gated for at in (Point(0, 0), Point(1, 0))] == [False, True]
+
+
+def test_a_seed_that_began_to_train_after_the_last_batch_is_measured_later(make_host: MakeHost, open_gates: GateConfig) -> None:
+    host = make_host(batches_per_step=1).subject
+    step(host, 0, germinate(), open_gates)
+    host.advance("s0", Point(0, 0), "moved in the middle of a step", "test")
+    host.measure_seeds(host.validate()[1])
+    assert (host.state("s0").stage, host.state("s0").magnitude) == (Stage.TRAINING, None)
+    step(host, 1, None, open_gates)
+    assert host.state("s0").magnitude > 0.0

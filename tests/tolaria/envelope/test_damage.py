@@ -1,13 +1,17 @@
 """Real training runs are struck: what does lasting harm must be noticed. `tolaria envelope --damage FILE` holds the whole grid."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
 
 import pytest
 import torch
 
-from tolaria.envelope.damage import Damage, Patient, flip, flips, spoils, to_json, told
+from tolaria.envelope.damage import Damage, Patient, flip, flips, spoils, survey, to_json, told
 from tolaria.governor.config import GovernorConfig
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +61,15 @@ def test_harm_is_a_loss_above_the_undisturbed_one_by_a_quarter_of_chance_or_none
     assert next(told(found)) == "3 strikes, 2 harmful, 1 of them not noticed; 1 noticed that did no lasting harm"
     assert '"excess": null' in to_json(found)
     assert not math.isnan(found[1].excess or 0.0)
+
+
+def test_a_survey_that_is_stopped_keeps_what_was_struck() -> None:
+    def first_two(what: str, items: Iterable[T], total: int) -> Iterator[T]:
+        del what, total
+        return islice(items, 2)
+
+    found = survey(GovernorConfig(), ["spirals"], follow=first_two)
+    assert [(one.place, one.fault, one.noticed) for one in found] == [
+        ("blocks.0.linear.weight", "nan", 0),
+        ("gradient of blocks.0.linear.weight", "nan", 0),
+    ]

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tolaria.envelope.measure import Cell, FalseAlarms, false_alarms, gained, measure, slower
+from tolaria.envelope.measure import Cell, FalseAlarms, Suite, false_alarms, gained, measure, slower
 from tolaria.envelope.streams import Stream
 from tolaria.governor.config import GovernorConfig
 from tolaria.vitals import Vitals
@@ -24,9 +24,11 @@ def healthy(streams: list[Stream]) -> list[tuple[str, tuple[Vitals, ...]]]:
 
 
 def test_the_default_suite_is_nowhere_slower_than_the_classic_one_and_catches_more(streams: list[Stream]) -> None:
-    default = measure(GovernorConfig(), streams, 0)
-    for gate in (None, 12.0):
-        classic = measure(GovernorConfig(detectors="classic"), streams, 0, gate)
+    classic_config = GovernorConfig(detectors="classic")
+    suites = {"default": Suite(GovernorConfig()), "classic": Suite(classic_config), "gated": Suite(classic_config, 12.0)}
+    found = measure(suites, streams, 0)
+    default = found["default"]
+    for classic in (found["classic"], found["gated"]):
         assert slower(default, classic) == []
         more = gained(default, classic)
         assert ("drift", "1.02", "0.4 nats, 10 classes") in more

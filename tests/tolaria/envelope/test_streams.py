@@ -48,6 +48,16 @@ def test_the_own_noise_of_a_stream_gives_it_back() -> None:
         assert now.outputs.largest_share == pytest.approx(was.outputs.largest_share)
 
 
+def test_a_beginning_has_the_noise_of_beginnings_and_the_rest_has_none_of_it() -> None:
+    wild = made([9.0, 0.1] * 10 + [1.0] * 60)
+    calm = made([1.0] * 80)
+    for _, vitals in islice(resampled([wild, calm], stream(0, "beginnings")), 20):
+        # A median of nine at the border leaves a little of the beginning in the first steps after it.
+        assert all(one.val_loss == pytest.approx(1.0) for one in vitals[24:])
+    found = [[round(one.val_loss, 6) for one in vitals[:20]] for _, vitals in islice(resampled([wild], stream(0, "own")), 5)]
+    assert found == [[9.0, 0.1] * 10] * 5
+
+
 def test_resampled_streams_keep_the_trend_and_are_as_long() -> None:
     ((task, vitals),) = islice(resampled([made([0.5, 0.6] * 40)], stream(0, "again")), 1)
     assert (task, len(vitals)) == ("spirals", 80)

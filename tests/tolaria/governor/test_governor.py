@@ -199,6 +199,14 @@ def test_snapshots_are_taken_when_due_and_trusted_after_their_probation(new_worl
     assert [(event.at.step, event.snapshot) for event in world.told(SnapshotTrusted)] == [(8, 1)]
 
 
+def test_without_a_probation_a_snapshot_is_told_to_be_trusted_when_it_is_taken(new_world: NewWorld) -> None:
+    world = new_world(snapshot_every=3, probation=0)
+    for _ in range(7):
+        world.live()
+    taken = [(event.at.step, event.snapshot) for event in world.told(SnapshotTaken) if event.reason == "cadence"]
+    assert [(event.at.step, event.snapshot) for event in world.told(SnapshotTrusted)] == taken == [(3, 1), (6, 2)]
+
+
 def test_the_snapshot_before_is_kept_whatever_copy_of_its_successor_fails(new_world: NewWorld) -> None:
     trained = new_world("adam")
     trained.train()

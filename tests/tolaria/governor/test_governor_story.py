@@ -11,14 +11,12 @@ from tolaria.errors import ConfigError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governor import Governor, Response
 from tolaria.governor.verdict import Verdict
-from tolaria.seams import NO_TAPS, Observed, Seam
+from tolaria.seams import NO_TAPS, Observed, Seam, Taps
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import (
     Collapsed,
     Decision,
-    Ease,
     EnvironmentRetired,
-    Probe,
     Remedy,
     RolledBack,
     Rung,
@@ -110,6 +108,23 @@ def test_seams_are_passed_in_the_order_of_the_work(new_story: NewStory) -> None:
     ]
 
 
+@pytest.mark.parametrize(("taps", "at_once"), [(NO_TAPS, True), (Listener(), False)])
+def test_all_tensors_are_copied_at_once_where_nobody_listens(
+    new_story: NewStory, monkeypatch: pytest.MonkeyPatch, taps: Taps, at_once: bool
+) -> None:
+    story = new_story(taps)
+    ring, asked = story.governor.snapshots, []
+    take = ring.take
+
+    def watched(*arguments: Any) -> Any:
+        asked.append(arguments[4] is None)
+        return take(*arguments)
+
+    monkeypatch.setattr(ring, "take", watched)
+    story.tell(1, fossilized=True)
+    assert asked == [at_once]
+
+
 # When a snapshot is taken, and when none is.
 
 
@@ -185,86 +200,6 @@ def test_a_snapshot_that_cannot_be_taken_is_refused_where_there_is_another_and_a
         story.governor.begin(story.host, at(2))
 
 
-# A host that leaned on a seed, or is eased.
-
-
-def test_a_host_that_leaned_on_a_seed_is_measured_and_has_three_steps_of_grace(new_story: NewStory) -> None:
-    story = new_story()
-    story.host.seeds, story.host.measured = ("s0",), Probe(2.0, 0.8)
-    story.tell(1, good=False)
-    assert remedies(story) == [Remedy(Rung.NEWEST, None, Probe(2.0, 0.8))]
-    grace = [story.governor.capsule()[1]["grace"]]
-    for step in (2, 3, 4, 5):
-        # An explosion in the first steps of a life.
-        story.tell(step, loss=3.5)
-        grace.append(story.governor.capsule()[1]["grace"])
-    assert grace == [3, 2, 1, 0, 0]
-    assert [event.streak for event in story.events if isinstance(event, Suspected)] == [0, 0, 0, 1]
-
-
-def test_a_rollback_without_a_seed_takes_back_the_grace_of_the_one_before(new_story: NewStory) -> None:
-    story = new_story(grace_steps=7)
-    story.host.seeds = ("s0",)
-    story.tell(1, good=False)
-    assert story.governor.capsule()[1]["grace"] == 7
-    story.tell(2, good=False)
-    # Too little is known of the host still, so that it is measured once more.
-    assert (remedies(story)[1].probe, story.governor.capsule()[1]["grace"]) == (Probe(0.4, 0.8), 0)
-
-
-def test_a_host_that_leaned_on_nothing_is_not_measured(new_story: NewStory) -> None:
-    story = new_story()
-    story.tell(1, good=False)
-    assert (remedies(story), story.governor.capsule()[1]["grace"]) == ([NEWEST], 0)
-
-
-def test_a_host_that_is_eased_is_told_how_much_for_how_long_and_what_to_leave_out(new_story: NewStory) -> None:
-    story = new_story(ease_from=1, ease_factor=0.25, budget_window=30, ease_skip=7)
-    story.tell(1, good=False)
-    assert story.host.eased == [(0.25, 30, 7)]
-    assert remedies(story) == [Remedy(Rung.EASED, Ease(0.25, 7), None)]
-
-
-@pytest.mark.parametrize(("failures", "remedy"), [(1, Remedy(Rung.EASED, Ease(0.5, 10), None)), (2, None)])
-def test_a_host_is_eased_at_the_second_attempt_or_goes_on_as_it_is(
-    new_story: NewStory, monkeypatch: pytest.MonkeyPatch, failures: int, remedy: Remedy | None
-) -> None:
-    story = new_story(ease_from=1)
-    tried = []
-
-    def ease(factor: float, steps: int, skip_steps: int) -> Ease:
-        tried.append(steps)
-        if len(tried) <= failures:
-            raise OSError(f"attempt {len(tried)}")
-        return Ease(factor, skip_steps)
-
-    monkeypatch.setattr(story.host, "ease", ease)
-    story.tell(1, good=False)
-    assert remedies(story) == [remedy or Remedy(Rung.NEWEST, None, None, "OSError: attempt 2")]
-    assert tried == [40, 40]
-
-
-def test_where_an_older_snapshot_was_restored_and_easing_failed_the_rung_is_the_older_one(
-    new_story: NewStory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    story = new_story(snapshot_every=1, probation=0, ease_from=2)
-    story.tell(1)
-    story.tell(2, good=False)
-    monkeypatch.delattr(type(story.host), "ease")
-    story.tell(3, good=False)
-    failed = "AttributeError: 'Single' object has no attribute 'ease'"
-    assert remedies(story) == [NEWEST, Remedy(Rung.OLDER, None, None, failed)]
-    assert story.restored == [1, 0]
-
-
-def test_a_probe_that_fails_is_none_and_the_grace_is_granted_all_the_same(new_story: NewStory, monkeypatch: pytest.MonkeyPatch) -> None:
-    story = new_story()
-    story.host.seeds = ("s0",)
-    monkeypatch.setattr(story.host, "probe", lambda: 1 / 0)
-    story.tell(1, good=False)
-    assert (remedies(story)[0].probe, story.governor.capsule()[1]["grace"]) == (None, 3)
-
-
 # The end, and what a checkpoint keeps.
 
 
@@ -272,7 +207,7 @@ def test_the_budget_ends_an_environment_and_its_last_row_owes_the_penalty(new_st
     story = new_story(budget=2, budget_window=30)
     assert [story.tell(step, good=False) for step in (1, 2)] == [Response(-10.0, False), Response(-10.0, True)]
     assert story.events[-1] == EnvironmentRetired(at(2), 2, "2 rollbacks within 30 steps")
-    assert remedies(story)[-1].rung is Rung.RETIRED
+    assert (remedies(story)[-1].rung, story.governor.life) == (Rung.RETIRED, 2)
 
 
 def test_an_environment_that_cannot_be_stepped_is_retired_like_any_other_death(new_story: NewStory) -> None:
@@ -289,6 +224,13 @@ def test_lives_are_counted_from_nought_by_time_limits_too(new_story: NewStory) -
         story.governor.end_life()
         lives.append(story.governor.life)
     assert lives == [0, 1, 2, 3]
+
+
+def test_a_governor_that_has_not_begun_knows_nothing() -> None:
+    tensors, facts = Governor(GovernorConfig(), 1.0, 1.5, NO_TAPS, print).capsule()
+    jury = {"window": {"clean": [], "recent": [], "best": None}, "streaks": {}, "probe": None}
+    snapshots: dict[str, Any] = {"taken": 0, "published": []}
+    assert (tensors, facts) == ({}, {"snapshots": snapshots, "jury": jury, "grace": 0, "rollback_steps": [], "life": 0})
 
 
 def test_a_new_host_has_no_grace_of_the_old_one(new_story: NewStory) -> None:

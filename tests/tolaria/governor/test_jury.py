@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.jury import Jury
@@ -46,6 +48,14 @@ def test_a_shock_of_one_step_is_no_collapse() -> None:
     judging = jury("mutual_information", "accuracy_drop", "skill_lost")
     shock = replace(GOOD, val_loss=0.95, val_accuracy=0.2, outputs=Outputs(0.01, 1.0, 0.9))
     assert standings(judging, shock, GOOD, shock, shock) == [Standing.HEALTHY] * 3 + [Standing.COLLAPSED]
+
+
+@pytest.mark.parametrize("detector", ["accuracy_drop", "skill_lost"])
+def test_a_shock_of_two_steps_in_loss_or_accuracy_is_suspected_and_one_of_three_a_collapse(detector: str) -> None:
+    judging = jury(detector)
+    shock = replace(GOOD, val_loss=0.95, val_accuracy=0.5)
+    assert standings(judging, shock, shock, GOOD) == [Standing.HEALTHY, Standing.SUSPECT, Standing.HEALTHY]
+    assert standings(judging, shock, shock, shock) == [Standing.HEALTHY, Standing.SUSPECT, Standing.COLLAPSED]
 
 
 def test_while_a_host_recovers_nothing_is_counted_and_only_the_incurable_is_a_collapse() -> None:
@@ -114,3 +124,62 @@ def test_a_recovery_that_cannot_be_judged_is_a_collapse_and_no_crash() -> None:
     assert verdict.standing is Standing.COLLAPSED
     assert verdict.alarm is not None
     assert (verdict.alarm.cause, verdict.alarm.evidence[:27]) == ("detector_failed", "recovery_failed: TypeError:")
+
+
+def test_a_new_host_is_judged_by_a_jury_that_knows_nothing() -> None:
+    judging = jury("loss_explosion")
+    standings(judging, replace(GOOD, val_loss=9.0))
+    judging.begin()
+    assert judging.facts() == {"window": {"clean": [], "recent": [], "best": None}, "streaks": {}, "probe": None}
+    assert standings(judging, *[GOOD] * 30) == [Standing.HEALTHY] * 30
+    # Of the settings, too: the latest twenty.
+    assert len(judging.window.clean.readings) == 20
+
+
+def test_what_is_immediate_but_curable_waits_while_a_host_recovers() -> None:
+    judging = jury("uniform_output")
+    uniform = replace(GOOD, outputs=Outputs(0.0, 1.1, 0.4))
+    assert judging.judge(uniform, recovering=True).standing is Standing.SUSPECT
+    assert judging.judge(uniform).standing is Standing.COLLAPSED
+
+
+def test_a_collapse_says_how_often_every_cause_came_in_a_row() -> None:
+    judging = jury("loss_explosion", "loss_outlier")
+    bad = replace(GOOD, val_loss=9.0)
+    standings(judging, bad, bad)
+    verdict = judging.judge(bad)
+    assert (verdict.standing, verdict.streak, verdict.streaks) == (Standing.COLLAPSED, 3, {"loss_explosion": 3, "loss_outlier": 3})
+
+
+def test_an_anomaly_is_kept_as_one_and_enters_no_statistics() -> None:
+    judging = jury("loss_explosion")
+    standings(judging, replace(GOOD, val_loss=9.0))
+    assert judging.facts()["window"]["recent"][-2:] == [[0.3, True], [9.0, False]]
+    assert len(judging.window.clean.readings) == 12
+
+
+def test_a_warning_that_lasts_for_a_whole_window_is_the_new_level() -> None:
+    judging = jury("loss_outlier")
+    odd = replace(GOOD, val_loss=0.9)
+    # The first two are no suspicion yet, and count as good.
+    standings(judging, *[odd] * 19)
+    assert len(judging.window.clean.readings) == 14
+    assert standings(judging, odd) == [Standing.SUSPECT]
+    assert judging.window.clean.readings == ()
+    assert standings(judging, odd) == [Standing.HEALTHY]
+
+
+def test_a_collapse_that_lasts_is_never_the_new_level() -> None:
+    judging = jury("loss_explosion")
+    standings(judging, *[replace(GOOD, val_loss=9.0)] * 25)
+    assert len(judging.window.clean.readings) == 12
+
+
+def test_after_a_rollback_the_count_begins_anew_and_statistics_stay_unless_a_seed_was_leaned_on() -> None:
+    judging = jury("loss_explosion")
+    bad = replace(GOOD, val_loss=9.0)
+    standings(judging, bad, bad)
+    judging.rolled_back(leaned=False, probe=None)
+    assert (judging.judge(bad).streak, len(judging.window.clean.readings)) == (1, 12)
+    judging.rolled_back(leaned=True, probe=None)
+    assert judging.window.clean.readings == ()

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import torch
 
+from tolaria.governor import snapshots
 from tolaria.governor.arena import Arena, Bound
 from tolaria.governor.memory_policy import Placement
 from tolaria.governor.offload import Offload, Pending
@@ -171,6 +173,83 @@ def test_whoever_wants_to_be_asked_before_each_tensor_has_them_copied_at_once(ri
     way = slow(ring)
     ring.take({"w": torch.ones(4)}, {}, 0, "cadence", bool, bool)
     assert (way.begun, ring.published[0].pending) == ([], None)
+
+
+# On a device. What a machine has of memory, and the way itself, are given by the test.
+
+
+@dataclass
+class Way:
+    """A way off a device that nothing travels on."""
+
+    device: torch.device
+    mirrors: int
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> list[Way]:
+    """Every way that is opened; all tensors are seen as those of the device that bears the number of their first value."""
+    opened: list[Way] = []
+    seen = Bound.to
+
+    def to(tensors: Tensors) -> Bound:
+        bound = seen(tensors)
+        if not tensors:
+            return bound
+        device = torch.device("cuda", int(bound.live[0][0]))
+        return replace(bound, device=device, cuda_devices=frozenset({device}))
+
+    def opening(device: torch.device, mirrors: int) -> Way:
+        opened.append(Way(device, mirrors))
+        return opened[-1]
+
+    monkeypatch.setattr(Bound, "to", staticmethod(to))
+    monkeypatch.setattr(snapshots, "Offload", opening)
+    return opened
+
+
+def memory(monkeypatch: pytest.MonkeyPatch, free: int, total: int, host: int) -> None:
+    """What device 1 has, and the host."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", {torch.device("cuda", 1): (free, total)}.__getitem__)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=host))
+
+
+@pytest.mark.parametrize(
+    ("free", "host", "mirrors", "names"),
+    [
+        # A state of 400 bytes, four times in the host, which keeps a tenth of its memory for others; so does the device of its 2,000.
+        (1000, 1800, 2, ["host/w", "optimizer/host/w/m"]),
+        (999, 1800, 1, ["host/w", "optimizer/host/w/m"]),
+        (600, 1800, 1, ["host/w", "optimizer/host/w/m"]),
+        (599, 1800, 0, ["host/w", "optimizer/host/w/m"]),
+        (1000, 1700, 0, ["host/w"]),
+    ],
+)
+def test_where_copies_go_is_decided_by_the_memory_that_is_left(
+    monkeypatch: pytest.MonkeyPatch, ways: list[Way], free: int, host: int, mirrors: int, names: list[str]
+) -> None:
+    memory(monkeypatch, free, 2000, host)
+    ring = SnapshotRing(3, 1, "offload")
+    bound = ring._bind({"host/w": torch.ones(60), "optimizer/host/w/m": torch.ones(40)})
+    assert ways == [Way(torch.device("cuda", 1), mirrors)]
+    assert (list(bound.names), bound is ring._bound) == (names, True)
+
+
+def test_a_way_serves_until_the_state_is_on_another_device(monkeypatch: pytest.MonkeyPatch, ways: list[Way]) -> None:
+    monkeypatch.setattr(snapshots, "_placement", lambda *_: Placement.TWO_MIRRORS)
+    ring = SnapshotRing(3, 1, "offload")
+    tensors = {"w": torch.ones(4)}
+    assert ring._bind(tensors) is ring._bind(tensors)
+    ring._bind({"w": torch.ones(5)})
+    assert [way.device.index for way in ways] == [1]
+    ring._bind({"w": torch.full((4,), 2.0)})
+    assert [way.device.index for way in ways] == [1, 2]
+
+
+def test_what_is_sealed_at_once_is_waited_for_and_needs_no_way(ways: list[Way]) -> None:
+    ring = SnapshotRing(3, 1, "always")
+    ring._bind({"w": torch.ones(4)})
+    assert (ways, ring.placement) == ([], None)
 
 
 def test_once_memory_was_found_short_every_snapshot_is_without_optimizer_state() -> None:

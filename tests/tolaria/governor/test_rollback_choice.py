@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tolaria.errors import RollbackFailed
+from tolaria.governor.arena import Arena
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.rollback import Done, LayoutMismatch, check_layout, check_optimizer, check_usable, roll_back
 from tolaria.governor.snapshots import NotFinite, Snapshot, SnapshotRing
@@ -63,6 +64,26 @@ def test_after_a_relapse_the_newest_trusted_snapshot_is_the_last_resort(new_sing
     host.failures.update({0: 9, 1: 9})
     assert restore(filled(host), host, relapsed=True).snapshot.number == 2
     assert host.tried == [1, 1, 0, 0, 2]
+
+
+def test_after_a_relapse_too_every_trusted_snapshot_is_tried_twice_and_no_more(new_single: NewSingle) -> None:
+    host = new_single()
+    host.failures.update({0: 9, 1: 9, 2: 9})
+    with pytest.raises(RollbackFailed):
+        restore(filled(host), host, relapsed=True)
+    assert host.tried == [1, 1, 0, 0, 2, 2]
+
+
+def test_all_tensors_are_copied_back_at_once_where_nobody_listens(new_single: NewSingle, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, asked, copy_out = new_single(), [], Arena.copy_out
+
+    def watched(arena: Arena, names: Any, live: Any, before_copy: Any) -> None:
+        asked.append(before_copy is None)
+        copy_out(arena, names, live, before_copy)
+
+    monkeypatch.setattr(Arena, "copy_out", watched)
+    restore(filled(host), host)
+    assert asked == [True]
 
 
 def test_a_snapshot_is_tried_twice_and_then_the_next_older_one(new_single: NewSingle) -> None:

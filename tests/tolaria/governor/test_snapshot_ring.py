@@ -148,6 +148,22 @@ def test_a_snapshot_is_sealed_at_the_take_unless_it_is_said_otherwise() -> None:
     assert all(take(ring, step).digest for step in (1, 2))
 
 
+def test_what_is_damaged_after_it_was_sealed_is_not_sealed_again() -> None:
+    ring = full(kept=2, probation=1)
+    ring.age()
+    for snapshot in ring.published:
+        snapshot.tensors["w"].add_(1.0)
+    ring.age()
+    ring.capsule()
+    assert [snapshot.is_intact() for snapshot in ring.published] == [False, False]
+
+
+def test_a_snapshot_is_verified_once_also_where_all_is_copied_at_once() -> None:
+    verified: list[int] = []
+    SnapshotRing(3, 3).take(ONE, {}, 0, "begin", None, verified.append)
+    assert verified == [0]
+
+
 def test_an_unsealed_candidate_is_sealed_when_it_becomes_trusted() -> None:
     ring = full(kept=2, probation=2, digest="offload")
     sealed = [[bool(snapshot.digest) for snapshot in ring.published]]

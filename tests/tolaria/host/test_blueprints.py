@@ -9,7 +9,7 @@ from tolaria.host.blueprints import BLUEPRINTS
 from tolaria.host.germination import parameters_of
 from tolaria.host.randomness import seeded
 
-SHAPES = {"conv": (2, 16, 5, 5), "mlp": (4, 16)}
+SHAPES = {"conv": (2, 16, 5, 5), "mlp": (4, 16), "transformer": (2, 6, 16)}
 NAMES = sorted(BLUEPRINTS)
 
 
@@ -72,9 +72,17 @@ SIZES = {
     "depthwise": 16 * 9 + 32 + 16 * 16 + 16,
     "conv_light": 16 * 16 * 9 + 32 + 16 * 16 + 16,
     "conv_bottleneck": 16 * 8 + 8 + 8 * 8 * 9 + 8 + 8 * 16 + 16,
+    "conv_small": 16 * 16 + 16,
+    "conv_heavy": 16 * 16 * 9 + 32 + 16 * 16 * 9 + 16,
     "mlp_norm": 16 + 16,
     "linear_bottleneck": 16 * 4 + 4 + 4 * 16 + 16,
     "residual_mlp": 16 * 32 + 32 + 32 * 16 + 16,
+    "layer_norm": 16 + 16,
+    "lora": 16 * 8 + 8 * 16,
+    "lora_large": 16 * 16 + 16 * 16,
+    "feedforward_small": 32 + 16 * 32 + 32 + 32 * 16 + 16,
+    "causal_attention": 32 + 16 * 48 + 48 + 16 * 16 + 16,
+    "feedforward": 32 + 16 * 64 + 64 + 64 * 16 + 16,
 }
 
 
@@ -98,5 +106,20 @@ def test_an_unknown_blueprint_has_no_size() -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("channels", range(1, 17))
 def test_every_width_can_be_built(name: str, channels: int) -> None:
-    h = features(name)[:, :channels]
+    h = features(name)
+    h = h[..., :channels] if BLUEPRINTS[name].family == "transformer" else h[:, :channels]
     assert built(name, channels)(h).shape == h.shape
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if BLUEPRINTS[name].family == "transformer"])
+def test_a_token_learns_nothing_of_those_after_it(name: str) -> None:
+    seed = built(name)
+    with torch.no_grad():
+        for parameter in seed.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    h = features(name)
+    later = h.clone()
+    later[:, 4:, 0] += 1.0
+    before, after = seed(h), seed(later)
+    assert torch.equal(before[:, :4], after[:, :4])
+    assert not torch.allclose(before[:, 4:], after[:, 4:])

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tolaria.errors import ConfigError
-from tolaria.host.blueprints import BLUEPRINTS
+from tolaria.host.block_host import BlockHost
 from tolaria.host.cnn_host import CnnHost
 from tolaria.host.host import Host
 from tolaria.host.mlp_host import MlpHost
@@ -71,26 +71,6 @@ def shadow_step(host: Host, slot_id: str, optimizer: torch.optim.Optimizer, y: t
         parameter.grad = gradient
     optimizer.step()
     return float(loss.detach())
-
-
-@pytest.mark.parametrize("name", sorted(BLUEPRINTS))
-def test_fifty_steps_beside_a_training_seed_leave_the_host_equal_to_its_twin(name: str) -> None:
-    family = BLUEPRINTS[name].family
-    twin, host = host_for(family), host_for(family)
-    host.germinate("s0", name, seed=2)
-    host.slot("s0").state = host.slot("s0").state.advanced()
-    seed = host.slot("s0").seed
-    assert seed is not None
-    fresh = bytes_of(host.seed_tensors("s0"))
-    optimizers = [torch.optim.SGD(own.own_parameters().values(), lr=0.05, momentum=0.9) for own in (twin, host)]
-    seed_optimizer = torch.optim.SGD(seed.parameters(), lr=0.05, momentum=0.9)
-    for number in range(50):
-        train_step(twin, optimizers[0], number)
-        shadow_step(host, "s0", seed_optimizer, train_step(host, optimizers[1], number))
-    assert bytes_of(host.stable_tensors()) == bytes_of(twin.tensors())
-    momenta = [[o.state[p]["momentum_buffer"].numpy().tobytes() for p in o.param_groups[0]["params"]] for o in optimizers]
-    assert momenta[0] == momenta[1]
-    assert bytes_of(host.seed_tensors("s0")) != fresh
 
 
 def test_a_shadow_step_lowers_the_loss_that_the_seed_would_give() -> None:
@@ -181,21 +161,6 @@ def test_a_slot_can_be_left_out_of_a_pass() -> None:
     assert not torch.isfinite(host(x)).any()
 
 
-@pytest.mark.parametrize("name", sorted(BLUEPRINTS))
-@pytest.mark.parametrize("blend", Blend)
-@pytest.mark.parametrize("alpha", [0.5, 1.0])
-def test_a_fresh_seed_changes_no_output_however_it_is_blended(name: str, blend: Blend, alpha: float) -> None:
-    family = BLUEPRINTS[name].family
-    host = host_for(family).eval()
-    x, _ = batch(family)
-    alone = host(x).detach().numpy().tobytes()
-    for slot_id in host.slots:
-        host.germinate(slot_id, name, seed=2, blend=blend)
-        assert host(x).detach().numpy().tobytes() == alone
-        host.slot(slot_id).state = replace(host.slot(slot_id).state, stage=Stage.HOLDING, ramp=Ramp(alpha, alpha))
-        assert host(x).detach().numpy().tobytes() == alone
-
-
 @pytest.mark.parametrize("stage", [Stage.BLENDING, Stage.HOLDING, Stage.FOSSILIZED])
 @pytest.mark.parametrize("blend", Blend)
 @pytest.mark.parametrize("family", INPUTS)
@@ -242,7 +207,7 @@ def test_tensors_are_the_live_ones_with_buffers_and_tied_ones_once() -> None:
     block.register_buffer("positions", torch.arange(4), persistent=False)
     twice = nn.Linear(4, 4)
     twice.weight = block.weight
-    host = Host([block, twice], [4, 4], nn.Linear(4, 2), "mlp", ["s0"])
+    host = BlockHost([block, twice], [4, 4], nn.Linear(4, 2), "mlp", ["s0"])
     assert list(host.stable_tensors()) == [
         "blocks.0.weight",
         "blocks.0.bias",
@@ -270,4 +235,4 @@ def test_an_unknown_slot_is_named_in_the_error() -> None:
 
 def test_an_unknown_family_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"host\.family"):
-        Host([nn.Linear(2, 2)], [2], nn.Linear(2, 2), "birds", ["s0"])
+        BlockHost([nn.Linear(2, 2)], [2], nn.Linear(2, 2), "birds", ["s0"])

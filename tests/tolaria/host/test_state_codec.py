@@ -96,7 +96,7 @@ WRONG = [
     ("slot", 1),
     ("blueprint", 7),
     ("blueprint", None),
-    ("blend", "gate"),
+    ("blend", "mean"),
     ("generation", -1),
     ("generation", 1.0),
     ("generation", True),

@@ -5,9 +5,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
+from tolaria.errors import ConfigError
 from tolaria.governor.rollback import LayoutMismatch
 from tolaria.integrations.loop_state import LoopState
+from tolaria.integrations.plain import watch
 
 New = Callable[..., LoopState]
 
@@ -98,3 +101,13 @@ def test_each_place_that_is_not_finite_is_named(new_state: New, place: str) -> N
     tensor = {"parameters": model[0].weight, "buffers": model[1].running_var, "optimizer": momentum, "ema": average}[place]
     tensor.data.flatten()[0] = float("inf")
     assert state.nonfinite_places() == (place,)
+
+
+def test_a_loop_of_several_ranks_is_refused() -> None:
+    model = torch.nn.Linear(2, 2)
+    torch.distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    try:
+        with pytest.raises(ConfigError, match="2 ranks"):
+            watch(model, torch.optim.SGD(model.parameters(), 0.1), chance_loss=1.0)
+    finally:
+        torch.distributed.destroy_process_group()

@@ -12,6 +12,7 @@ import torch
 
 from tolaria.errors import CheckpointDamaged, ConfigError
 from tolaria.governor.arena import Arena, layout_of
+from tolaria.governor.config import GovernorConfig
 from tolaria.integrations.plain import Outcome, watch
 from tolaria.integrations.vault import Vault
 from tolaria.telemetry.run_events import StorageFailed
@@ -224,3 +225,21 @@ def test_a_folder_is_let_go_of(tmp_path: Path) -> None:
         Vault(tmp_path)
     held.close()
     Vault(tmp_path).close()
+
+
+# What compiling imports warns of itself.
+@pytest.mark.filterwarnings("ignore:.*script_method.*:DeprecationWarning")
+@pytest.mark.parametrize("compiled_first", [True, False])
+def test_a_snapshot_that_was_stored_fits_the_same_model_compiled(tmp_path: Path, compiled_first: bool) -> None:
+    """Compiling gives every tensor another name; nothing is called here, so nothing is really compiled."""
+    weights = []
+    for compiled in (compiled_first, not compiled_first):
+        layer = torch.nn.Linear(2, 2)
+        model = torch.compile(layer) if compiled else layer
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        guard = watch(model, optimizer, GovernorConfig(snapshot_every=1, probation=0), chance_loss=1.0)
+        assert guard.persist(tmp_path) == len(weights)
+        guard.after_step(0.5)
+        guard.finish()
+        weights.append(layer.weight.detach().clone())
+    assert torch.equal(*weights)

@@ -215,3 +215,38 @@ def test_alpha_moves_in_blending_only() -> None:
 
 def test_a_dormant_slot_does_not_age() -> None:
     assert SlotState("s0").ticked() == SlotState("s0")
+
+
+def blended(alpha_steps: int) -> SlotState:
+    """A seed so many steps up its ramp of four."""
+    state = SlotState("s0").germinated("norm", Blend.ADD, 4, 1.0, Curve.LINEAR).advanced().advanced()
+    for _ in range(alpha_steps):
+        state = state.ticked()
+    return state
+
+
+@pytest.mark.parametrize("curve", Curve)
+def test_a_seed_fades_along_its_curve_from_where_it_stood(curve: Curve) -> None:
+    state = blended(2).fading(3, curve)
+    assert (state.stage, state.alpha, state.faded) == (Stage.BLENDING, 0.5, False)
+    alphas = []
+    for _ in range(3):
+        state = state.ticked()
+        alphas.append(state.alpha)
+    assert alphas == [Ramp(0.5, 0.0, 3, done, curve).alpha for done in (1, 2, 3)]
+    assert sorted(alphas, reverse=True) == alphas
+    assert (alphas[-1], state.faded) == (0.0, True)
+
+
+def test_a_seed_that_is_held_goes_back_to_blending_to_fade() -> None:
+    state = held().fading(2, Curve.LINEAR)
+    assert (state.stage, state.steps_in_stage, state.ramp) == (Stage.BLENDING, 0, Ramp(1.0, 0.0, 2))
+
+
+def test_only_a_way_down_to_nothing_is_a_way_out() -> None:
+    assert not blended(0).faded
+    assert not blended(4).faded
+    nothing = SlotState("s0").germinated("norm", Blend.ADD, 1, 0.0, Curve.LINEAR).advanced().advanced().ticked()
+    assert (nothing.alpha, nothing.faded) == (0.0, False)
+    assert not held().retargeted(0.5, 0, Curve.LINEAR).faded
+    assert held().retargeted(0.0, 0, Curve.LINEAR).faded

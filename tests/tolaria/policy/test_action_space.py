@@ -14,7 +14,7 @@ INDICES = st.tuples(*(st.integers(0, size - 1) for size in SPACE.sizes))
 
 
 def test_sizes_follow_the_order_of_the_heads() -> None:
-    assert SPACE.sizes == (6, 3, 2, 2, 3, 3, 4, 5)
+    assert SPACE.sizes == (6, 3, 2, 3, 3, 3, 4, 5)
 
 
 def test_a_germination_decodes_to_what_its_indices_say() -> None:
@@ -62,3 +62,9 @@ def test_an_index_outside_of_its_head_is_refused(index: int) -> None:
 def test_slots_are_needed_each_once(slots: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match=r"action_space\.slots"):
         ActionSpace(slots=slots, blueprints=("norm",))
+
+
+def test_how_slowly_a_seed_goes_belongs_to_the_decision_to_prune_it() -> None:
+    fade = SPACE.decode((5, 1, 1, 1, 2, 0, 2, 1))
+    assert fade == Action(Op.PRUNE, "s1", alpha_speed=5, alpha_curve=Curve.COSINE)
+    assert SPACE.encode(fade) == (5, 1, 0, 0, 0, 0, 2, 1)

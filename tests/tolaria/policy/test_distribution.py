@@ -53,7 +53,7 @@ def test_a_single_legal_op_has_log_prob_and_entropy_zero() -> None:
 
 def test_heads_that_do_not_matter_do_not_count() -> None:
     plain = torch.tensor([5, 1, 0, 0, 0, 0, 0, 0])
-    other = torch.tensor([5, 1, 1, 0, 1, 0, 1, 0])
+    other = torch.tensor([5, 1, 1, 0, 1, 0, 0, 0])
     logits = logits_of(1)
     assert torch.equal(joint_log_prob(logits, OP_MASK, SLOT_MASK, plain), joint_log_prob(logits, OP_MASK, SLOT_MASK, other))
 

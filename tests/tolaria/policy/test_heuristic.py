@@ -49,6 +49,12 @@ def test_a_plateau_germinates_before_the_warmup_ends(make_view: Callable[..., Vi
     assert POLICY.decide(make_view(episode_step=4, recent=losses(2.0, 1.99, 1.99, 1.99))).op is Op.GERMINATE
 
 
+# A hundredth of the chance loss is what a plateau may gain, and what it may lose.
+@pytest.mark.parametrize(("last", "op"), [(2.01, Op.GERMINATE), (2.2, Op.WAIT), (math.nan, Op.WAIT)])
+def test_a_loss_that_jumps_is_no_plateau(make_view: Callable[..., View], last: float, op: Op) -> None:
+    assert POLICY.decide(make_view(episode_step=4, recent=losses(2.0, 2.0, 2.0, last))).op is op
+
+
 def test_blueprints_take_turns(make_view: Callable[..., View]) -> None:
     states = (SlotState("s0", generation=1), SlotState("s1", generation=2))
     assert POLICY.decide(make_view(states, episode_step=9)).blueprint == "mlp"

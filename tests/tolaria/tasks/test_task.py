@@ -10,6 +10,8 @@ from tolaria.tasks import TASKS
 from tolaria.tasks.task import Split, split_stratified
 
 NAMES = sorted(TASKS)
+# Each sample is one of a class there; a text is cut otherwise, see test_text.py.
+CLASSIFIED = [name for name in NAMES if TASKS[name]().train.targets.dim() == 1]
 
 
 def rows(split: Split) -> list[bytes]:
@@ -21,7 +23,7 @@ def test_a_task_bears_its_name(name: str) -> None:
     assert TASKS[name]().name == name
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CLASSIFIED)
 def test_splits_are_sixty_twenty_twenty_percent(name: str) -> None:
     task = TASKS[name]()
     sizes = [len(split.targets) for split in (task.train, task.validation, task.test)]
@@ -38,7 +40,7 @@ def test_splits_are_disjoint(name: str) -> None:
     assert set(train) & set(validation) == set()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CLASSIFIED)
 def test_every_class_has_its_share_in_every_split(name: str) -> None:
     task = TASKS[name]()
     splits = (task.train, task.validation, task.test)
@@ -55,7 +57,8 @@ def test_a_fresh_host_is_about_as_good_as_chance(name: str) -> None:
     assert isinstance(host, Host)
     assert host.family == task.family
     logits = host(task.train.inputs[:64])
-    assert logits.shape == (64, task.classes)
+    assert task.train.targets.dtype is torch.int64
+    assert logits.shape == (*task.train.targets[:64].shape, task.classes)
     assert float(task.loss(logits, task.train.targets[:64]).detach()) == pytest.approx(task.chance_loss, abs=0.5)
 
 
@@ -82,6 +85,18 @@ def test_chance_and_explosion_are_measured_in_nats() -> None:
 def test_the_loss_is_the_mean_cross_entropy() -> None:
     logits = torch.log(torch.tensor([[0.5, 0.5], [0.75, 0.25]]))
     assert float(TASKS["spirals"]().loss(logits, torch.tensor([0, 1]))) == pytest.approx((math.log(2) + math.log(4)) / 2)
+
+
+def test_every_place_of_a_sequence_counts_alike_in_the_loss() -> None:
+    logits = torch.log(torch.tensor([[[0.5, 0.5], [0.75, 0.25]], [[0.5, 0.5], [0.5, 0.5]]]))
+    expected = (math.log(2) + math.log(4) + 2 * math.log(2)) / 4
+    assert float(TASKS["pydoc_lm"]().loss(logits, torch.tensor([[0, 1], [0, 0]]))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whoever_knows_the_frequencies_of_the_classes_is_no_worse_than_chance(name: str) -> None:
+    task = TASKS[name]()
+    assert 0.0 < task.prior_loss < task.chance_loss + 0.01
 
 
 def test_a_split_keeps_inputs_with_their_targets() -> None:

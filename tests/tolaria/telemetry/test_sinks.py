@@ -117,13 +117,28 @@ def test_a_full_queue_drops_and_counts(blocking: Blocking) -> None:
 
 
 def test_close_leaves_a_blocked_sink_behind(blocking: Blocking) -> None:
-    queue = SinkQueue(blocking, capacity=2)
+    queue = SinkQueue(blocking, capacity=3)
     queue.write(EVENTS[0])
     assert blocking.taken.acquire(timeout=LONG_S)
     fill(queue)
     queue.close(patience_s=0.01)
     assert queue.detached == [("Blocking", "not finished 0.01 s after the run")]
     assert queue.complaint() == "Blocking missed 6 of 6 events: not finished 0.01 s after the run"
+
+
+def test_a_sink_that_takes_nothing_is_detached_while_the_run_goes_on(blocking: Blocking) -> None:
+    queue = SinkQueue(blocking, capacity=1)
+    queue.write(EVENTS[0])
+    assert blocking.taken.acquire(timeout=LONG_S)
+    # One waits, one comes in vain, and one more than can wait says that this is no hiccup.
+    offer(queue, EVENTS[1:3])
+    assert queue.detached == []
+    queue.write(EVENTS[3])
+    assert queue.detached == [("Blocking", "it took nothing while 1 events waited and as many more came")]
+    blocking.release.set()
+    queue.write(EVENTS[4])
+    queue.close(LONG_S)
+    assert queue.complaint() == "Blocking missed 5 of 5 events: it took nothing while 1 events waited and as many more came"
 
 
 def test_the_thread_of_a_sink_does_not_keep_the_process_alive(blocking: Blocking) -> None:

@@ -161,3 +161,10 @@ def test_impossible_rewards_are_refused(settings: dict[str, object], path: str) 
     with pytest.raises(ConfigError) as refused:
         RewardConfig(**settings)  # type: ignore[arg-type]  # each case names its own fields
     assert refused.value.path == path
+
+
+@pytest.mark.parametrize(("task", "data"), [("cifar10", None), ("digits", "somewhere")])
+def test_a_folder_is_given_to_tasks_that_are_read_from_one_and_to_no_other(task: str, data: str | None) -> None:
+    with pytest.raises(ConfigError, match="data"):
+        TrainConfig(task=task, data=data)
+    assert TrainConfig(task="cifar10", data="somewhere").data == "somewhere"

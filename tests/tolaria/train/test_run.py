@@ -1,5 +1,7 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,11 +12,14 @@ from tolaria.policy.learned import LearnedPolicy
 from tolaria.policy.random_policy import RandomPolicy
 from tolaria.policy.scripted import ScriptedPolicy
 from tolaria.seams import NO_TAPS
+from tolaria.tasks.pydoc_lm import pydoc_lm
 from tolaria.telemetry.governor_events import SnapshotTaken
 from tolaria.telemetry.history import History
+from tolaria.telemetry.run_events import RunStarted
 from tolaria.train.config import TrainConfig
 from tolaria.train.rollout import take_step
-from tolaria.train.run import Run, choose_device
+from tolaria.train.run import Run, build_task, choose_device
+from tolaria.train.trainer import Trainer
 
 Configure = Callable[..., TrainConfig]
 
@@ -98,3 +103,24 @@ def test_removing_one_environment_leaves_the_others_as_they_were(small_config: C
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
         assert [repr(e) for e in two.history.events if e.at.env == env] == [repr(e) for e in three.history.events if e.at.env == env]
+
+
+def test_a_task_is_read_from_the_folder_that_the_config_names(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="data_batch_1"):
+        build_task(TrainConfig(task="cifar10", data=str(tmp_path)))
+
+
+def test_a_run_goes_on_with_the_very_text_that_it_began_with(small_config: Configure) -> None:
+    run = build(replace(small_config("random"), task="pydoc_lm", envs=1))
+    tensors, facts = run.capsule()
+    run.restore(tensors, facts)
+    with pytest.raises(ConfigError, match="pydoc_lm that the run began with, SHA-256 of-another-python"):
+        run.restore(tensors, facts | {"data": "of-another-python"})
+
+
+def test_a_run_on_text_tells_which_text_it_was(small_config: Configure) -> None:
+    history = History()
+    Trainer.tapped(replace(small_config("random"), task="pydoc_lm", envs=1), history, NO_TAPS)
+    started = history.events[0]
+    assert isinstance(started, RunStarted)
+    assert dict(started.versions)["data of pydoc_lm"] == pydoc_lm().digest

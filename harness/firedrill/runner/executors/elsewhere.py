@@ -34,7 +34,7 @@ def recorded_here(cell: Cell) -> Parcel:
         folder = Path(scratch) / "cell"
         folder.mkdir()
         (done,) = executor.record([Work(0, cell, folder)])
-        files = tuple((path.name, path.read_bytes()) for path in sorted(folder.iterdir()))
+        files = tuple((path.name, path.read_bytes()) for path in sorted(folder.iterdir()) if path.is_file())
     return Parcel(files, done.ending, done.seconds)
 
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -29,12 +29,16 @@ PRELOADED = ("firedrill.runner.warm",)
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """Work under way, since when, and when the watchdog ends it (seconds of the monotonic clock)."""
+    """Work under way, since when, and when the watchdog ends it (seconds of the monotonic clock).
+
+    `life` counts its processes: one that died may be resumed by the next, in what is left of the time.
+    """
 
     work: Work
     process: ForkServerProcess
     started: float
     deadline: float
+    life: int = 1
 
 
 class Local:
@@ -74,6 +78,10 @@ class Local:
                     return
                 for child, ending in ended(running):
                     running.remove(child)
+                    if ending.how is End.DIED and child.life <= child.work.cell.scenario.budget.resumes:
+                        again = start(context, child.work, Path(self._controls.name))
+                        running.append(replace(again, started=child.started, deadline=child.deadline, life=child.life + 1))
+                        continue
                     yield Done(child.work, ending, time.monotonic() - child.started)
         finally:
             for child in running:

@@ -1,5 +1,6 @@
 """A network that suddenly answers far fewer questions rightly."""
 
+import math
 from statistics import fmean
 
 from tolaria.governor.detectors.detector import Limits
@@ -9,17 +10,23 @@ from tolaria.vitals import Vitals
 
 DROP = 0.30
 RECENT = 10
-IN_A_ROW = 2
+# A healthy shock may last two steps, but leaves a host better than one that guesses.
+SUSPECT_AT, IN_A_ROW = 2, 3
 
 
 class AccuracyDrop:
-    """Counted, two in a row, and one says nothing: the accuracy is 30 points below the mean of the last ten clean steps."""
+    """Counted, and one says nothing: the accuracy is 30 points below the mean of the last ten clean steps.
+
+    Three in a row are a collapse, or two where no more answers are right than of someone who guesses.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._samples_min = limits.config.samples_min
+        # The chance loss is ln C, and one guess of C is right.
+        self._guessed = math.exp(-limits.chance_loss)
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
-        """Twice, because a seed that begins to blend may shake the host for one step."""
+        """More than once, because a seed that begins to blend may shake the host for a step or two."""
         before = window.clean.accuracies
         if len(before) < self._samples_min:
             return None
@@ -27,4 +34,5 @@ class AccuracyDrop:
         if not vitals.val_accuracy < usual - DROP:
             return None
         evidence = f"accuracy {vitals.val_accuracy:.3f} after a mean of {usual:.3f}"
-        return Alarm("accuracy_drop", IN_A_ROW, vitals.val_loss, None, evidence, suspect_at=IN_A_ROW)
+        in_a_row = SUSPECT_AT if vitals.val_accuracy <= self._guessed else IN_A_ROW
+        return Alarm("accuracy_drop", in_a_row, vitals.val_loss, None, evidence, suspect_at=SUSPECT_AT)

@@ -12,13 +12,16 @@ UNSKILLED, SKILLED = 0.9, 0.6
 # A loss half as high again, for a step or two, is what a seed that begins to blend may do.
 TIMES = 2.0
 RECENT = 10
-IN_A_ROW = 2
+# A healthy shock comes at once and is over after two steps. What had begun to grow before them, and comes so many times as far, is none.
+SUSPECT_AT, IN_A_ROW = 2, 3
+FAR = 10.0
 
 
 class SkillLost:
-    """Counted, two in a row, and one says nothing: the loss is above 0.9 of the prior loss and twice a mean of ten below 0.6 of it.
+    """Counted, and one says nothing: the loss is above 0.9 of the prior loss and twice a mean of ten below 0.6 of it.
 
-    The prior loss is the cross-entropy of the predictor that answers every question with the frequencies of the classes.
+    Three in a row are a collapse, or two where both are ten times the median and the step before them was twice the median. The prior
+    loss is the cross-entropy of the predictor that answers every question with the frequencies of the classes.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -27,7 +30,7 @@ class SkillLost:
         self._skilled = SKILLED * limits.prior_loss
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
-        """Twice, because healthy training, and above all a seed that begins to blend, may shake a host for one step."""
+        """More than once, because healthy training, and above all a seed that begins to blend, may shake a host for a step or two."""
         before = window.clean.losses
         if len(before) < self._samples_min:
             return None
@@ -38,4 +41,14 @@ class SkillLost:
         if usual >= self._skilled or not vitals.val_loss > TIMES * usual:
             return None
         evidence = f"loss {vitals.val_loss:.4g} above {self._unskilled:.4g} after a mean of {usual:.4g}"
-        return Alarm("skill_lost", IN_A_ROW, vitals.val_loss, self._unskilled, evidence, suspect_at=IN_A_ROW)
+        in_a_row = SUSPECT_AT if _grew_far(window, vitals.val_loss) else IN_A_ROW
+        return Alarm("skill_lost", in_a_row, vitals.val_loss, self._unskilled, evidence, suspect_at=SUSPECT_AT)
+
+
+def _grew_far(window: LossWindow, loss: float) -> bool:
+    # The last two of all losses, whether they count as clean or not; the median of the clean ones hardly knows yet that they grow.
+    before, first = window.recent[-IN_A_ROW + 1 :]
+    if before is None or first is None:
+        return False
+    usual = window.clean.median_loss
+    return before > TIMES * usual and min(first, loss) > FAR * usual

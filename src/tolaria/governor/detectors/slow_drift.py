@@ -15,10 +15,15 @@ from tolaria.vitals import Vitals
 
 # How far the level may rise: to so many times the best one, and by that part of the chance loss above it.
 TIMES, RISE = 2.0, 0.25
+# What drifts goes on from where it was: so many losses in a row are within a factor of two.
+STEADY = 5
 
 
 class SlowDrift:
-    """Counted: the level of the last ten losses is twice the best one of this life and a quarter of chance above it."""
+    """Counted: the level of the last ten losses is twice the best one of this life and a quarter of chance above it.
+
+    As many in a row as of an explosion are a collapse where the losses are steady, and twice as many where they leap.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._strikes = limits.config.strikes
@@ -37,5 +42,8 @@ class SlowDrift:
         level = median([*latest, vitals.val_loss])
         if not level > threshold:
             return None
+        # A host that blends badly may be set back for as long, but its losses leap.
+        steady = [*latest, vitals.val_loss][-STEADY:]
+        strikes = self._strikes if max(steady) < TIMES * min(steady) else 2 * self._strikes
         evidence = f"level {level:.4g} above {threshold:.4g}, the best of this life was {window.best:.4g}"
-        return Alarm("slow_drift", self._strikes, vitals.val_loss, threshold, evidence)
+        return Alarm("slow_drift", strikes, vitals.val_loss, threshold, evidence)

@@ -7,6 +7,7 @@ answers of one that is dead are all uniform, or all of one class.
 from statistics import median
 
 from tolaria.governor.detectors.detector import Limits
+from tolaria.governor.detectors.mutual_information import LEFT
 from tolaria.governor.verdict import Alarm
 from tolaria.governor.window import LossWindow
 from tolaria.vitals import Vitals
@@ -20,7 +21,10 @@ TOLD_APART = 0.03
 
 
 class UniformOutput:
-    """Immediate: every answer is uniform and so is their mean, or one class takes all of what had been told apart."""
+    """Immediate: every answer is uniform and so is their mean, or one class takes all of what had been told apart.
+
+    The second is believed only of answers that hold less than a quarter of their usual mutual information.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._samples_min = limits.config.samples_min
@@ -40,7 +44,10 @@ class UniformOutput:
         if now.largest_share >= ONE_CLASS:
             share = median([outputs.largest_share for outputs in before])
             # A host that never told inputs apart has nearly uniform answers, and noise decides which class is the most popular one.
-            if share <= SEVERAL_CLASSES and max(outputs.mutual_information for outputs in before) > TOLD_APART * self._chance:
+            told_apart = max(outputs.mutual_information for outputs in before) > TOLD_APART * self._chance
+            # The favourite class of a poor one may take all for a step, while the probabilities say as much of the inputs as ever.
+            says_less = now.mutual_information < LEFT * window.clean.median_information
+            if share <= SEVERAL_CLASSES and told_apart and says_less:
                 evidence = f"one class takes {now.largest_share:.1%} of the inputs, {share:.1%} was usual"
                 return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
         return None

@@ -1,5 +1,6 @@
 """The border is 30 points below the mean of the last ten."""
 
+import math
 from typing import Any
 
 import pytest
@@ -24,6 +25,15 @@ def test_ten_steps_are_enough_and_nine_are_not(alarm: Any, window_of: Any, vital
     assert alarm("accuracy_drop", vitals(accuracy=0.1), window_of([vitals()] * 9)) is None
 
 
-def test_two_in_a_row_are_a_collapse_and_one_says_nothing(alarm: Any, window_of: Any, vitals: Any) -> None:
-    found = alarm("accuracy_drop", vitals(accuracy=0.25), window_of([vitals(accuracy=0.75)] * 10))
-    assert found == Alarm("accuracy_drop", 2, 0.3, None, "accuracy 0.250 after a mean of 0.750", suspect_at=2)
+def test_three_in_a_row_are_a_collapse_two_a_suspicion_and_one_says_nothing(alarm: Any, window_of: Any, vitals: Any) -> None:
+    found = alarm("accuracy_drop", vitals(accuracy=0.4), window_of([vitals(accuracy=0.75)] * 10))
+    assert found == Alarm("accuracy_drop", 3, 0.3, None, "accuracy 0.400 after a mean of 0.750", suspect_at=2)
+
+
+@pytest.mark.parametrize(("accuracy", "in_a_row"), [(0.24, 2), (0.26, 3)])
+def test_two_are_enough_where_no_more_is_right_than_by_guessing(
+    alarm: Any, window_of: Any, vitals: Any, accuracy: float, in_a_row: int
+) -> None:
+    window = window_of([vitals(accuracy=0.75)] * 10)
+    # Four classes.
+    assert alarm("accuracy_drop", vitals(accuracy=accuracy), window, chance_loss=math.log(4)).collapse_at == in_a_row

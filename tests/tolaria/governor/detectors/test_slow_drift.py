@@ -36,6 +36,14 @@ def test_a_life_of_less_than_ten_clean_steps_has_no_best_level(alarm: Any, windo
     assert alarm("slow_drift", vitals(9.0), window_of([vitals(0.1)] * 9, [vitals(9.0)] * 9)) is None
 
 
+@pytest.mark.parametrize(("highest", "strikes"), [(2.39, 4), (2.41, 8)])
+def test_losses_that_leap_by_more_than_two_need_twice_as_many_strikes(
+    alarm: Any, window_of: Any, vitals: Any, highest: float, strikes: int
+) -> None:
+    flagged = [vitals(loss) for loss in (9.0, 9.0, 9.0, 9.0, 9.0, 1.2, highest, 1.2, 1.2)]
+    assert alarm("slow_drift", vitals(1.2), window_of([vitals(0.5)] * 10, flagged), strikes=4).collapse_at == strikes
+
+
 def test_it_is_a_collapse_after_as_many_strikes_as_an_explosion(alarm: Any, window_of: Any, vitals: Any) -> None:
     found = alarm("slow_drift", vitals(1.5), window_of([vitals(0.5)] * 10, [vitals(1.25)] * 9), strikes=4)
     assert found == Alarm("slow_drift", 4, 1.5, 1.0, "level 1.25 above 1, the best of this life was 0.5")

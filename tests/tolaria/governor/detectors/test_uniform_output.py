@@ -12,8 +12,8 @@ def uniform(entropy: float, information: float = 0.0) -> Outputs:
     return Outputs(information, entropy, 0.4)
 
 
-def popular(share: float) -> Outputs:
-    return Outputs(0.5, 0.6, share)
+def popular(share: float, information: float = 0.0) -> Outputs:
+    return Outputs(information, 0.6, share)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_one_class_takes_all_from_995_inputs_of_a_thousand_on(alarm: Any, window
 
 @pytest.mark.parametrize(("usual", "noticed"), [(0.94, True), (0.95, True), (0.96, False)])
 def test_one_class_may_take_all_where_it_always_has(alarm: Any, window_of: Any, vitals: Any, usual: float, noticed: bool) -> None:
-    window = window_of([vitals(outputs=popular(share)) for share in [0.1] * 5 + [usual] * 6])
+    window = window_of([vitals(outputs=popular(share, 0.5)) for share in [0.1] * 5 + [usual] * 6])
     assert (alarm("uniform_output", vitals(outputs=popular(1.0)), window) is not None) == noticed
 
 
@@ -57,6 +57,14 @@ def test_what_tells_inputs_apart_is_measured_by_the_chance_loss(
 ) -> None:
     window = window_of([vitals(outputs=Outputs(told, 1.0, 0.7))] * 10)
     assert (alarm("uniform_output", vitals(outputs=popular(1.0)), window, chance_loss=2.0) is not None) == noticed
+
+
+@pytest.mark.parametrize(("information", "noticed"), [(0.19, True), (0.2, False), (0.21, False)])
+def test_one_class_may_take_all_of_answers_that_say_as_much_as_ever(
+    alarm: Any, window_of: Any, vitals: Any, information: float, noticed: bool
+) -> None:
+    window = window_of([vitals(outputs=Outputs(0.8, 1.0, 0.6))] * 10)
+    assert (alarm("uniform_output", vitals(outputs=popular(1.0, information)), window) is not None) == noticed
 
 
 @pytest.mark.parametrize("dead", [uniform(1.0), popular(1.0)], ids=["uniform", "one class"])
