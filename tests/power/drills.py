@@ -217,7 +217,7 @@ SCENARIOS = (
         "steps: 4, batches_per_step: 1",
         [
             "at: {step: 1, env: 1}, do: tensor.scale, target: {params: head.weight, pick: {index: 0}}, with: {factor: 1.001}",
-            f"at: {{event: rolled_back, env: 1}}, {NAN}",
+            f"at: {{event: rolled_back, plus_steps: 1, env: 1}}, {NAN}",
         ],
         ["witnessed"],
         verdict="not_injected",
