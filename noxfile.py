@@ -25,6 +25,9 @@ GROUPS = ("test", "lint")
 LOCAL = Path("reports/local")
 BENCHMARKS = "tests/benchmarks"
 INTEGRATIONS = "tests/integrations"
+PAGE = "tests/page"
+# As they are called on Debian and on the runners of GitHub.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What every executor promises; those of clusters are installed in `integrations` only.
 EXECUTORS = "tests/firedrill/runner/executors"
 
@@ -47,10 +50,11 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test that needs no GPU and no framework; those are in `gpu` and `integrations`, benchmarks are in `bench`."""
+    """Every test that needs no GPU, framework or browser; those are in `gpu`, `integrations` and `page`, benchmarks are in `bench`."""
     install(session)
     # One thread in each of two processes; more threads than cores would only wait for one another.
-    parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable", f"--ignore={BENCHMARKS}", f"--ignore={INTEGRATIONS}")
+    apart = [f"--ignore={folder}" for folder in (BENCHMARKS, INTEGRATIONS, PAGE)]
+    parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable", *apart)
     run(session, "pytest", *parallel, "-m", "not gpu and not nightly", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
@@ -84,17 +88,23 @@ def integrations(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def page(session: nox.Session) -> None:
+    """The report's page in a browser: matrix, timeline, filters, keyboard, and an automated check of accessibility."""
+    if not any(map(shutil.which, BROWSERS)):
+        reason = f"none of {', '.join(BROWSERS)} is installed"
+        if os.environ.get("TOLARIA_REQUIRE_BROWSER") == "1":
+            session.error(f"TOLARIA_REQUIRE_BROWSER is set, but {reason}")
+        session.skip(reason)
+    install(session)
+    also(session, "page")
+    run(session, "pytest", PAGE, "-n", "0", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session(default=False)
 def mutation(session: nox.Session) -> None:
     """Whether the tests notice small changes of lifecycle, verdict and commit logic; `-- --only jury` looks at one module."""
     install(session)
-    session.run(
-        str(BIN / "python"),
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        *nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "mutation"),
-    )
+    also(session, "mutation")
     run(session, "python", "-m", "mutation", *session.posargs, env={"OMP_NUM_THREADS": "1", "PYTHONPATH": "tests"})
 
 
@@ -118,11 +128,25 @@ def power(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
-def report(session: nox.Session) -> None:
-    """Show the last run of `scenarios` again and write its page anew; words after `--` name another run and its options."""
+def against(session: nox.Session) -> None:
+    """Time snapshot, rollback and judging against the commit where this work began: `nox -s against -- main`."""
     install(session)
-    last = (f"{LOCAL}/run.json", "--html", f"{LOCAL}/report.html")
-    run(session, "firedrill", "report", *(session.posargs or last))
+    (revision,) = session.posargs or ("main",)
+    run(session, "firedrill", "bench", "snapshot", "--against", revision, "--json", f"{LOCAL}/timing.json")
+
+
+@nox.session(default=False)
+def report(session: nox.Session) -> None:
+    """Hold the last run of `scenarios` against its baseline, and write page, comment and JUnit XML of it into reports/local."""
+    install(session)
+    last, changes = f"{LOCAL}/run.json", f"{LOCAL}/changes.json"
+    Path(changes).unlink(missing_ok=True)
+    # 4: this class of machine has no baseline. A regression is the exit code of the report too, which shows it.
+    run(session, "firedrill", "compare", "reports/baselines", last, "--json", changes, codes=(0, 1, 4))
+    beside = [name for name in (changes, f"{LOCAL}/timing.json") if Path(name).exists()]
+    wanted = ("--html", f"{LOCAL}/report.html", "--md", f"{LOCAL}/report.md", "--junit", f"{LOCAL}/junit.xml")
+    github = ("--github",) if os.environ.get("GITHUB_ACTIONS") else ()
+    run(session, "firedrill", "report", last, *beside, *wanted, *github, *session.posargs)
 
 
 @nox.session(default=False)
@@ -157,9 +181,15 @@ def install(session: nox.Session) -> None:
     stamp.write_text(wanted)
 
 
-def run(session: nox.Session, program: str, *arguments: str, env: dict[str, str] | None = None) -> None:
-    """Run a program of the shared environment."""
-    session.run(str(BIN / program), *arguments, env=env)
+def also(session: nox.Session, group: str) -> None:
+    """Put one more dependency group into the shared environment."""
+    wanted = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), group)
+    run(session, "python", "-m", "pip", "install", "-q", "-c", "constraints.txt", *wanted)
+
+
+def run(session: nox.Session, program: str, *arguments: str, env: dict[str, str] | None = None, codes: tuple[int, ...] = (0,)) -> None:
+    """Run a program of the shared environment; any exit code but these ends the session."""
+    session.run(str(BIN / program), *arguments, env=env, success_codes=codes)
 
 
 def written_to(html: str, json: str) -> tuple[str, ...]:

@@ -263,7 +263,7 @@ def compare_governors(
 
     from firedrill.campaign.campaign import Campaign
     from firedrill.campaign.compare import Comparison, as_json
-    from firedrill.report import comparison as page
+    from firedrill.report import mechanisms as page
     from firedrill.report.console import Progress
     from firedrill.scenario.selection import BadExpression, fits
 

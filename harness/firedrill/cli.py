@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from firedrill import campaign_cli
+from firedrill import bench_cli, campaign_cli, compare_cli, report_cli
 from firedrill.conduct import AS_USUAL, Conduct, Conducted, opened
 from firedrill.screen import BAD_INPUT, INTERRUPTED, NOTHING_RAN, PASSED, Refused, complain, load, say, show
 
 if TYPE_CHECKING:
     from firedrill.runner.result import CellResult
     from firedrill.scenario.cell import Cell
-
-GATE_MISSED = 1
-# Gates were missed, and others had the machine: it says nothing either way.
-CONTENDED = 4
 
 Paths = Annotated[tuple[Path, ...], tyro.conf.Positional]
 
@@ -203,77 +199,6 @@ def judge(
     return exit_code(results) if complete else INTERRUPTED
 
 
-def report(path: Annotated[Path, tyro.conf.Positional], *, html: Path | None = None) -> int:
-    """Show a run that was written down, and write its page; nothing is run again.
-
-    Example: firedrill report reports/local/run.json --html report.html
-
-    Exit codes are those of the run; 2 where the file is none of ours.
-
-    Args:
-        path: What firedrill run --json has written.
-        html: Write a page that stands alone to this file.
-    """
-    from firedrill.report import html as page
-    from firedrill.runner.result import ForeignResults, exit_code, read_json
-
-    try:
-        kept = read_json(path)
-    except OSError as error:
-        return complain(f"{path}: {error.strerror}; firedrill run --json writes such a file")
-    except ForeignResults as error:
-        return complain(str(error))
-    if html is not None:
-        versions = {f"version of {package}": version for package, version in kept.versions.items()}
-        page.write(html, kept.cells, {"created": kept.created, "machine": kept.machine} | versions)
-    show(kept.cells, html)
-    return exit_code(kept.cells)
-
-
-def bench(
-    subject: Annotated[Literal["snapshot"], tyro.conf.Positional] = "snapshot",  # noqa: ARG001 - there is one so far
-    *,
-    json: Path | None = None,
-    sizes: str = "0.1M,1M,10M,100M",
-    mode: str = "hot,train",
-) -> int:
-    """Measure the snapshot engine against memmove and against what others use, in one run; minutes, and up to 16 GB at 100M.
-
-    Example: firedrill bench snapshot --sizes 0.1M,1M --json bench.json
-
-    Exit codes: 0 every gate holds, 1 a gate is missed, 2 bad input, 4 missed only where others had the machine.
-
-    Args:
-        subject: What is measured.
-        json: Write the numbers to this file.
-        sizes: Models by their parameters, some of 0.1M, 1M, 10M and 100M.
-        mode: Of hot caches, as training leaves them, or both: hot, train.
-    """
-    from rich.console import Console
-
-    from firedrill.bench import cases, gates, record
-    from firedrill.bench.snapshot import measure, rounds_of
-    from firedrill.report import benchmark
-
-    chosen_sizes, chosen_modes = sizes.split(","), mode.split(",")
-    for option, chosen, known in (("--sizes", chosen_sizes, cases.SIZES), ("--mode", chosen_modes, cases.MODES)):
-        if unknown := [name for name in chosen if name not in known]:
-            return complain(f"{option}: {', '.join(unknown)}: not one of {', '.join(known)}")
-    models = [cases.SIZES[name] for name in chosen_sizes]
-    with benchmark.Sampling(rounds_of(models, chosen_modes)) as sampling:
-        found = measure(models, chosen_modes, sampling.advance)
-    if json is not None:
-        record.write_json(json, found)
-    judged = gates.judge(found.cases)
-    screen = Console()
-    screen.print(benchmark.cases_table(found.cases))
-    screen.print(benchmark.gates_table(judged))
-    say(benchmark.verdict(judged))
-    if any(one.is_missed for one in judged):
-        return GATE_MISSED
-    return PASSED if all(one.holds for one in judged) else CONTENDED
-
-
 def _run(chosen: "Sequence[Cell]", conduct: Conduct, keep: Path | None, html: Path | None) -> int:
     from firedrill.campaign.campaign import Campaign
     from firedrill.report import console
@@ -304,10 +229,8 @@ OWN: dict[str, Callable[..., int]] = {
     "schema": schema,
     "run": run,
     "judge": judge,
-    "report": report,
-    "bench": bench,
 }
-COMMANDS = OWN | campaign_cli.COMMANDS
+COMMANDS = OWN | report_cli.COMMANDS | bench_cli.COMMANDS | compare_cli.COMMANDS | campaign_cli.COMMANDS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

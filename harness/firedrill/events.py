@@ -94,7 +94,7 @@ class FirstStepSeen(Event):
     lr: float
     decay: float
     betas: tuple[float, ...]
-    count: int
+    count: float
     weight: float
     gradient: float
     displacement: float

@@ -32,8 +32,8 @@ def test_what_nobody_noticed_is_masked_by_a_run_without_a_governor(cell_of: Cell
 
 def test_a_fault_that_never_strikes_is_not_green_unless_that_is_expected(cell_of: CellOf, judged: Judged) -> None:
     result = judged(cell_of("waits-in-vain"))
-    assert (result.verdict, result.reason) == (Verdict.NOT_INJECTED, "fault 0 (tensor.set) never struck")
-    # Nothing was witnessed, and so even who expects it has no proof of anything.
+    assert (result.verdict, result.reason) == (Verdict.NOT_INJECTED, "fault 1 (tensor.set) never struck")
+    # Not all was witnessed, and so even who expects it has no proof of anything.
     assert not result.passed
 
 

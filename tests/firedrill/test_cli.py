@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from firedrill import cli
-from firedrill.bench import snapshot
-from firedrill.bench.record import Case, Record
 from firedrill.conduct import Conduct
 from firedrill.runner.result import CellResult, read_json, write_json
 from firedrill.runner.verdict import Verdict
@@ -188,31 +186,13 @@ def test_report_refuses_a_file_that_is_no_run(
     assert not (here / "page.html").exists()
 
 
-@pytest.mark.parametrize("wrong", [("--sizes", "2M"), ("--mode", "cold"), ("--sizes", "")])
-def test_a_benchmark_of_what_is_not_known_is_bad_input(wrong: tuple[str, str]) -> None:
-    assert command("bench", "snapshot", *wrong) == 2
-
-
-@pytest.mark.parametrize(("ratio", "contended", "code"), [(3.0, False, 0), (3.1, False, 1), (3.0, True, 0), (3.1, True, 4)])
-def test_a_missed_gate_is_the_exit_code_of_a_benchmark(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ratio: float, contended: bool, code: int
-) -> None:
-    peers = {"deepcopy of state_dict": 20.0, "StateDictStager": 20.0}
-    case = Case("take", 100_000, 30, "hot", ratio, peers, 1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 7, contended)
-    monkeypatch.setattr(snapshot, "measure", lambda *_: Record({}, {}, (case,)))
-    assert command("bench", "snapshot", "--sizes", "0.1M", "--mode", "hot", "--json", "bench.json") == code
-    assert json.loads((here / "bench.json").read_text())["cases"][0]["ratio_to_limit"] == ratio
-    missed = f"{int(code == 1)} missed, {int(code == 4)} undecided"
-    assert f"3 gates: {2 + (code == 0)} hold, {missed}" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_teaches_by_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(name, "--help") == 0
     assert f"Example: firedrill {name}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [("init", "mine"), ("report", "run.json", "--html", "page.html")])
+@pytest.mark.parametrize("arguments", [("init", "mine"), ("report", "run.json", "--html", "a", "--md", "b", "--junit", "c", "--github")])
 def test_the_module_runs_as_a_program_without_torch(kept: CellResult, arguments: tuple[str, ...]) -> None:
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "harness")])}
     ended = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], env=env, capture_output=True, text=True, check=False)

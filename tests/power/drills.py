@@ -204,10 +204,21 @@ SCENARIOS = (
         verdict="masked",
     ),
     scenario(
+        # A listener fails, which is no affair of the run.
+        "listener-fails",
+        "steps: 4, batches_per_step: 1",
+        ["at: {step: 2, env: 1, phase: sink_writing}, do: sink.raise"],
+        ["witnessed", "undisturbed"],
+        verdict="masked",
+    ),
+    scenario(
         # Nothing is ever rolled back here.
         "waits-in-vain",
         "steps: 4, batches_per_step: 1",
-        [f"at: {{event: rolled_back, env: 1}}, {NAN}"],
+        [
+            "at: {step: 1, env: 1}, do: tensor.scale, target: {params: head.weight, pick: {index: 0}}, with: {factor: 1.001}",
+            f"at: {{event: rolled_back, plus_steps: 1, env: 1}}, {NAN}",
+        ],
         ["witnessed"],
         verdict="not_injected",
     ),

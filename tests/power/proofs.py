@@ -107,6 +107,7 @@ PROOFS: Mapping[str, Proof] = {
     "the harness leaves a hook": Proof(harnessing.the_harness_leaves_a_hook, "watched", Verdict.CONTROL_FAILED, "transparent"),
     "the harness touches a weight": Proof(harnessing.the_harness_touches_a_weight, "watched", Verdict.CONTROL_FAILED, "transparent"),
     "every run is another": Proof(harnessing.every_run_is_another, "watched", Verdict.CONTROL_FAILED, "deterministic"),
+    "the struck run is another": Proof(harnessing.every_run_is_another, "listener-fails", Verdict.MISSED, "undisturbed"),
     "nothing is learnt any more": Proof(restoring.nothing_is_learnt_any_more, "goes-on-learning", Verdict.LOST_WORK, "reaches"),
     "a fault strikes twice": Proof(harnessing.a_fault_strikes_twice, "watched", Verdict.RECOVERED, "witnessed"),
     "a fault strikes at another seam": Proof(harnessing.a_fault_strikes_at_another_seam, "watched", Verdict.RECOVERED, "witnessed"),

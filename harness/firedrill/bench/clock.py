@@ -32,7 +32,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Percentiles and mean of CPU seconds, and what they rest on."""
+    """Percentiles and mean of CPU seconds, and what they rest on: `seconds` are all of them."""
 
     p10: float
     median: float
@@ -41,6 +41,7 @@ class Spread:
     wall_median: float
     samples: int
     contended: bool
+    seconds: tuple[float, ...] = ()
 
 
 def sample(call: Callable[[], object]) -> Sample:
@@ -58,4 +59,4 @@ def spread(samples: Sequence[Sample]) -> Spread:
     mean = float(np.mean([one.cpu for one in samples]))
     wall = float(np.median([one.wall for one in samples]))
     contended = sum(one.contended for one in samples) > CONTENDED_PART * len(samples)
-    return Spread(p10, median, mean, p99, wall, len(samples), contended)
+    return Spread(p10, median, mean, p99, wall, len(samples), contended, tuple(one.cpu for one in samples))

@@ -4,8 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-SCHEMA = "firedrill.bench/1"
+from firedrill.runner.aside import write_aside
+from firedrill.runner.result import ForeignResults
+from firedrill.runner.schema_version import SchemaVersion
+
+SCHEMA = SchemaVersion("firedrill.bench", 1, 1)
 CLOCK = "CPU seconds of the measuring thread"
 
 
@@ -13,7 +18,7 @@ CLOCK = "CPU seconds of the measuring thread"
 class Case:
     """One operation at one size. Times are CPU seconds of one thread; `ratio_to_limit` is of medians, `speedup_vs` of means.
 
-    `contended`: the wall clock ran well ahead of the thread in many samples, so others had the machine too.
+    `contended`: the wall clock ran well ahead of the thread in many samples, so others had the machine too. `seconds` are all samples.
     """
 
     op: str
@@ -29,6 +34,7 @@ class Case:
     wall_median: float
     samples: int
     contended: bool
+    seconds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,16 @@ class Record:
 
 def write_json(path: Path, record: Record) -> None:
     """Write a record aside and put it in place."""
-    text = json.dumps({"schema": SCHEMA, "clock": CLOCK} | asdict(record), allow_nan=False, indent=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text + "\n", encoding="utf-8")
-    aside.replace(path)
+    text = json.dumps({"schema": str(SCHEMA), "clock": CLOCK} | asdict(record), allow_nan=False, indent=1)
+    write_aside(path, text + "\n")
+
+
+def record_of(document: dict[str, Any], path: Path) -> Record:  # JSON has no types.
+    """The record of a file that has been parsed; raises `ForeignResults` for what `write_json` did not write."""
+    if refusal := SCHEMA.refusal(document.get("schema")):
+        raise ForeignResults(f"{path}: {refusal}")
+    try:
+        cases = tuple(Case(**kept | {"seconds": tuple(kept.get("seconds", ()))}) for kept in document["cases"])
+        return Record(document["machine"], document["versions"], cases)
+    except (KeyError, TypeError) as error:
+        raise ForeignResults(f"{path}: damaged, or changed by hand: {type(error).__name__}: {error}") from error

@@ -89,4 +89,5 @@ def _case(op: str, size: Size, mode: str, spreads: dict[str, Spread]) -> Case:
         mine.wall_median,
         mine.samples,
         mine.contended,
+        mine.seconds,
     )

@@ -76,7 +76,9 @@ def bound(step: FirstStepSeen) -> float:
     """
     drag = step.decay * step.weight
     if step.betas:
-        first, second = ((1.0 - beta) / (1.0 - beta**step.count) for beta in step.betas)
+        # A step that the gate left out is not counted, and went nowhere.
+        count = max(step.count, 1.0)
+        first, second = ((1.0 - beta) / (1.0 - math.pow(beta, count)) for beta in step.betas)
         reach = first / math.sqrt(second) + (drag if step.optimizer == "AdamW" else 0.0)
     else:
         reach = step.gradient + drag

@@ -8,14 +8,19 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from firedrill.bench.record import Case
+from firedrill.compare.compared import QUIET, Change, counts, gathered, worst_first
 from firedrill.oracles.oracle import Answer, Finding
 from firedrill.report import timeline_svg
+from firedrill.report.beside import NOTHING, Beside
+from firedrill.report.latency_svg import draw_ratios, draw_sizes
 from firedrill.report.wording import (
     MEANINGS,
     SYMBOLS,
     TONE_SYMBOLS,
     TONES,
     Outcome,
+    Tone,
     blamed,
     by_area,
     contrast,
@@ -32,6 +37,14 @@ from firedrill.runner.result import CellResult
 from firedrill.runner.timeline import Mark
 from firedrill.runner.verdict import Verdict
 
+CHANGE_TONES = {
+    Change.REGRESSION: Tone.BAD,
+    Change.INCONCLUSIVE: Tone.DOUBTFUL,
+    Change.NOT_COMPARABLE: Tone.SILENT,
+    Change.NOT_RUN: Tone.SILENT,
+    Change.IMPROVED: Tone.GOOD,
+    Change.UNCHANGED: Tone.SILENT,
+}
 WORST_FIRST = {Answer.FAIL: 0, Answer.UNKNOWN: 1, Answer.PASS: 2}
 
 
@@ -54,13 +67,13 @@ class CellView:
     search_text: str
 
 
-def write(path: Path, results: Sequence[CellResult], meta: Mapping[str, str]) -> None:
+def write(path: Path, results: Sequence[CellResult], meta: Mapping[str, str], beside: Beside = NOTHING) -> None:
     """Write the page. `meta` is shown as it comes under "Machine and versions": commit, machine, date and the like."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(results, meta), encoding="utf-8")
+    path.write_text(render(results, meta, beside), encoding="utf-8")
 
 
-def render(results: Sequence[CellResult], meta: Mapping[str, str]) -> str:
+def render(results: Sequence[CellResult], meta: Mapping[str, str], beside: Beside = NOTHING) -> str:
     """The whole page as text."""
     # Whatever comes from a scenario or a run is text, also where it looks like markup.
     environment = Environment(autoescape=True, undefined=StrictUndefined, loader=PackageLoader("firedrill.report"), trim_blocks=True)
@@ -79,7 +92,23 @@ def render(results: Sequence[CellResult], meta: Mapping[str, str]) -> str:
         areas=areas,
         filters=_filters(results),
         facts=list(meta.items()),
+        changes=beside.changes,
+        changed=[one for one in gathered(worst_first(beside.changes or ())) if one.change not in QUIET],
+        change_counts=counts(beside.changes or ()),
+        change_tones=CHANGE_TONES,
+        latencies=_latencies(beside.cases),
+        maps=beside.maps,
     )
+
+
+def _latencies(cases: Sequence[Case]) -> list[tuple[str, list[str], list[Case]]]:
+    """Of each mode: its name, its drawings and its cases."""
+    found = []
+    for number, mode in enumerate(dict.fromkeys(case.mode for case in cases)):
+        own = [case for case in cases if case.mode == mode]
+        drawings = [draw_ratios(own, f"latency-{number}-ratio"), draw_sizes(own, f"latency-{number}-size")]
+        found.append((mode, [drawing for drawing in drawings if drawing], own))
+    return found
 
 
 def _view(result: CellResult, anchor: str) -> CellView:

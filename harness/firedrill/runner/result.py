@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from firedrill.oracles.oracle import Answer, Finding
+from firedrill.runner.aside import write_aside
 from firedrill.runner.exposure import Exposure, Reply, Topology
+from firedrill.runner.machine import commit, machine_class
+from firedrill.runner.schema_version import SchemaVersion
 from firedrill.runner.timeline import Curve, Mark, Timeline
 from firedrill.runner.verdict import Verdict
 
-SCHEMA = "firedrill.run/1"
+SCHEMA = SchemaVersion("firedrill.run", 1, 1)
 
 PASSED = 0
 EXPECTATION_FAILED = 1
@@ -68,13 +71,18 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A file of results: the cells, with when and where they ran. It is not `complete` where somebody interrupted or time ran out."""
+    """A file of results: the cells, with when and where they ran. It is not `complete` where somebody interrupted or time ran out.
+
+    `machine_class` and `commit` are empty where they are not known.
+    """
 
     created: str
     machine: str
     versions: dict[str, str]
     cells: tuple[CellResult, ...]
     complete: bool = True
+    machine_class: str = ""
+    commit: str = ""
 
 
 def exit_code(results: Sequence[CellResult]) -> int:
@@ -94,18 +102,17 @@ def write_json(path: Path, results: Sequence[CellResult], complete: bool = True)
     for result in results:
         versions |= dict(result.versions)
     document = {
-        "schema": SCHEMA,
+        "schema": str(SCHEMA),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "machine_class": machine_class(),
+        "commit": commit(),
         "versions": versions,
         "complete": complete,
         "cells": [asdict(result) for result in results],
     }
     text = json.dumps(document, allow_nan=False, indent=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_aside(path, text + "\n")
 
 
 def read_json(path: Path) -> Run:
@@ -114,12 +121,12 @@ def read_json(path: Path) -> Run:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ForeignResults(f"{path}: not JSON, {error}") from error
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != SCHEMA:
-        raise ForeignResults(f"{path}: the schema is {schema!r}, this version of firedrill reads {SCHEMA!r} only")
+    if refusal := SCHEMA.refusal(document.get("schema") if isinstance(document, dict) else None):
+        raise ForeignResults(f"{path}: {refusal}")
     try:
         cells = tuple(_cell(cell) for cell in document["cells"])
-        return Run(document["created"], document["machine"], document["versions"], cells, document.get("complete", True))
+        more = (document.get("complete", True), document.get("machine_class", ""), document.get("commit", ""))
+        return Run(document["created"], document["machine"], document["versions"], cells, *more)
     except (KeyError, TypeError, ValueError) as error:
         raise ForeignResults(f"{path}: damaged, or changed by hand: {type(error).__name__}: {error}") from error
 

@@ -53,6 +53,13 @@ def load_text(text: str, path: Path) -> Scenario:
     return scenario
 
 
+def merged_document(path: Path) -> Node | None:
+    """A scenario file as it is written, laid over its parents; None where it cannot be read. Mistakes are not told."""
+    untold: list[Problem] = []
+    root = _read(path, untold)
+    return _with_parents(root, path, untold) if root is not None else None
+
+
 def load_all(paths: Iterable[Path]) -> tuple[list[Scenario], list[Problem]]:
     """Every scenario in files and folders, and every problem; a folder is searched with its subfolders."""
     scenarios: list[Scenario] = []

@@ -90,11 +90,11 @@ MODULES: dict[str, dict[str, str]] = {
     "pydoc_lm": {**_READING, **_ANSWERING},
     "stdlib_lm": {**_READING, **{f"blocks.2{part}": kind for part, kind in _BLOCK.items()}, **_ANSWERING, "slots.s2": "Slot"},
 }
-# The types of modules that seeds of each family are made of.
+# The types of modules that seeds of each family are made of, and the gates of those that have one.
 SEED_TYPES: dict[str, tuple[str, ...]] = {
-    "conv": ("Conv2d", "GroupNorm", "Linear", "ReLU", "Sequential", "SqueezeExcite"),
-    "mlp": ("LayerNorm", "Linear", "ReLU", "Sequential"),
-    "transformer": ("CausalAttention", "GELU", "LayerNorm", "Linear", "Sequential"),
+    "conv": ("Conv2d", "Gated", "GroupNorm", "Linear", "ReLU", "Sequential", "Sigmoid", "SqueezeExcite"),
+    "mlp": ("Gated", "LayerNorm", "Linear", "ReLU", "Sequential", "Sigmoid"),
+    "transformer": ("CausalAttention", "GELU", "Gated", "LayerNorm", "Linear", "ReLU", "Sequential", "Sigmoid"),
 }
 
 # Loops that are not ours, and what may stand around each, the usual one first. Tests hold them equal to the loops themselves.

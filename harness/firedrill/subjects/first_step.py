@@ -37,7 +37,7 @@ class FirstStep:
             lr=float(group["lr"]),
             decay=float(group["weight_decay"]),
             betas=tuple(map(float, group.get("betas", ()))),
-            count=int(min(counts, default=0.0)),
+            count=min(counts, default=0.0),
             weight=max(float(tensor.abs().max()) for tensor in self.before),
             gradient=self.gradient,
             displacement=max(moved),

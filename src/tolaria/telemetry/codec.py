@@ -18,6 +18,8 @@ from tolaria.errors import TolariaError
 from tolaria.telemetry.event import Event, is_recorded
 from tolaria.telemetry.kinds import kind_of
 
+# What a line holds as it is, which most of every event is; it is asked for first.
+PLAIN = frozenset({str, int, bool})
 NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -90,6 +92,8 @@ def _encode_fields(value: object, kind: str, prefix: str) -> dict[str, object]:
 
 
 def _encode(value: object, hint: object, kind: str, place: str) -> object:
+    if type(value) is hint and hint in PLAIN:
+        return value
     if isinstance(hint, UnionType):
         return None if value is None else _encode(value, _only_member(hint), kind, place)
     if get_origin(hint) is tuple:
@@ -125,6 +129,8 @@ def _decode_fields(found: Mapping[str, object], owner: type, kind: str, prefix: 
 
 
 def _decode(found: object, hint: object, kind: str, place: str) -> object:
+    if type(found) is hint and hint in PLAIN:
+        return found
     if isinstance(hint, UnionType):
         return None if found is None else _decode(found, _only_member(hint), kind, place)
     if get_origin(hint) is tuple:
@@ -157,6 +163,7 @@ def _decode_number(found: object, kind: str, place: str) -> float:
     raise _wrong(found, "a number", kind, place)
 
 
+@cache
 def _only_member(hint: UnionType) -> object:
     members = [member for member in get_args(hint) if member is not NoneType]
     assert len(members) == 1, f"{hint}: only X | None can be told apart on a line"

@@ -135,3 +135,7 @@ def test_an_optimizer_that_is_restored_may_go_where_its_momentum_leads(add: Edit
     tensors = saved(healed)
     both = tuple(replace(event, tensors=tensors) if isinstance(event, RollbackObserved) else event for event in restored.faulted)
     assert OptimizerReset().judge(replace(restored, faulted=both)).answer is Answer.PASS
+
+
+def test_a_step_that_was_left_out_goes_nowhere(add: Edit) -> None:
+    assert OptimizerReset().judge(add(replace(ADAM, count=0.0, displacement=0.0))).answer is Answer.PASS

@@ -27,7 +27,9 @@ def oracle(request: pytest.FixtureRequest) -> Oracle:
 
 
 def test_an_oracle_passes_where_everything_went_well(oracle: Oracle, healed: Evidence) -> None:
-    finding = oracle.judge(healed)
+    # A rollback changes what a run tells of itself, so whoever asks for the same run has a good one only in the control run.
+    good = replace(healed, faulted=healed.control) if oracle.kind == "undisturbed" else healed
+    finding = oracle.judge(good)
     assert (finding.oracle, finding.answer) == (oracle.kind, Answer.PASS), finding.detail
 
 

@@ -41,7 +41,7 @@ def test_another_event_fails_at_its_place(same: Evidence, kind: type[Event]) -> 
     assert (finding.answer, finding.place, finding.key) == (Answer.FAIL, "env 1 step 6", "differs")
 
 
-@pytest.mark.parametrize("which", [slice(0, -3), slice(3, None)])
+@pytest.mark.parametrize("which", [slice(0, -9), slice(3, None)])
 def test_events_that_are_missing_fail(same: Evidence, which: slice) -> None:
     assert judged(replace(same, faulted=same.faulted[which]), RESUMED).answer is Answer.FAIL
 

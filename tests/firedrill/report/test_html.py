@@ -6,9 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from firedrill.bench.record import Case
+from firedrill.compare.compared import Change, Compared, MetricClass
+from firedrill.report.beside import Beside
 from firedrill.report.html import render, write
+from firedrill.report.maps import Field, Map
+from firedrill.report.wording import Tone
 from firedrill.runner.result import CellResult
 
+CASE = Case("<take>", 100_000, 30, "hot", 1.5, {}, 2.0, 3.0, 3.0, 8.0, 3.0, 3, False, (2.0, 3.0, 8.0))
+BESIDE = Beside(
+    (Compared("kill-relu[cpu,12]", "verdict", MetricClass.EXACT, Change.REGRESSION, "recovered", "missed", "<why>"),),
+    (CASE, replace(CASE, params=1_000_000)),
+    (Map("Coverage", "signs", ("bare",), (("tensor.set", (Field("✓", "answered: pass", Tone.GOOD),)),)),),
+)
 META = {"commit": "4be1c99", "machine": "Linux <x86_64>"}
 VOID = {"meta", "link", "input", "br"}
 
@@ -49,8 +60,8 @@ class Outline(HTMLParser):
 
 @pytest.fixture
 def page(results: tuple[CellResult, ...]) -> Outline:
-    """The page of the eight cells."""
-    return Outline(render(results, META))
+    """The page of the eight cells, with everything that can stand beside them."""
+    return Outline(render(results, META, BESIDE))
 
 
 def test_every_element_is_closed_where_it_was_opened(page: Outline) -> None:
@@ -110,6 +121,22 @@ def test_a_cell_shows_why_what_and_how_again(page: Outline) -> None:
         "Linux <x86_64>",
     ):
         assert words in text
+
+
+def test_what_changed_comes_before_the_cells_and_maps_after_them(page: Outline) -> None:
+    text = "".join(page.words)
+    places = [text.index(words) for words in ("Against the base: 1 regression.", "Every cell, grouped", "Times over the limit", "Coverage")]
+    assert places == sorted(places)
+    assert "<why>" in text
+
+
+def test_without_anything_beside_there_is_nothing_beside(results: tuple[CellResult, ...]) -> None:
+    text = render(results, META)
+    assert not {"What changed", "Latencies", 'class="map"'} & set(re.findall(r'What changed|Latencies|class="map"', text))
+
+
+def test_a_cell_can_be_replayed_by_its_token(fossil: CellResult) -> None:
+    assert "firedrill replay fd1.token" in "".join(Outline(render([replace(fossil, token="fd1.token")], META)).words)
 
 
 def test_failed_findings_come_before_unknown_and_passed_ones(results: tuple[CellResult, ...]) -> None:

@@ -1,10 +1,14 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from firedrill.events import FaultStruck
+from firedrill.oracles.oracle import Evidence
 from firedrill.runner.folder import CONTROL, FAULTED, control_events_of, digest_of, events_of, tell, told_ending
 from firedrill.runner.verdict import End, Ending
+from tolaria.telemetry.codec import to_line
+from tolaria.telemetry.event import Event
 from tolaria.telemetry.run_events import RunStarted
 
 
@@ -38,3 +42,18 @@ def test_equal_control_runs_are_decoded_once_and_a_changed_one_anew(recorded: Pa
 def test_what_was_never_recorded_holds_nothing(tmp_path: Path) -> None:
     assert (events_of(tmp_path / FAULTED), digest_of(tmp_path / FAULTED)) == ((), "")
     assert control_events_of(tmp_path) == ()
+
+
+def written(path: Path, *events: Event) -> str:
+    """The digest of a history of these events."""
+    path.write_text("".join(f"{to_line(seq, event)}\n" for seq, event in enumerate(events)), encoding="utf-8")
+    return digest_of(path)
+
+
+def test_equal_runs_of_two_commits_have_one_digest(tmp_path: Path, healed: Evidence) -> None:
+    started, *rest = healed.faulted
+    assert isinstance(started, RunStarted)
+    digest = written(tmp_path / "a", started, *rest)
+    assert written(tmp_path / "b", replace(started, commit="another"), *rest) == digest
+    assert written(tmp_path / "c", replace(started, seed=8), *rest) != digest
+    assert written(tmp_path / "d", started, *rest[:-1]) != digest

@@ -58,8 +58,8 @@ def test_results_are_read_back_as_they_were_written(tmp_path: Path, green: CellR
 def test_the_file_names_its_schema(tmp_path: Path, green: CellResult) -> None:
     write_json(tmp_path / "run.json", [green])
     document = json.loads((tmp_path / "run.json").read_text())
-    assert document["schema"] == "firedrill.run/1"
-    assert set(document) == {"schema", "created", "machine", "versions", "complete", "cells"}
+    assert document["schema"] == "firedrill.run/1.1"
+    assert set(document) == {"schema", "created", "machine", "machine_class", "commit", "versions", "complete", "cells"}
     assert document["cells"][0]["verdict"] == "recovered"
 
 
@@ -79,10 +79,31 @@ def test_a_number_that_is_not_finite_is_not_written(tmp_path: Path, green: CellR
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ['{"schema": "firedrill.run/9", "cells": []}', "[]", "{}"])
+@pytest.mark.parametrize("text", ['{"schema": "firedrill.bench/1", "cells": []}', "[]", "{}"])
 def test_another_schema_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(ForeignResults, match=r"run\.json: the schema is .*, this version of firedrill reads 'firedrill\.run/1' only"):
+    with pytest.raises(ForeignResults, match=r"run\.json: the schema is .*, expected 'firedrill\.run/1\.1'"):
+        read_json(tmp_path / "run.json")
+
+
+def test_a_run_of_the_minor_version_before_is_read(tmp_path: Path, green: CellResult) -> None:
+    write_json(tmp_path / "run.json", [green])
+    document = json.loads((tmp_path / "run.json").read_text())
+    for added in ("machine_class", "commit"):
+        del document[added]
+    (tmp_path / "run.json").write_text(json.dumps(document | {"schema": "firedrill.run/1"}))
+    run = read_json(tmp_path / "run.json")
+    assert (run.cells, run.machine_class, run.commit) == ((green,), "", "")
+
+
+@pytest.mark.parametrize("version", ["1.2", "2", "2.0"])
+def test_a_newer_run_is_refused_with_what_to_do(tmp_path: Path, green: CellResult, version: str) -> None:
+    write_json(tmp_path / "run.json", [green])
+    text = (tmp_path / "run.json").read_text()
+    (tmp_path / "run.json").write_text(text.replace("firedrill.run/1.1", f"firedrill.run/{version}"))
+    with pytest.raises(
+        ForeignResults, match=r"run\.json: a newer firedrill wrote it.* reads up to 'firedrill\.run/1\.1'.*update firedrill"
+    ):
         read_json(tmp_path / "run.json")
 
 

@@ -5,6 +5,7 @@ from firedrill.scenario.subject import BUFFERS, FAMILIES, MODULES, PARAMETERS, S
 from tolaria.catalogue import BLUEPRINT_NAMES
 from tolaria.host.germination import build_seed
 from tolaria.lifecycle.action import Action, Op
+from tolaria.lifecycle.seed import Blend
 from tolaria.tasks import TASKS
 
 
@@ -27,7 +28,7 @@ def test_the_modules_are_those_of_the_host(task: str) -> None:
 @pytest.mark.parametrize("family", BLUEPRINT_NAMES)
 def test_the_types_of_seeds_are_those_of_their_blueprints(family: str) -> None:
     like = torch.zeros(1)
-    seeds = [build_seed(blueprint, family, 8, 0, like) for blueprint in BLUEPRINT_NAMES[family]]
+    seeds = [build_seed(blueprint, family, 8, 0, like, blend) for blueprint in BLUEPRINT_NAMES[family] for blend in Blend]
     assert SEED_TYPES[family] == tuple(sorted({type(module).__name__ for seed in seeds for module in seed.modules()}))
 
 

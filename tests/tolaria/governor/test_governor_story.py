@@ -143,6 +143,13 @@ def test_a_fossil_has_its_snapshot_whether_one_is_due_or_not(new_story: NewStory
     assert [(event.at.step, event.reason) for event in story.events] == [(0, "begin"), (1, "fossilized")]
 
 
+def test_a_snapshot_that_needs_no_probation_is_told_to_be_trusted_when_it_is_taken(new_story: NewStory) -> None:
+    story = new_story(snapshot_every=1, probation=0)
+    story.tell(1)
+    told = [(type(event), event.at, event.snapshot) for event in story.events]
+    assert told == [(SnapshotTaken, at(0), 0), (SnapshotTaken, at(1), 1), (SnapshotTrusted, at(1), 1)]
+
+
 def test_a_gated_step_vouches_for_no_candidate_and_gives_none(new_story: NewStory) -> None:
     story = new_story(snapshot_every=1, probation=2)
     story.tell(1)

@@ -99,12 +99,12 @@ def test_the_same_seed_stays_the_same_module() -> None:
     assert host.slot("s0").seed is seed
 
 
-@pytest.mark.parametrize("difference", ["blueprint", "generation"])
+@pytest.mark.parametrize("difference", ["blueprint", "generation", "blend"])
 def test_another_seed_is_another_module(difference: str) -> None:
     host = host_in(Stage.HOLDING)
     seed = host.slot("s0").seed
     topology = topology_of(host)
-    topology["slots"]["s0"]["state"][difference] = {"blueprint": "mlp_norm", "generation": 2}[difference]
+    topology["slots"]["s0"]["state"][difference] = {"blueprint": "mlp_norm", "generation": 2, "blend": "gate"}[difference]
     commit(prepare(host, topology))
     assert host.slot("s0").seed is not None
     assert host.slot("s0").seed is not seed

@@ -17,7 +17,7 @@ def test_doing_nothing_is_the_default() -> None:
 
 
 def test_the_defaults_are_an_added_blend_of_five_steps_to_full_strength() -> None:
-    assert Action() == Action(Op.WAIT, "", "", Blend.ADD, 5, 1.0, 3, Curve.LINEAR)
+    assert Action() == Action(Op.WAIT, "", "", Blend.ADD, 5, 1.0, 0, Curve.LINEAR)
 
 
 def test_an_op_is_written_as_its_word() -> None:
@@ -40,7 +40,7 @@ def test_waiting_needs_no_other_head() -> None:
     assert RELEVANT_HEADS[Op.WAIT] == {"op"}
 
 
-@pytest.mark.parametrize("op", [Op.ADVANCE, Op.FOSSILIZE, Op.PRUNE])
+@pytest.mark.parametrize("op", [Op.ADVANCE, Op.FOSSILIZE])
 def test_an_op_without_a_choice_of_its_own_needs_a_slot_alone(op: Op) -> None:
     assert RELEVANT_HEADS[op] == {"op", "slot"}
 
@@ -51,6 +51,10 @@ def test_germinating_needs_all_but_the_speed_of_a_later_blend() -> None:
 
 def test_retargeting_needs_the_later_blend_alone() -> None:
     assert RELEVANT_HEADS[Op.RETARGET] == {"op", "slot", "alpha_target", "alpha_speed", "alpha_curve"}
+
+
+def test_pruning_needs_the_way_out() -> None:
+    assert RELEVANT_HEADS[Op.PRUNE] == {"op", "slot", "alpha_speed", "alpha_curve"}
 
 
 def test_the_defaults_of_an_action_can_be_chosen() -> None:

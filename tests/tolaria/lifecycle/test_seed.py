@@ -150,7 +150,7 @@ def test_a_slot_begins_empty_with_a_linear_blend_of_five_steps_in_mind() -> None
 
 
 def test_a_blend_is_written_as_its_word() -> None:
-    assert [blend.value for blend in Blend] == ["add", "multiply"]
+    assert [blend.value for blend in Blend] == ["add", "multiply", "gate"]
 
 
 def held() -> SlotState:

@@ -10,20 +10,21 @@ from tolaria.vitals import Vitals
 
 DROP = 0.30
 RECENT = 10
-# A healthy shock may last two steps, but leaves a host better than one that guesses.
+# A healthy shock may last two steps; but it leaves answers that guess at worst, and none that are wrong more surely than that.
 SUSPECT_AT, IN_A_ROW = 2, 3
+GUESSED = 0.5
 
 
 class AccuracyDrop:
     """Counted, and one says nothing: the accuracy is 30 points below the mean of the last ten clean steps.
 
-    Three in a row are a collapse, or two where no more answers are right than of someone who guesses.
+    Three in a row are a collapse, or two where fewer answers are right than half of what guessing would give.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._samples_min = limits.config.samples_min
         # The chance loss is ln C, and one guess of C is right.
-        self._guessed = math.exp(-limits.chance_loss)
+        self._guessed = GUESSED * math.exp(-limits.chance_loss)
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
         """More than once, because a seed that begins to blend may shake the host for a step or two."""

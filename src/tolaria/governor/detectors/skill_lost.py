@@ -1,5 +1,6 @@
 """A network that had a skill and is no better now than someone who knows only how frequent each class is."""
 
+from itertools import combinations
 from statistics import fmean
 
 from tolaria.governor.detectors.detector import Limits
@@ -12,16 +13,19 @@ UNSKILLED, SKILLED = 0.9, 0.6
 # A loss half as high again, for a step or two, is what a seed that begins to blend may do.
 TIMES = 2.0
 RECENT = 10
-# A healthy shock comes at once and is over after two steps. What had begun to grow before them, and comes so many times as far, is none.
+# A healthy shock is over after two steps.
 SUSPECT_AT, IN_A_ROW = 2, 3
-FAR = 10.0
+# A growing loss is none, and is known before the third: both are so many times the highest of the recent losses, and of the 28 pairs
+# out of the last eight losses nearly all rise. (The test of Mann and Kendall: without a trend so many do once in 140 times.)
+REACH = 3.0
+ORDERED, RISES_MIN = 8, 24
 
 
 class SkillLost:
     """Counted, and one says nothing: the loss is above 0.9 of the prior loss and twice a mean of ten below 0.6 of it.
 
-    Three in a row are a collapse, or two where both are ten times the median and the step before them was twice the median. The prior
-    loss is the cross-entropy of the predictor that answers every question with the frequencies of the classes.
+    Three in a row are a collapse, or two where the loss grew there step by step, out of reach of all losses before. The prior loss is
+    the cross-entropy of the predictor that answers every question with the frequencies of the classes.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -41,14 +45,14 @@ class SkillLost:
         if usual >= self._skilled or not vitals.val_loss > TIMES * usual:
             return None
         evidence = f"loss {vitals.val_loss:.4g} above {self._unskilled:.4g} after a mean of {usual:.4g}"
-        in_a_row = SUSPECT_AT if _grew_far(window, vitals.val_loss) else IN_A_ROW
+        in_a_row = SUSPECT_AT if _grew_out_of_reach(window, vitals.val_loss) else IN_A_ROW
         return Alarm("skill_lost", in_a_row, vitals.val_loss, self._unskilled, evidence, suspect_at=SUSPECT_AT)
 
 
-def _grew_far(window: LossWindow, loss: float) -> bool:
-    # The last two of all losses, whether they count as clean or not; the median of the clean ones hardly knows yet that they grow.
-    before, first = window.recent[-IN_A_ROW + 1 :]
-    if before is None or first is None:
+def _grew_out_of_reach(window: LossWindow, loss: float) -> bool:
+    # Of all losses, whether they count as clean or not. Healthy losses leap far, but not in order, or in order, but not so far.
+    known = [*window.recent, loss]
+    latest = [one for one in known if one is not None]
+    if len(latest) < len(known) or not min(latest[-SUSPECT_AT:]) > REACH * max(latest[:-SUSPECT_AT]):
         return False
-    usual = window.clean.median_loss
-    return before > TIMES * usual and min(first, loss) > FAR * usual
+    return sum(later > earlier for earlier, later in combinations(latest[-ORDERED:], 2)) >= RISES_MIN

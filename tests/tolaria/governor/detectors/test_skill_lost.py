@@ -35,25 +35,33 @@ def test_three_in_a_row_are_a_collapse_two_a_suspicion_and_one_says_nothing(alar
     assert found == Alarm("skill_lost", 3, 1.5, 0.9, "loss 1.5 above 0.9 after a mean of 0.25", suspect_at=2)
 
 
+# Twelve losses without a trend, then six that grow.
+USUAL = [0.1] * 12
+GROWN = [0.11, 0.12, 0.13, 0.14, 0.15, 0.2]
+
+
 @pytest.mark.parametrize(
-    ("before", "first", "loss", "in_a_row"),
+    ("grown", "pair", "in_a_row"),
     [
-        pytest.param(0.21, 1.01, 1.01, 2, id="it had doubled, and then went ten times as far"),
-        pytest.param(0.19, 1.01, 1.01, 3, id="it had not doubled before"),
-        pytest.param(0.21, 0.99, 5.0, 3, id="the first did not go ten times as far"),
-        pytest.param(0.21, 5.0, 0.99, 3, id="the second did not"),
+        pytest.param(GROWN, (0.91, 0.92), 2, id="it grew in order and out of reach"),
+        pytest.param([*GROWN[:5], 0.31], (0.91, 0.95), 3, id="the highest before is within reach of the first"),
+        pytest.param([*GROWN[:5], 0.31], (0.95, 0.91), 3, id="and of the second"),
+        pytest.param([0.2, *GROWN[1:5], 0.2], (0.91, 0.92), 3, id="five pairs do not rise"),
+        pytest.param([0.145, *GROWN[1:]], (0.92, 0.91), 2, id="four pairs do not rise"),
+        pytest.param([0.1] * 6, (0.91, 0.92), 3, id="it comes at once"),
     ],
 )
-def test_two_are_enough_where_the_loss_had_begun_to_grow_and_went_far(
-    alarm: Any, window_of: Any, vitals: Any, before: float, first: float, loss: float, in_a_row: int
+def test_two_are_enough_where_the_loss_grew_there_in_order_and_out_of_reach(
+    alarm: Any, window_of: Any, vitals: Any, grown: list[float], pair: tuple[float, float], in_a_row: int
 ) -> None:
-    window = window_of([vitals(0.1)] * 12, [vitals(before), vitals(first)])
+    first, loss = pair
+    window = window_of([vitals(one) for one in USUAL], [vitals(one) for one in (*grown, first)])
     assert alarm("skill_lost", vitals(loss), window).collapse_at == in_a_row
 
 
-def test_two_are_not_enough_after_a_loss_that_was_no_number(alarm: Any, window_of: Any, vitals: Any) -> None:
-    window = window_of([vitals(0.1)] * 12, [vitals(math.nan), vitals(5.0)])
-    assert alarm("skill_lost", vitals(5.0), window).collapse_at == 3
+def test_two_are_not_enough_where_a_loss_was_no_number(alarm: Any, window_of: Any, vitals: Any) -> None:
+    window = window_of([vitals(one) for one in USUAL], [vitals(one) for one in (math.nan, *GROWN, 0.91)])
+    assert alarm("skill_lost", vitals(0.92), window).collapse_at == 3
 
 
 @pytest.mark.parametrize(("loss", "noticed"), [(1.179, False), (1.181, True)])

@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from firedrill.campaign.compare import Column, Measured
-from firedrill.report.comparison import CODES, endings, legend, markdown, summary, tables
+from firedrill.report.mechanisms import CODES, endings, legend, markdown, summary, tables
 from firedrill.runner.verdict import Verdict
 
 

@@ -1,0 +1,94 @@
+"""The command that measures: against a limit and others, or one state of the code against another."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from firedrill.compare_cli import PAIRED_SIZES, timed_between
+from firedrill.screen import PASSED, complain, say
+
+GATE_MISSED = 1
+# Gates were missed, and others had the machine: it says nothing either way.
+CONTENDED = 4
+
+
+def bench(
+    subject: Annotated[Literal["snapshot"], tyro.conf.Positional] = "snapshot",  # noqa: ARG001 - there is one so far
+    *,
+    json: Path | None = None,
+    sizes: str = "",
+    mode: str = "hot,train",
+    against: str = "",
+    aa: bool = False,
+) -> int:
+    """Measure the snapshot engine against memmove and against what others use, or against another state of the code.
+
+    Example: firedrill bench snapshot --against main --json changes.json
+
+    Against memmove and others it takes minutes, and up to 16 GB at 100M. With --against, snapshot, rollback and judging of the merge
+    base and of what stands here are timed in turns; what seems slower is timed again before it is called a regression.
+
+    Exit codes: 0 every gate holds, or no regression; 1 a gate is missed, or a regression; 2 bad input; 4 missed only where others had
+    the machine, or not comparable.
+
+    Args:
+        subject: What is measured.
+        json: Write the numbers to this file; with --against and --aa it is one for firedrill report.
+        sizes: Models by their parameters, some of 0.1M, 1M, 10M and 100M; by default all, and 0.1M and 1M with --against and --aa.
+        mode: Of hot caches, as training leaves them, or both: hot, train. With --against and --aa caches are hot.
+        against: A revision; what stands here is held against the commit where the two parted.
+        aa: Hold what stands here against itself, which shows what this machine makes of identical code.
+    """
+    if against and aa:
+        return complain("--against and --aa: one of the two")
+    from firedrill.bench import cases
+
+    chosen = (sizes or (PAIRED_SIZES if against or aa else ",".join(cases.SIZES))).split(",")
+    if unknown := [name for name in chosen if name not in cases.SIZES]:
+        return complain(f"--sizes: {', '.join(unknown)}: not one of {', '.join(cases.SIZES)}")
+    if against or aa:
+        return _paired(against, chosen, json)
+    return _gates(chosen, mode.split(","), json)
+
+
+def _gates(sizes: "list[str]", modes: "list[str]", json: Path | None) -> int:
+    from rich.console import Console
+
+    from firedrill.bench import cases, gates, record
+    from firedrill.bench.snapshot import measure, rounds_of
+    from firedrill.report import benchmark
+
+    if unknown := [name for name in modes if name not in cases.MODES]:
+        return complain(f"--mode: {', '.join(unknown)}: not one of {', '.join(cases.MODES)}")
+    models = [cases.SIZES[name] for name in sizes]
+    with benchmark.Sampling(rounds_of(models, modes)) as sampling:
+        found = measure(models, modes, sampling.advance)
+    if json is not None:
+        record.write_json(json, found)
+    judged = gates.judge(found.cases)
+    screen = Console()
+    screen.print(benchmark.cases_table(found.cases))
+    screen.print(benchmark.gates_table(judged))
+    say(benchmark.verdict(judged))
+    if any(one.is_missed for one in judged):
+        return GATE_MISSED
+    return PASSED if all(one.holds for one in judged) else CONTENDED
+
+
+def _paired(against: str, sizes: "list[str]", json: Path | None) -> int:
+    from contextlib import ExitStack
+
+    from firedrill.bench.paired import NoRevision, checked_out, git, merge_base
+
+    with ExitStack() as stack:
+        try:
+            here = Path(git("rev-parse", "--show-toplevel"))
+            base = stack.enter_context(checked_out(merge_base(against)))[0] if against else here
+        except NoRevision as error:
+            return complain(f"--against {against}: {error}" if against else str(error))
+        return timed_between(base, here, sizes, json)
+
+
+COMMANDS: dict[str, Callable[..., int]] = {"bench": bench}

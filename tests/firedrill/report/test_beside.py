@@ -1,0 +1,59 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from firedrill.bench import record
+from firedrill.bench.record import Case, Record
+from firedrill.compare.compared import Change, Compared, MetricClass
+from firedrill.compare.record import write_comparison
+from firedrill.report.beside import NOTHING, read_beside
+from firedrill.runner.result import ForeignResults
+
+CASE = Case("take", 100_000, 30, "hot", 1.5, {}, 2.0, 3.0, 3.0, 8.0, 3.0, 3, False, (2.0, 3.0, 8.0))
+CHANGE = Compared("a", "verdict", MetricClass.EXACT, Change.UNCHANGED, "recovered", "recovered")
+
+
+def test_each_file_is_known_by_what_it_says(tmp_path: Path) -> None:
+    write_comparison(tmp_path / "1.json", [CHANGE])
+    write_comparison(tmp_path / "2.json", [CHANGE, CHANGE])
+    record.write_json(tmp_path / "3.json", Record({}, {}, (CASE,)))
+    (tmp_path / "4.json").write_text(json.dumps({"schema": "firedrill.coverage/1", "cells": [], "marks": {}}))
+    (tmp_path / "5.json").write_text(json.dumps({"suite": "default", "cells": {"default": []}, "false_alarms": {}}))
+    found = read_beside(tmp_path / f"{number}.json" for number in range(1, 6))
+    assert found.changes == (CHANGE,) * 3
+    assert found.cases == (CASE,)
+    assert [shown.title.partition(" ")[0] for shown in found.maps] == ["Coverage:", "Envelope"]
+
+
+def test_nothing_beside_is_nothing_compared() -> None:
+    assert read_beside([]) == NOTHING
+    assert NOTHING.changes is None
+
+
+def test_a_benchmark_of_the_minor_version_before_has_no_samples(tmp_path: Path) -> None:
+    record.write_json(tmp_path / "bench.json", Record({}, {}, (CASE,)))
+    document = json.loads((tmp_path / "bench.json").read_text())
+    del document["cases"][0]["seconds"]
+    (tmp_path / "bench.json").write_text(json.dumps(document | {"schema": "firedrill.bench/1"}))
+    assert read_beside([tmp_path / "bench.json"]).cases[0].seconds == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "torn{",
+        "[]",
+        "{}",
+        '{"schema": "firedrill.run/1.1"}',
+        '{"schema": "firedrill.bench/9.0"}',
+        '{"schema": "firedrill.bench/1.1"}',
+        '{"schema": "firedrill.comparison/9.0"}',
+        '{"schema": "firedrill.coverage/1"}',
+        '{"suite": "default", "cells": [], "false_alarms": {}}',
+    ],
+)
+def test_any_other_file_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "other.json").write_text(text)
+    with pytest.raises(ForeignResults, match=r"other\.json: "):
+        read_beside([tmp_path / "other.json"])
