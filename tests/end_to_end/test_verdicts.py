@@ -2,20 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from power.proofs import PROOFS
 
+from firedrill.campaign.compare import ASKED
 from firedrill.runner.observe import Observer
 from firedrill.runner.result import CellResult
 from firedrill.runner.verdict import Verdict
-from firedrill.scenario.cell import Cell
+from firedrill.scenario.cell import Cell, cells
+from firedrill.scenario.load import load
 
 CellOf = Callable[[str], Cell]
 Judged = Callable[[Cell], CellResult]
 
-HERE = {Verdict.MASKED, Verdict.NOT_INJECTED, Verdict.HARNESS_ERROR, Verdict.NOT_RUN}
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+
+HERE = {Verdict.MASKED, Verdict.AVERTED, Verdict.NOT_INJECTED, Verdict.HARNESS_ERROR, Verdict.NOT_RUN}
 # By processes that are killed and that hang.
 IN_TEST_RUNNER = {Verdict.CRASHED, Verdict.HUNG}
 
@@ -28,6 +33,14 @@ def test_what_nobody_noticed_is_masked_by_a_run_without_a_governor(cell_of: Cell
     result = judged(cell_of("one-weight-a-little-larger"))
     assert (result.verdict, result.passed) == (Verdict.MASKED, True)
     assert result.reason.startswith("harmless: final losses without a governor, and of the control run: env 1 ")
+
+
+def test_what_harms_an_unguarded_loop_only_is_averted(judged: Judged) -> None:
+    """A loop that skips steps whose gradient is not finite has nothing to undo."""
+    scenario = load(SCENARIOS / "loops" / "loop-nan-gradient.yaml")
+    skipping = replace(scenario, subject=replace(scenario.subject, mechanism="skip_non_finite"), oracles=ASKED)
+    result = judged(cells(skipping)[0])
+    assert (result.verdict, result.rollbacks) == (Verdict.AVERTED, 0)
 
 
 def test_a_fault_that_never_strikes_is_not_green_unless_that_is_expected(cell_of: CellOf, judged: Judged) -> None:

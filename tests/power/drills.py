@@ -97,7 +97,7 @@ SCENARIOS = (
         "explosion-on-snapshot-step",
         f"{SPIRALS}, {YOUNG_SEED}",
         [f"at: {{step: 6, env: 1, batch: 1}}, {EXPLODE}"],
-        [EXPLOSION_NOTICED, *UNDONE],
+        [EXPLOSION_NOTICED, *UNDONE, "unharmed"],
     ),
     scenario(
         "lobotomy",

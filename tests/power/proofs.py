@@ -61,7 +61,7 @@ PROOFS: Mapping[str, Proof] = {
     "NaN is noticed late": Proof(noticing.blind(NonFinite), "nan-weight", Verdict.LATE, "detected"),
     "NaN is not noticed": Proof(noticing.blind(*map(type, noticing.EVERY_DETECTOR)), "nan-weight", Verdict.SILENT_CORRUPTION, "detected"),
     "an explosion is not noticed": Proof(
-        noticing.blind(*map(type, noticing.EVERY_DETECTOR)), "explosion-on-snapshot-step", Verdict.MISSED, "detected"
+        noticing.blind(*map(type, noticing.EVERY_DETECTOR)), "explosion-on-snapshot-step", Verdict.MISSED, "unharmed"
     ),
     "a lobotomy is not noticed": Proof(noticing.blind(*map(type, noticing.EVERY_DETECTOR)), "lobotomy", Verdict.MISSED, "detected"),
     "NaN is repaired": Proof(noticing.nan_is_repaired, "nan-weight", Verdict.MISSED, "detected"),
