@@ -48,7 +48,12 @@ CAPTURED = {
 }
 # What neither holds, and why not.
 EXEMPT = {
-    "Run": {"config": "a constant", "history": "its place is captured, what it tells is on the disk", "taps": "handed in"},
+    "Run": {
+        "config": "a constant",
+        "task": "a constant",
+        "history": "its place is captured, what it tells is on the disk",
+        "taps": "handed in",
+    },
     "History": {
         "events": "what was told, which is no state; on the disk",
         "remark": "said once, when a history is resumed",
@@ -93,6 +98,8 @@ EXEMPT = {
         "slot_id": "a constant",
         "channels": "a constant",
         "features": "of the batch at hand; every training forward writes it anew before it is read",
+        "hears_gradients": "a constant",
+        "gradient": "as the features, of the backward pass",
     },
     "BatchStream": {
         "num_samples": "a constant",
@@ -134,7 +141,7 @@ EXEMPT = {
     "SpikeTrain": dict.fromkeys(("_strikes", "_explosion"), "a constant"),
     "UniformOutput": dict.fromkeys(("_samples_min", "_chance"), "a constant"),
     "MutualInformation": dict.fromkeys(("_samples_min", "_floor"), "a constant"),
-    "AccuracyDrop": {"_samples_min": "a constant"},
+    "AccuracyDrop": dict.fromkeys(("_samples_min", "_guessed"), "a constant"),
     "SkillLost": dict.fromkeys(("_samples_min", "_unskilled", "_skilled"), "a constant"),
     "SlowDrift": dict.fromkeys(("_strikes", "_rise"), "a constant"),
     "LossOutlier": {"_samples_min": "a constant"},

@@ -104,7 +104,7 @@ def test_what_is_as_expected_exits_with_0_and_is_written_down(file_of: FileOf, t
     ended = firedrill("run", file_of("nan-weight").parent, "-k", "not adam", "--json", tmp_path / "run.json")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     document = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
-    assert document["schema"] == "firedrill.run/1"
+    assert document["schema"] == "firedrill.run/1.1"
     (cell,) = document["cells"]
     assert {name: cell[name] for name in ("id", "scenario", "device", "seed", "verdict")} == {
         "id": "nan-weight[cpu,seed=11]",

@@ -31,7 +31,7 @@ class TrainingConfig:
     warmup_batches: int = 10
     gate: bool = False
     seed_objective: str = "shadow"
-    regression_reach: float = 3.0
+    regression_reach: float = 0.3
     seed_magnitude_max: float = 1.0
 
     def __post_init__(self) -> None:

@@ -40,15 +40,15 @@ def text_task(
     name: str, documents: Mapping[str, str], reading: Reading, batch_size: int, learning_rate: float, build_host: Callable[[int], Host]
 ) -> Task:
     """The task of a collection of documents by name; it records which text it was, because that differs from machine to machine."""
-    train, validation, test = (encode(text) for text in split_documents(documents))
-    context = reading.context
+    train, validation, test = (windows(encode(text), reading.context) for text in split_documents(documents))
+    validation = apart(validation, train)
     return Task(
         name=name,
         family="transformer",
         classes=VOCABULARY,
-        train=windows(train, context),
-        validation=some(windows(validation, context), reading.validation_windows),
-        test=some(windows(test, context), reading.test_windows),
+        train=train,
+        validation=some(validation, reading.validation_windows),
+        test=some(apart(apart(test, train), validation), reading.test_windows),
         batch_size=batch_size,
         learning_rate=learning_rate,
         build_host=build_host,
@@ -82,6 +82,13 @@ def windows(tokens: Tokens, context: int) -> Split:
         raise ConfigError("text", f"{len(tokens)} characters", f"more than {context} in every split")
     cut = torch.from_numpy(tokens[: count * context + 1])
     return Split(cut[:-1].reshape(count, context).clone(), cut[1:].reshape(count, context).clone())
+
+
+def apart(split: Split, other: Split) -> Split:
+    """The windows that do not stand in another split: a line of stars is in every manual."""
+    known = {row.numpy().tobytes() for row in other.inputs}
+    rows = torch.tensor([row.numpy().tobytes() not in known for row in split.inputs])
+    return Split(split.inputs[rows], split.targets[rows])
 
 
 def some(split: Split, wanted: int) -> Split:
