@@ -41,7 +41,10 @@ from tolaria.vitals import Vitals
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 STRUCK_BY_SCENARIOS = {
-    line.split("do: ")[1].strip() for file in SCENARIOS.rglob("*.yaml") for line in file.read_text().splitlines() if "do: " in line
+    line.split("do: ")[1].split(",")[0].strip()
+    for file in SCENARIOS.rglob("*.yaml")
+    for line in file.read_text().splitlines()
+    if "do: " in line
 }
 AT = Point(step=3, env=1)
 OPERATIONS = {seam: operation for operation, seam in SEAM_OF.items()}
