@@ -38,6 +38,11 @@ def test_judging_twice_gives_the_same_verdict_and_counts_once() -> None:
     assert standings(judging, bad, bad, bad) == [Standing.SUSPECT, Standing.SUSPECT, Standing.COLLAPSED]
 
 
+def test_a_jury_counts_from_its_first_step_on() -> None:
+    judging = Jury(GovernorConfig(), Limits(GovernorConfig(), 1.1, 1.65, 1.0))
+    assert judging.judge(replace(GOOD, val_loss=9.0)).streak == 1
+
+
 def test_a_warning_waits_for_three_in_a_row_before_it_suspects() -> None:
     judging = jury("loss_outlier")
     odd = replace(GOOD, val_loss=0.9)

@@ -354,3 +354,9 @@ def test_candidates_of_a_flagged_step_are_withdrawn_and_what_is_trusted_stays() 
     assert ring.withdraw(6) == (3, 2)
     assert [snapshot.number for snapshot in ring.published] == [1, 0]
     assert ring.withdraw(0) == (1,)
+
+
+def test_what_is_not_sealed_yet_has_an_empty_digest() -> None:
+    ring = SnapshotRing(3, 3, "offload")
+    take(ring, ZOO)
+    assert take(ring, ZOO, 1, "cadence").digest == ""

@@ -170,6 +170,12 @@ def test_a_pruned_slot_is_dormant_after_one_five_and_one_ticks() -> None:
     assert stages == ["pruned", *["embargoed"] * 5, "resetting", "dormant"]
 
 
+def test_what_was_pruned_in_the_middle_of_a_blend_is_on_no_way_any_more() -> None:
+    state = blended(2)
+    assert state.ramp != Ramp()
+    assert state.pruned().ramp == Ramp()
+
+
 def test_a_resting_slot_counts_its_steps_in_each_stage_anew() -> None:
     state, counted = held().pruned(), []
     for _ in range(7):

@@ -30,7 +30,7 @@ def test_three_in_a_row_are_a_collapse_two_a_suspicion_and_one_says_nothing(alar
     assert found == Alarm("accuracy_drop", 3, 0.3, None, "accuracy 0.400 after a mean of 0.750", suspect_at=2)
 
 
-@pytest.mark.parametrize(("accuracy", "in_a_row"), [(0.124, 2), (0.126, 3)])
+@pytest.mark.parametrize(("accuracy", "in_a_row"), [(0.124, 2), (0.5 * math.exp(-math.log(4)), 2), (0.126, 3)])
 def test_two_are_enough_where_fewer_answers_are_right_than_half_of_those_that_guessing_gives(
     alarm: Any, window_of: Any, vitals: Any, accuracy: float, in_a_row: int
 ) -> None:

@@ -33,6 +33,18 @@ def test_answers_that_say_more_than_half_of_what_they_used_to_contradict_a_lobot
     assert (ConfirmedLobotomy(LIMITS).alarm(says(information), window_of(GOOD)) is not None) == alarmed
 
 
+def test_ten_looks_at_the_answers_are_enough_to_contradict() -> None:
+    assert ConfirmedLobotomy(LIMITS).alarm(says(0.8), window_of(GOOD, 10)) is None
+
+
+@pytest.mark.parametrize(("information", "alarmed"), [(0.09, True), (0.11, False)])
+def test_what_the_answers_must_have_said_is_measured_by_the_chance_loss(information: float, alarmed: bool) -> None:
+    limits = Limits(GovernorConfig(), 2.0, 3.0, 2.0)
+    answers = Outputs(information, 1.0, 0.4)
+    now, before = replace(GOOD, val_loss=2.0, outputs=answers), replace(GOOD, outputs=answers)
+    assert (ConfirmedLobotomy(limits).alarm(now, window_of(before)) is not None) == alarmed
+
+
 @pytest.mark.parametrize(
     ("now", "before"),
     [

@@ -28,6 +28,12 @@ def test_limits_without_a_real_chance_loss_are_refused(loss: float) -> None:
         Limits(GovernorConfig(), 1.0, 1.0, loss)
 
 
+def test_a_refused_limit_is_told_with_what_was_found_and_who_knows_better() -> None:
+    with pytest.raises(ConfigError) as refused:
+        Limits(GovernorConfig(), -1.0, 1.0, 1.0)
+    assert str(refused.value) == "governor.chance_loss: found -1.0, expected a loss above 0, which only the task knows"
+
+
 @pytest.mark.parametrize("name", DETECTORS)
 def test_a_detector_changes_nothing_and_says_the_same_twice(name: str) -> None:
     window = LossWindow(20)

@@ -46,6 +46,8 @@ GROWN = [0.11, 0.12, 0.13, 0.14, 0.15, 0.2]
         pytest.param(GROWN, (0.91, 0.92), 2, id="it grew in order and out of reach"),
         pytest.param([*GROWN[:5], 0.31], (0.91, 0.95), 3, id="the highest before is within reach of the first"),
         pytest.param([*GROWN[:5], 0.31], (0.95, 0.91), 3, id="and of the second"),
+        pytest.param([*GROWN[:5], 0.3125], (0.9375, 0.95), 3, id="three times the highest before is within reach"),
+        pytest.param([*GROWN[:5], 0.26], (0.91, 0.92), 2, id="three and a half times is out of it"),
         pytest.param([0.2, *GROWN[1:5], 0.2], (0.91, 0.92), 3, id="five pairs do not rise"),
         pytest.param([0.145, *GROWN[1:]], (0.92, 0.91), 2, id="four pairs do not rise"),
         pytest.param([0.1] * 6, (0.91, 0.92), 3, id="it comes at once"),
@@ -64,7 +66,7 @@ def test_two_are_not_enough_where_a_loss_was_no_number(alarm: Any, window_of: An
     assert alarm("skill_lost", vitals(0.92), window).collapse_at == 3
 
 
-@pytest.mark.parametrize(("loss", "noticed"), [(1.179, False), (1.181, True)])
+@pytest.mark.parametrize(("loss", "noticed"), [(1.179, False), (1.18, False), (1.181, True)])
 def test_half_as_high_again_is_what_a_blend_may_do_to_a_host_that_was_never_far_below(
     alarm: Any, window_of: Any, vitals: Any, loss: float, noticed: bool
 ) -> None:

@@ -36,7 +36,7 @@ def test_a_life_of_less_than_ten_clean_steps_has_no_best_level(alarm: Any, windo
     assert alarm("slow_drift", vitals(9.0), window_of([vitals(0.1)] * 9, [vitals(9.0)] * 9)) is None
 
 
-@pytest.mark.parametrize(("highest", "strikes"), [(2.39, 4), (2.41, 8)])
+@pytest.mark.parametrize(("highest", "strikes"), [(2.39, 4), (2.4, 8), (2.41, 8)])
 def test_losses_that_leap_by_more_than_two_need_twice_as_many_strikes(
     alarm: Any, window_of: Any, vitals: Any, highest: float, strikes: int
 ) -> None:
