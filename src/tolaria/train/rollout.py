@@ -16,7 +16,7 @@ from tolaria.seams import DECIDED, REWARD_READY, ROLLOUT_READY, STEP_FINISHED, V
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.governor_events import PenaltyDelivered
 from tolaria.telemetry.run_events import EpisodeFinished, GrowthFrozen, PolicyRestored, RolloutFinished, UpdateFinished
-from tolaria.train.blame import causes_of, weigh_seeds
+from tolaria.train.blame import Ablations, ablate, causes_of
 from tolaria.train.run import Run, Tally
 
 
@@ -49,13 +49,14 @@ def take_step(run: Run) -> None:
 
         # Blame: asked while the seeds that may be the cause are still there.
         note_decision(run, env, choice, outcome)
-        parts = weigh_seeds(env.training, outcome.vitals, env.task.chance_loss) if verdict.standing is Standing.COLLAPSED else {}
+        lost = verdict.standing is Standing.COLLAPSED
+        ablations = ablate(env.training, outcome.vitals, env.task.chance_loss) if lost else Ablations()
 
         # Enforce: a snapshot when healthy and due, a rollback when collapsed; a penalty may be owed.
         response = governor.enforce(verdict, outcome.vitals, env.training, at, outcome.fossilized)
 
         # Remember: the row of this very step, with the penalty in the place of its reward; the causes of a collapse share it.
-        causes = causes_of(run.tallies[view.env].touched, parts, response.pruned)
+        causes = causes_of(run.tallies[view.env].touched, ablations, response.pruned)
         remember(run, env, choice, outcome, response, life, causes)
         run.taps.pass_through(STEP_FINISHED, at, env.training)
     run.step += 1
