@@ -216,7 +216,7 @@ def test_a_rollout_of_one_row_teaches(small_config: Configure, run_struck: Struc
     trainer, witness = run_struck(small_config("ppo", envs=1, steps=4, rollout_steps=1, ppo=PpoConfig(epochs=1)), (2, 0))
     assert [len(rollout[0]) for rollout in witness.rollouts] == [1, 1, 1, 1]
     assert [update.skipped for update in of_kind(trainer, UpdateFinished)] == [""] * 4
-    assert all(bool(weight.isfinite().all()) for weight in trainer.run.learner.policy.net.parameters())
+    assert all(bool(weight.isfinite().all()) for weight in trainer.run.learner.agent.net.parameters())
 
 
 class Spoiler:
