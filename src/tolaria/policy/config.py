@@ -34,7 +34,9 @@ class NetworkConfig:
         if self.memory_size < 1:
             raise ConfigError("network.memory_size", self.memory_size, "1 or more")
         if self.value_trunk and self.memory != "none":
-            raise ConfigError("network.value_trunk", self.value_trunk, "a network without memory; with one, the value reads what it remembers")
+            raise ConfigError(
+                "network.value_trunk", self.value_trunk, "a network without memory, because the value reads what is remembered"
+            )
 
     @property
     def remembers(self) -> bool:
