@@ -18,6 +18,7 @@ from tolaria.env.capsule import CapsuleHost
 from tolaria.env.config import Recovery, RewardConfig, TrainingConfig
 from tolaria.env.course import Course
 from tolaria.env.reward import progress_reward, sparse_reward
+from tolaria.env.training import Trained
 from tolaria.lifecycle.action import WAIT, Action, Op
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.stage import Stage
@@ -57,6 +58,22 @@ class Outcome:
     accepted: bool
     fossilized: bool
     truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What came of a step that raised: the error in words. Its environment is in no state to go on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A step whose decision has been executed, and whose batches are still to be trained. `fossils` is how many there were before."""
+
+    action: Action
+    accepted: bool
+    fossils: int
 
 
 class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
@@ -135,12 +152,21 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
 
     def advance(self, action: Action, at: Point) -> Outcome:
         """Execute a decision, train, tick, validate, reward."""
+        begun = self.begin_step(action, at)
+        return self.finish_step(begun, self.training.train(at), at)
+
+    def begin_step(self, action: Action, at: Point) -> Begun:
+        """Execute a decision; what follows is training, and then `finish_step`."""
         training = self.training
         self.taps.pass_through(STEP_BEGUN, at, training)
         fossils = self._fossils()
         accepted = training.apply(action, self.config.gates, at)
         self.taps.pass_through(ACTION_APPLIED, at, training)
-        trained = training.train(at)
+        return Begun(action, accepted, fossils)
+
+    def finish_step(self, begun: Begun, trained: Trained, at: Point) -> Outcome:
+        """Tick, validate, reward a step whose batches have been trained."""
+        training, action, accepted = self.training, begun.action, begun.accepted
         training.tick(at)
         vitals = training.vitals(at, trained, self.config.scan)
         training.measure_seeds(vitals.val_accuracy)
@@ -161,7 +187,7 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
                 reward,
             )
         )
-        return Outcome(vitals, reward, accepted, self._fossils() > fossils, self.is_over)
+        return Outcome(vitals, reward, accepted, self._fossils() > begun.fossils, self.is_over)
 
     def forget_action(self) -> None:
         """After a rollback: what was decided in the step that is no more is not shown as done."""
