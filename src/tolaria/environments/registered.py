@@ -7,5 +7,7 @@ import gymnasium
 
 from tolaria.environments import ENVIRONMENTS
 
+NAMES = tuple(ENVIRONMENTS)
+
 for name, make in ENVIRONMENTS.items():
     gymnasium.register(name, entry_point=make)
