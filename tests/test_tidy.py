@@ -26,7 +26,7 @@ TABLES = {
     "tolaria/tasks": {"task", "batches", "text"},
     "tolaria/governor/detectors": {"detector"},
     "firedrill/faults": {"chance", "condition", "disk_fault", "disk_operations", "fault", "process_fault", "when", "target"},
-    "firedrill/oracles": {"oracle"},
+    "firedrill/oracles": {"oracle", "shared_out"},
 }
 
 # Help, validation and collection must load no torch, and the child process must set its threads before torch starts.

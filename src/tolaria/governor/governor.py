@@ -49,9 +49,10 @@ from tolaria.vitals import Vitals
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What enforcing a verdict came to: a penalty that is owed for a rollback, and whether the environment is retired."""
+    """What enforcing a verdict came to: a penalty that is owed for a rollback, the slots of seeds that it pruned, retirement."""
 
     penalty: float | None = None
+    pruned: tuple[str, ...] = ()
     retired: bool = False
 
 
@@ -229,7 +230,7 @@ class Governor:
         if retired:
             reason = f"{self.ladder.rollbacks} rollbacks within {self._config.budget_window} steps"
             self._emit(EnvironmentRetired(at, self.ladder.rollbacks, reason))
-        return Response(penalty=done.penalty, retired=retired)
+        return Response(penalty=done.penalty, pruned=done.pruned, retired=retired)
 
     def _remedy(self, done: Done, governed: Governed[PlanT], at: Point) -> Remedy:
         rung = self.ladder.climb(at.step, done.newest)

@@ -20,6 +20,7 @@ from tolaria.telemetry.governor_events import (
 from tolaria.telemetry.growth_events import ActionRefused, SlotRestored, StageChanged
 from tolaria.telemetry.run_events import (
     EpisodeFinished,
+    GrowthFrozen,
     PolicyRestored,
     RolloutFinished,
     RunAborted,
@@ -57,6 +58,7 @@ EVENT_KINDS: dict[str, type[Event]] = tabulate(
         RolloutFinished,
         UpdateFinished,
         PolicyRestored,
+        GrowthFrozen,
         StorageFailed,
         RunFinished,
         RunAborted,

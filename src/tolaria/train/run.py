@@ -1,7 +1,7 @@
 """Everything of one run, put together from its config, and taken apart for a checkpoint."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -26,16 +26,21 @@ from tolaria.tasks.task import Task
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
 from tolaria.train.config import TrainConfig
+from tolaria.train.frozen import GrowthMonitor
 from tolaria.train.manifest import Facts, Tensors
 
 
 @dataclass(slots=True)
 class Tally:
-    """What is counted of one environment's episode; `fresh`: its next row begins a segment."""
+    """What is counted of one environment's episode; `fresh`: its next row begins a segment.
+
+    `touched`: the latest step of this life in which a decision was executed on a slot.
+    """
 
     fresh: bool = True
     total_reward: float = 0.0
     rollbacks: int = 0
+    touched: dict[str, int] = field(default_factory=dict)
 
     def count(self, reward: float, died: bool) -> None:
         """One more step."""
@@ -66,6 +71,7 @@ class Run:
         self.learner = Learner(self.policy, config.ppo) if isinstance(self.policy, LearnedPolicy) else None
         self.buffer = RolloutBuffer(config.envs, config.rollout_steps, config.ppo)
         self.tallies = [Tally() for _ in range(config.envs)]
+        self.monitor = GrowthMonitor(config.episode_length)
 
     @property
     def finished(self) -> bool:
@@ -99,6 +105,7 @@ class Run:
             "policy": self.policy.facts(),
             "buffer": self.buffer.facts(),
             "tallies": [asdict(tally) for tally in self.tallies],
+            "monitor": self.monitor.facts(),
         }
         if self.learner is not None:
             tensors |= _under("learner", self.learner.tensors())
@@ -118,6 +125,7 @@ class Run:
         self.policy.restore(_below("policy", tensors), facts["policy"])
         self.buffer.restore(_below("buffer", tensors), facts["buffer"])
         self.tallies = [Tally(**tally) for tally in facts["tallies"]]
+        self.monitor.restore(facts["monitor"])
         if self.learner is not None:
             self.learner.restore(_below("learner", tensors), facts["learner"])
 
