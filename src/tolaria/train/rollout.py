@@ -41,7 +41,7 @@ def take_step(run: Run) -> None:
             continue
 
         # Judge: reads only.
-        verdict = run.taps.pass_through(VERDICT_READY, at, governor.judge(outcome.vitals))
+        verdict = run.taps.pass_through(VERDICT_READY, at, governor.judge(outcome.vitals, at))
 
         # Enforce: a snapshot when healthy and due, a rollback when collapsed; a penalty may be owed.
         response = governor.enforce(verdict, outcome.vitals, env.training, at, outcome.fossilized)
