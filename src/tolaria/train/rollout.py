@@ -45,7 +45,7 @@ def take_step(run: Run) -> None:
             continue
 
         # Judge: reads only.
-        verdict = run.taps.pass_through(VERDICT_READY, at, governor.judge(outcome.vitals))
+        verdict = run.taps.pass_through(VERDICT_READY, at, governor.judge(outcome.vitals, at))
 
         # Blame: asked while the seeds that may be the cause are still there.
         note_decision(run, env, choice, outcome)
