@@ -91,6 +91,7 @@ def shares(amount: float, last: int, causes: Sequence[Cause], reachable: Sequenc
     for cause in causes:
         if cause.step in weights:
             weights[cause.step] += cause.weight
-    parts = {step: round(CAUSED[attribution] * amount * weight / grain) * grain for step, weight in weights.items()}
+    # Towards zero, so that nobody is ever paid for the rounding of others.
+    parts = {step: math.trunc(CAUSED[attribution] * amount * weight / grain) * grain for step, weight in weights.items()}
     rest = amount - math.fsum(parts.values())
     return (*(Share(step, part) for step, part in parts.items() if part != 0.0), Share(last, rest))
