@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from tolaria.env.config import RewardConfig, TrainingConfig
+from tolaria.env.config import AttributionConfig, RewardConfig, TrainingConfig
 from tolaria.errors import ConfigError
 from tolaria.governor.config import GovernorConfig
 from tolaria.lifecycle.action import Action
@@ -55,6 +55,7 @@ class TrainConfig:
     training: TrainingConfig = TrainingConfig()
     gates: GateConfig = GateConfig()
     reward: RewardConfig = RewardConfig()
+    attribution: AttributionConfig = AttributionConfig()
     heuristic: HeuristicConfig = HeuristicConfig()
     governor: GovernorConfig = GovernorConfig()
     ppo: PpoConfig = PpoConfig()

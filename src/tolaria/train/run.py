@@ -56,7 +56,9 @@ class Run:
         self.task = task
         governed = config.governor
         recovery = Recovery(governed.live_seeds == "restore", governed.rewind, governed.rewarm_batches)
-        env_config = EnvConfig(config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery)
+        env_config = EnvConfig(
+            config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery, config.attribution
+        )
         self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit)
         self.governors = [
             Governor(config.governor, task.chance_loss, task.explosion_loss, taps, history.emit, task.prior_loss)
