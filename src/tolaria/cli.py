@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 from tyro.conf import Positional, arg
 from tyro.extras import subcommand_cli_from_dict
 
+from tolaria.bench.cli import Bench
 from tolaria.catalogue import BLUEPRINT_ABOUT, BLUEPRINT_NAMES, TASK_ABOUT
 from tolaria.envelope.cli import Envelope
 from tolaria.errors import ConfigError, TolariaError
@@ -254,6 +255,7 @@ COMMANDS: dict[str, Callable[..., Command]] = {
     "blueprints": Blueprints,
     "doctor": Doctor,
     "envelope": Envelope,
+    "bench": Bench,
 }
 
 
