@@ -16,11 +16,12 @@ from tolaria.governor.config import GovernorConfig
 from tolaria.lifecycle.action import Action
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.policy.heuristic import HeuristicConfig
+from tolaria.policy.schedule import ScheduleConfig
 from tolaria.ppo.config import PpoConfig
 from tolaria.tasks import FOLDER_TASKS, TASKS
 from tolaria.train import disk
 
-POLICIES = ("heuristic", "ppo", "random", "scripted")
+POLICIES = ("heuristic", "ppo", "random", "schedule", "noop", "scripted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class TrainConfig:
     reward: RewardConfig = RewardConfig()
     attribution: AttributionConfig = AttributionConfig()
     heuristic: HeuristicConfig = HeuristicConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
     governor: GovernorConfig = GovernorConfig()
     ppo: PpoConfig = PpoConfig()
 
