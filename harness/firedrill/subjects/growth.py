@@ -157,7 +157,7 @@ def buffers_observed(run: Run, buffer: RolloutBuffer, at: Point) -> Iterable[Buf
     if not buffer.num_rows:
         return
     rewards, advantages = buffer.rewards, buffer.advantages  # [T, N]
-    again = recomputed_log_probs(run.policy, buffer) if isinstance(run.policy, LearnedPolicy) else None
+    again = recomputed_log_probs(run.policy.agent, buffer) if isinstance(run.policy, LearnedPolicy) else None
     for env in range(buffer.num_envs):
         rows = tuple(
             RowSeen(

@@ -9,7 +9,7 @@ from torch import Tensor
 from tolaria.policy.policy import JSON, Record
 from tolaria.ppo.row import Row
 
-RECORD_TENSORS = ("observation", "op_mask", "slot_mask", "indices")
+RECORD_TENSORS = ("observation", "mask", "indices")
 PLAIN_FIELDS = ("step", "life", "reward", "terminated", "truncated", "bootstrap", "fresh", "penalized")
 
 
@@ -53,11 +53,10 @@ def _saved_record(env: int, index: int, fact: JSON, tensors: Mapping[str, Tensor
     if fact is None:
         return None
     plain = cast("Mapping[str, JSON]", fact)
-    observation, op_mask, slot_mask, indices = (tensors[f"{env}.{name}"][index].clone() for name in RECORD_TENSORS)
+    observation, mask, indices = (tensors[f"{env}.{name}"][index].clone() for name in RECORD_TENSORS)
     return Record(
         observation=observation,
-        op_mask=op_mask,
-        slot_mask=slot_mask,
+        mask=mask,
         indices=indices,
         log_prob=cast("float", plain["log_prob"]),
         value=cast("float", plain["value"]),

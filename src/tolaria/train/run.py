@@ -70,7 +70,9 @@ class Run:
             for _ in range(config.envs)
         ]
         self.policy = build_policy(config, self.envs.envs[0].actions)
-        self.learner = Learner(self.policy, config.ppo) if isinstance(self.policy, LearnedPolicy) else None
+        self.learner = (
+            Learner(self.policy.agent, config.ppo, derive_seed(config.seed, "learner")) if isinstance(self.policy, LearnedPolicy) else None
+        )
         self.buffer = RolloutBuffer(config.envs, config.rollout_steps, config.ppo)
         self.tallies = [Tally() for _ in range(config.envs)]
 

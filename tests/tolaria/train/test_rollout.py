@@ -216,7 +216,7 @@ def test_a_rollout_of_one_row_teaches(small_config: Configure, run_struck: Struc
     trainer, witness = run_struck(small_config("ppo", envs=1, steps=4, rollout_steps=1, ppo=PpoConfig(epochs=1)), (2, 0))
     assert [len(rollout[0]) for rollout in witness.rollouts] == [1, 1, 1, 1]
     assert [update.skipped for update in of_kind(trainer, UpdateFinished)] == [""] * 4
-    assert all(bool(weight.isfinite().all()) for weight in trainer.run.learner.policy.net.parameters())
+    assert all(bool(weight.isfinite().all()) for weight in trainer.run.learner.agent.net.parameters())
 
 
 class Spoiler:
@@ -231,11 +231,11 @@ class Spoiler:
 
 def test_a_skipped_update_is_told_and_the_third_in_a_row_ends_the_run(small_config: Configure) -> None:
     trainer = Trainer.tapped(small_config("ppo", rollout_steps=3), History(), Spoiler())
-    before = trainer.run.learner.policy.tensors()
+    before = trainer.run.learner.agent.tensors()
     with pytest.raises(UpdatesSkipped, match="3 updates in a row"):
         trainer.train()
     assert [(update.at.step, update.skipped != "") for update in of_kind(trainer, UpdateFinished)] == [(2, True), (5, True)]
-    after = trainer.run.learner.policy.tensors()
+    after = trainer.run.learner.agent.tensors()
     assert all(torch.equal(tensor, before[name]) for name, tensor in after.items() if name.startswith("net."))
 
 
