@@ -17,7 +17,15 @@ from tolaria.telemetry.governor_events import (
     Suspected,
     UpdateGated,
 )
-from tolaria.telemetry.growth_events import ActionRefused, SlotRestored, StageChanged
+from tolaria.telemetry.growth_events import (
+    ActionRefused,
+    AlphaSearched,
+    FossilMeasured,
+    RewardExplained,
+    SeedsValued,
+    SlotRestored,
+    StageChanged,
+)
 from tolaria.telemetry.run_events import (
     EpisodeFinished,
     GrowthFrozen,
@@ -65,6 +73,10 @@ EVENT_KINDS: dict[str, type[Event]] = tabulate(
         StageChanged,
         SlotRestored,
         ActionRefused,
+        AlphaSearched,
+        FossilMeasured,
+        SeedsValued,
+        RewardExplained,
         SnapshotTaken,
         SnapshotTrusted,
         SnapshotRefused,

@@ -14,8 +14,10 @@ from tolaria.governor.governor import Governor
 from tolaria.policy.action_space import ActionSpace
 from tolaria.policy.heuristic import HeuristicPolicy
 from tolaria.policy.learned import LearnedPolicy
+from tolaria.policy.noop import NoopPolicy
 from tolaria.policy.policy import Policy
 from tolaria.policy.random_policy import RandomPolicy
+from tolaria.policy.schedule import SchedulePolicy
 from tolaria.policy.scripted import ScriptedMove, ScriptedPolicy
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.learner import Learner
@@ -51,17 +53,22 @@ class Tally:
 class Run:
     """The parts of a run and how far it is. `step` counts finished decision steps."""
 
-    def __init__(self, config: TrainConfig, device: torch.device, history: History, taps: Taps) -> None:
+    def __init__(
+        self, config: TrainConfig, device: torch.device, history: History, taps: Taps, task: Task | None = None
+    ) -> None:
         self.config = config
         self.history = history
         self.taps = taps
         self.step = 0
         self.begun = False
-        task = build_task(config)
+        # A task that is in no table is one of the caller's, and then its name is nothing but a name.
+        task = task or build_task(config)
         self.task = task
         governed = config.governor
         recovery = Recovery(governed.live_seeds == "restore", governed.rewind, governed.rewarm_batches)
-        env_config = EnvConfig(config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery)
+        env_config = EnvConfig(
+            config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery, config.attribution
+        )
         self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit)
         self.governors = [
             Governor(config.governor, task.chance_loss, task.explosion_loss, taps, history.emit, task.prior_loss)
@@ -149,6 +156,10 @@ def build_policy(config: TrainConfig, space: ActionSpace) -> Policy:
         return RandomPolicy(space, seed)
     if config.policy == "scripted":
         return ScriptedPolicy([ScriptedMove(move.step, move.env, move.action) for move in config.script])
+    if config.policy == "schedule":
+        return SchedulePolicy(config.schedule)
+    if config.policy == "noop":
+        return NoopPolicy()
     return HeuristicPolicy(config.heuristic)
 
 
