@@ -24,6 +24,7 @@ VAGUE_NAMES = {"utils", "helpers", "common", "core", "base", "misc", "manager", 
 TABLES = {
     "tolaria/host/blueprints": set[str](),
     "tolaria/tasks": {"task", "batches", "text"},
+    "tolaria/environments": {"named", "registered"},
     "tolaria/governor/detectors": {"detector"},
     "firedrill/faults": {"chance", "condition", "disk_fault", "disk_operations", "fault", "process_fault", "when", "target"},
     "firedrill/oracles": {"oracle", "shared_out"},

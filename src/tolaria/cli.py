@@ -15,6 +15,7 @@ from tolaria.catalogue import BLUEPRINT_ABOUT, BLUEPRINT_NAMES, TASK_ABOUT
 from tolaria.envelope.cli import Envelope
 from tolaria.errors import ConfigError, TolariaError
 from tolaria.interruption import INTERRUPTED, Interruption, interruptible
+from tolaria.practice_cli import Ppo
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -256,6 +257,7 @@ COMMANDS: dict[str, Callable[..., Command]] = {
     "doctor": Doctor,
     "envelope": Envelope,
     "bench": Bench,
+    "ppo": Ppo,
 }
 
 

@@ -195,6 +195,14 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         info = self._info() | {"accepted": outcome.accepted, "val_loss": outcome.vitals.val_loss, "collapsed": lost}
         return observe(self.view()), 0.0 if outcome.reward is None else outcome.reward, lost, outcome.truncated and not lost, info
 
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """What is legal in each head by itself, one head behind the other, as sb3-contrib asks for it.
+
+        An op and a slot that are each legal may not be so together; such a decision is refused, and is a WAIT.
+        """
+        masks = masks_of(self.view())
+        return np.concatenate([masks.op, masks.slot_by_op.any(axis=0), np.ones(sum(self.actions.sizes[2:]), dtype=np.bool_)])
+
     def facts(self) -> dict[str, Any]:
         """What a checkpoint records beside the host's own capsule."""
         return {
