@@ -49,7 +49,7 @@ def series_of(cell: Cell) -> str:
 
 
 def failing_at(operation: str, nth: int, device: str) -> Cell:
-    """An error at the n-th passage of an operation: of a snapshot that a NaN follows, of the judging of one, or of the rollback that it causes."""
+    """An error at the n-th passage of an operation: of a snapshot that a NaN follows, of judging that NaN, or of the rollback for it."""
     at: JSON = {"step": STEP, "env": STRUCK}
     after = STEP + 1 if operation in DURING_A_SNAPSHOT else STEP
     faults: list[JSON] = [

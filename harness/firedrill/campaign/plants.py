@@ -200,7 +200,10 @@ REASONS: dict[str, Callable[[Plant], bool]] = {
     "a rollback has nothing to prune": lambda p: p.phase == "rollback_pruning" and p.topology not in GROWN,
     "a snapshot that fails, or a listener, is no news of the host": lambda p: (
         p.strength is Strength.STRONG
-        and ((p.kind == "governor.raise_in" and p.phase not in IN_A_ROLLBACK | {DETECTOR}) or (p.kind in MEMORY and p.phase == "snapshot_copying"))
+        and (
+            (p.kind == "governor.raise_in" and p.phase not in IN_A_ROLLBACK | {DETECTOR})
+            or (p.kind in MEMORY and p.phase == "snapshot_copying")
+        )
     ),
     "a detector that fails is an alarm": lambda p: p.phase == DETECTOR and p.strength is Strength.WEAK,
     "an environment whose memory is refused is retired": lambda p: (

@@ -15,7 +15,7 @@ from tolaria.vitals import Vitals
 LEFT = 0.25
 # Below this part of ln C there has never been anything to lose.
 INFORMED = 0.05
-SUSPECT_AT, IN_A_ROW = 2, 4
+WITNESSED, SUSPECT_AT, IN_A_ROW = 2, 3, 4
 # A host that has just begun may turn round, and says a fifth of the usual for a step or two while its loss stays where it was. One that is
 # dead says nothing, and one that is as good as dead has a loss half as high again.
 NOTHING, TIMES, RECENT = 0.1, 1.5, 10
@@ -26,7 +26,7 @@ CONTRADICTS = 0.5
 class MutualInformation:
     """Counted, and one says nothing: the mutual information is below a quarter of its median in the clean window.
 
-    Four in a row are a collapse, or two where nothing is left of it or the loss has risen as well.
+    Two in a row are a collapse where nothing is left of it or the loss has risen as well; else three are suspect, and four one.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -39,9 +39,9 @@ class MutualInformation:
             return None
         assert vitals.outputs is not None
         risen = vitals.val_loss > TIMES * fmean(window.clean.losses[-RECENT:])
-        in_a_row = SUSPECT_AT if risen or left < NOTHING else IN_A_ROW
+        in_a_row = WITNESSED if risen or left < NOTHING else IN_A_ROW
         evidence = f"answers say {vitals.outputs.mutual_information:.4f} nats of inputs, usually {window.clean.median_information:.4f}"
-        return Alarm("mutual_information", in_a_row, vitals.val_loss, None, evidence, suspect_at=SUSPECT_AT)
+        return Alarm("mutual_information", in_a_row, vitals.val_loss, None, evidence, suspect_at=min(in_a_row, SUSPECT_AT))
 
 
 def information_left(vitals: Vitals, window: LossWindow, limits: Limits) -> float | None:
