@@ -173,6 +173,7 @@ def buffers_observed(run: Run, buffer: RolloutBuffer, at: Point) -> Iterable[Buf
                 fresh=row.fresh,
                 marker=row.penalized,
                 ratio_error=None if again is None or row.record is None else abs(float(again[t, env]) - row.record.log_prob),
+                share=row.share,
             )
             for t, row in enumerate(buffer.rows(env))
         )

@@ -4,17 +4,18 @@ from itertools import combinations
 from statistics import fmean
 
 from tolaria.governor.detectors.detector import Limits
+from tolaria.governor.detectors.mutual_information import contradicted
 from tolaria.governor.verdict import Alarm
 from tolaria.governor.window import LossWindow
 from tolaria.vitals import Vitals
 
-# Parts of the prior loss: above the first there is no skill, below the second there was some.
-UNSKILLED, SKILLED = 0.9, 0.6
+# Parts of the prior loss: above the first there is no skill, below the second there was some, above the third it is worse than none.
+UNSKILLED, SKILLED, WORSE = 0.9, 0.6, 1.5
 # A loss half as high again, for a step or two, is what a seed that begins to blend may do.
 TIMES = 2.0
 RECENT = 10
-# A healthy shock is over after two steps.
-SUSPECT_AT, IN_A_ROW = 2, 3
+# A healthy shock is over after two steps; some last for four, in hosts whose answers say all the while as much as ever.
+SUSPECT_AT, IN_A_ROW, CONTRADICTED = 2, 3, 6
 # A growing loss is none, and is known before the third: both are so many times the highest of the recent losses, and of the 28 pairs
 # out of the last eight losses nearly all rise. (The test of Mann and Kendall: without a trend so many do once in 140 times.)
 REACH = 3.0
@@ -24,19 +25,21 @@ ORDERED, RISES_MIN = 8, 24
 class SkillLost:
     """Counted, and one says nothing: the loss is above 0.9 of the prior loss and twice a mean of ten below 0.6 of it.
 
-    Three in a row are a collapse, or two where the loss grew there step by step, out of reach of all losses before. The prior loss is
+    Three in a row are a collapse; two where the loss grew there step by step, out of reach of all losses before; six where the
+    answers contradict it, because they are known to say more than half of what they usually say of the inputs. The prior loss is
     the cross-entropy of the predictor that answers every question with the frequencies of the classes.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._samples_min = limits.config.samples_min
+        self._limits = limits
         self._unskilled = UNSKILLED * limits.prior_loss
         self._skilled = SKILLED * limits.prior_loss
+        self._worse = WORSE * limits.prior_loss
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
         """More than once, because healthy training, and above all a seed that begins to blend, may shake a host for a step or two."""
         before = window.clean.losses
-        if len(before) < self._samples_min:
+        if len(before) < self._limits.config.samples_min:
             return None
         # The mean is asked for last, because hardly any loss is so bad.
         if not vitals.val_loss > self._unskilled:
@@ -45,8 +48,15 @@ class SkillLost:
         if usual >= self._skilled or not vitals.val_loss > TIMES * usual:
             return None
         evidence = f"loss {vitals.val_loss:.4g} above {self._unskilled:.4g} after a mean of {usual:.4g}"
-        in_a_row = SUSPECT_AT if _grew_out_of_reach(window, vitals.val_loss) else IN_A_ROW
-        return Alarm("skill_lost", in_a_row, vitals.val_loss, self._unskilled, evidence, suspect_at=SUSPECT_AT)
+        return Alarm("skill_lost", self._in_a_row(vitals, window), vitals.val_loss, self._unskilled, evidence, suspect_at=SUSPECT_AT)
+
+    def _in_a_row(self, vitals: Vitals, window: LossWindow) -> int:
+        if _grew_out_of_reach(window, vitals.val_loss):
+            return SUSPECT_AT
+        # Three losses that are worse than knowing nothing by half are believed whatever the answers say.
+        latest = [*window.recent[-IN_A_ROW + 1 :], vitals.val_loss]
+        believed = all(loss is not None and loss > self._worse for loss in latest)
+        return CONTRADICTED if not believed and contradicted(vitals, window, self._limits) else IN_A_ROW
 
 
 def _grew_out_of_reach(window: LossWindow, loss: float) -> bool:
