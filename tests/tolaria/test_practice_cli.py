@@ -34,13 +34,13 @@ def test_what_is_said_replaces_what_is_recommended_and_nothing_else() -> None:
 
 
 def test_ctrl_c_keeps_what_was_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    learn = training._Practice.learn
+    learn = training.Practice.learn
 
-    def interrupted(practice: training._Practice) -> object:
+    def interrupted(practice: training.Practice) -> object:
         os.kill(os.getpid(), signal.SIGINT)
         return learn(practice)
 
-    monkeypatch.setattr(training._Practice, "learn", interrupted)
+    monkeypatch.setattr(training.Practice, "learn", interrupted)
     record = tmp_path / "run.json"
     assert Ppo(**SMALL, evaluate=1, json=record).run() == INTERRUPTED
     value = json.loads(record.read_text())
