@@ -39,7 +39,7 @@ LESSONS = (
     Lesson("cartpole", "CartPole-v1", 100_000, 3, 475.0),
     Lesson("acrobot", "Acrobot-v1", 100_000, 3, -95.0),
     Lesson("counting", "tolaria/MaskedCounting-v0", 60_000, 1, 6.5, masked=True),
-    Lesson("t-maze", "tolaria/TMaze-v0", 50_000, 1, 0.95),
+    Lesson("t-maze", "tolaria/TMaze-v0", 50_000, 3, 0.95),
     # Without a memory the turn is a guess, and guesses cancel out.
     Lesson("t-maze-memoryless", "tolaria/TMaze-v0", 50_000, 1, -0.25, 0.25, memory="none"),
     Lesson("cards", "tolaria/RepeatPrevious-v0", 200_000, 1, 0.30),
