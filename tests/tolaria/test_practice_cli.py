@@ -63,3 +63,13 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_cannot_be_had_is_refused_before_anything_is_learnt(wrong: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Ppo(**(SMALL | wrong)).run()
+
+
+def test_growth_is_an_environment_like_any_other(tmp_path: Path) -> None:
+    record = tmp_path / "run.json"
+    few = {"env": "tolaria/Growth-v0", "steps": 50, "envs": 2, "rollout_steps": 25, "batch_size": 25, "epochs": 1}
+    assert Ppo(**few, evaluate=0, json=record).run() == 0
+    value = json.loads(record.read_text())
+    assert [episode[2] for episode in value["episodes"]] == [20, 20]
+    assert value["config"]["network"]["memory"] == "lstm"
+    assert value["evaluation"] is None
