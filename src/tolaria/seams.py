@@ -31,7 +31,7 @@ Ordinary training passes `NO_TAPS`, which returns every value as it came. Produc
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from tolaria.telemetry.event import Point
 from tolaria.vitals import Vitals
@@ -137,6 +137,15 @@ class Taps(Protocol):
         ...
 
 
+@runtime_checkable
+class Choosy(Protocol):
+    """Taps that say where they listen at all."""
+
+    def hears(self, seam: Seam[Any]) -> bool:
+        """Whether anything may happen to what passes there."""
+        ...
+
+
 class NoTaps:
     """Nobody listens."""
 
@@ -146,3 +155,8 @@ class NoTaps:
 
 
 NO_TAPS = NoTaps()
+
+
+def is_heard(seam: Seam[Any], taps: Taps) -> bool:
+    """Whether somebody listens at a seam; of taps that do not say it is taken for granted."""
+    return taps is not NO_TAPS and (not isinstance(taps, Choosy) or taps.hears(seam))

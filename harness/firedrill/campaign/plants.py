@@ -84,6 +84,7 @@ STRONG: dict[str, JSON] = {
     "env.raise": {},
     "mem.oom": {},
     "mem.limit": {},
+    "cuda.oom": {},
     "governor.raise_in": {},
     "governor.suppress": {},
     "governor.double_collapse": {},
@@ -116,6 +117,7 @@ WEAK: dict[str, JSON] = {
     "snapshot.stale": {},
     "mem.oom": {},
     "mem.limit": {},
+    "cuda.oom": {},
     "observation.nan": {},
     "ppo.nan_logits": {},
     "ppo.nan_value": {},
@@ -179,7 +181,7 @@ def why_not(plant: Plant) -> str:
     return ""
 
 
-MEMORY = frozenset({"mem.oom", "mem.limit"})
+MEMORY = frozenset({"mem.oom", "mem.limit", "cuda.oom"})
 GROWN = frozenset({Topology.GROWING, Topology.BLENDED})
 REASONS: dict[str, Callable[[Plant], bool]] = {
     "it strikes the process or its disk, whatever the host is like; scenarios do": lambda p: FAULTS[p.kind].aside,

@@ -26,7 +26,7 @@ GOVERNED = frozenset(
     )
 )
 LEARNING = "ppo."
-ON_CUDA = frozenset({"cuda.sticky", "stream.violate"})
+ON_CUDA = frozenset({"cuda.oom", "cuda.sticky", "stream.violate"})
 
 
 def needs(path: Path, clause: JSON, setting: Setting, matrix: JSON) -> Iterator[Complaint]:

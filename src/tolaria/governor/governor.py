@@ -23,7 +23,7 @@ from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.governed import Governed, PlanT
 from tolaria.governor.jury import Jury, unheard
 from tolaria.governor.ladder import Ladder
-from tolaria.governor.rollback import ATTEMPTS, JURY, Done, roll_back
+from tolaria.governor.rollback import ATTEMPTS, JURY, Done, is_asked, roll_back
 from tolaria.governor.snapshots import SnapshotRing
 from tolaria.governor.verdict import Standing, Verdict
 from tolaria.seams import (
@@ -58,9 +58,10 @@ from tolaria.vitals import Vitals
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What enforcing a verdict came to: a penalty that is owed for a rollback, and whether the environment is retired."""
+    """What enforcing a verdict came to: a penalty that is owed for a rollback, the slots of seeds that it pruned, retirement."""
 
     penalty: float | None = None
+    pruned: tuple[str, ...] = ()
     retired: bool = False
 
 
@@ -206,7 +207,7 @@ class Governor:
             return self._taps.pass_through(SNAPSHOT_VERIFYING, at, index)
 
         # Where nobody listens all tensors are copied at once.
-        asked = None if self._taps is NO_TAPS else before_copy
+        asked = before_copy if is_asked(self._config, self._taps, SNAPSHOT_COPYING) else None
         try:
             facts = governed.facts() | ({JURY: self._jury.facts()} if self._config.rewind else {})
             snapshot = self._snapshots.take(governed.stable_tensors(), facts, at.step, reason, asked, before_verify)
@@ -241,7 +242,7 @@ class Governor:
         if retired:
             reason = f"{self.ladder.rollbacks} rollbacks within {self._config.budget_window} steps"
             self._emit(EnvironmentRetired(at, self.ladder.rollbacks, reason))
-        return Response(penalty=done.penalty, retired=retired)
+        return Response(penalty=done.penalty, pruned=done.pruned, retired=retired)
 
     def _remedy(self, done: Done, governed: Governed[PlanT], at: Point) -> Remedy:
         rung = self.ladder.climb(at.step, done.newest)

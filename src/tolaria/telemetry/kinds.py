@@ -17,9 +17,18 @@ from tolaria.telemetry.governor_events import (
     Suspected,
     UpdateGated,
 )
-from tolaria.telemetry.growth_events import ActionRefused, SlotRestored, StageChanged
+from tolaria.telemetry.growth_events import (
+    ActionRefused,
+    AlphaSearched,
+    FossilMeasured,
+    RewardExplained,
+    SeedsValued,
+    SlotRestored,
+    StageChanged,
+)
 from tolaria.telemetry.run_events import (
     EpisodeFinished,
+    GrowthFrozen,
     PolicyRestored,
     RolloutFinished,
     RunAborted,
@@ -57,12 +66,17 @@ EVENT_KINDS: dict[str, type[Event]] = tabulate(
         RolloutFinished,
         UpdateFinished,
         PolicyRestored,
+        GrowthFrozen,
         StorageFailed,
         RunFinished,
         RunAborted,
         StageChanged,
         SlotRestored,
         ActionRefused,
+        AlphaSearched,
+        FossilMeasured,
+        SeedsValued,
+        RewardExplained,
         SnapshotTaken,
         SnapshotTrusted,
         SnapshotRefused,

@@ -150,7 +150,7 @@ def test_a_rollout_that_was_stopped_in_the_middle_goes_on_alike(rollout: Callabl
         played.finish()
     assert torch.equal(whole.buffer.advantages, resumed.buffer.advantages)
     one, two = whole.buffer.stacked(), resumed.buffer.stacked()
-    for name in ("observations", "op_masks", "slot_masks", "indices", "log_probs", "fresh", "forced", "penalized"):
+    for name in ("observations", "masks", "indices", "log_probs", "fresh", "forced", "penalized"):
         assert torch.equal(getattr(one, name), getattr(two, name)), name
     assert torch.equal(one.state[0], two.state[0])
     assert whole.buffer.facts() == resumed.buffer.facts()

@@ -29,7 +29,7 @@ def broken(played: Any) -> None:
 
 def test_too_many_skipped_updates_in_a_row_stop_the_run(rollout: Callable[..., Any]) -> None:
     played = rollout(config=PpoConfig(max_skipped_updates=3))
-    learner = Learner(played.policy, played.config)
+    learner = Learner(played.policy.agent, played.config)
     broken(played)
     assert [bool(learner.learn(played.buffer).skipped) for _ in range(2)] == [True, True]
     with pytest.raises(UpdatesSkipped, match="3 updates in a row"):
@@ -38,31 +38,31 @@ def test_too_many_skipped_updates_in_a_row_stop_the_run(rollout: Callable[..., A
 
 def test_an_update_that_learns_makes_the_learner_patient_again(rollout: Callable[..., Any]) -> None:
     played, healthy = rollout(), rollout()
-    learner = Learner(played.policy, PpoConfig(max_skipped_updates=2))
+    learner = Learner(played.policy.agent, PpoConfig(max_skipped_updates=2))
     broken(played)
     healthy.play()
     healthy.finish()
     for buffer in (played.buffer, healthy.buffer, played.buffer):
         learner.learn(buffer)
-    assert learner.facts() == {"skipped": 1}
+    assert learner.facts() == {"updates": 3, "skipped": 1}
 
 
 def test_an_empty_rollout_costs_no_patience(rollout: Callable[..., Any]) -> None:
     played = rollout()
     played.buffer.begin(played.policy.recurrent_state())
     played.finish()
-    learner = Learner(played.policy, PpoConfig(max_skipped_updates=1))
+    learner = Learner(played.policy.agent, PpoConfig(max_skipped_updates=1))
     assert learner.learn(played.buffer).skipped
 
 
 def test_more_minibatches_than_environments_are_refused(rollout: Callable[..., Any]) -> None:
     with pytest.raises(ConfigError, match=r"ppo\.minibatches"):
-        Learner(rollout().policy, PpoConfig(minibatches=4))
+        Learner(rollout().policy.agent, PpoConfig(minibatches=4))
 
 
 def test_a_restored_learner_learns_the_same(rollout: Callable[..., Any]) -> None:
     one, two = rollout(), rollout(seed=9)
-    first, second = Learner(one.policy, one.config), Learner(two.policy, two.config)
+    first, second = Learner(one.policy.agent, one.config), Learner(two.policy.agent, two.config)
     one.play()
     one.finish()
     first.learn(one.buffer)
@@ -108,7 +108,7 @@ class Feeding:
         self.clears = clears
         config = PpoConfig(hidden_size=16, lr=3e-3, target_kl=0.05)
         self.policy = LearnedPolicy(ActionSpace(("s0",), ("norm",)), 8, config.hidden_size, seed=2)
-        self.learner = Learner(self.policy, config)
+        self.learner = Learner(self.policy.agent, config)
         self.buffer = RolloutBuffer(8, 40, config)
         self.baits = [Bait(env) for env in range(8)]
         self.fresh = [True] * 8

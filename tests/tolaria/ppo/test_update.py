@@ -18,7 +18,7 @@ def adam(played: Any) -> torch.optim.Adam:
 
 
 def learn(played: Any) -> Any:
-    return update(played.policy, adam(played), played.buffer, played.config)
+    return update(played.policy.agent, adam(played), played.buffer, played.config)
 
 
 def weights(played: Any) -> list[Tensor]:
@@ -41,7 +41,7 @@ def test_the_ratio_is_one_in_every_row_before_learning(rollout: Callable[..., An
     for _ in range(2):
         played.buffer.clear()
         played.play(**BUSY)
-    ratio = (recomputed_log_probs(played.policy, played.buffer) - played.buffer.stacked().log_probs).exp()
+    ratio = (recomputed_log_probs(played.policy.agent, played.buffer) - played.buffer.stacked().log_probs).exp()
     torch.testing.assert_close(ratio, torch.ones_like(ratio), rtol=0.0, atol=1e-5)
 
 
@@ -51,7 +51,7 @@ def test_the_ratio_is_not_one_when_the_unroll_ignores_a_rollback(rollout: Callab
         played.policy.net.heads[0].weight.mul_(300.0)
     played.play(**BUSY)
     played.buffer._rows[0][3] = replace(played.buffer._rows[0][3], fresh=False)
-    error = (recomputed_log_probs(played.policy, played.buffer) - played.buffer.stacked().log_probs).abs()
+    error = (recomputed_log_probs(played.policy.agent, played.buffer) - played.buffer.stacked().log_probs).abs()
     assert error[3:, 0].max().item() > 1e-4
     assert error[:, 1:].max().item() < 1e-5
 
@@ -60,7 +60,7 @@ def test_the_first_losses_see_no_divergence(rollout: Callable[..., Any]) -> None
     played = rollout()
     played.play(**BUSY)
     played.finish()
-    assert losses_of(played.policy, lesson_of(played.buffer), played.config).kl.item() < 1e-9
+    assert losses_of(played.policy.agent, lesson_of(played.buffer), played.config).kl.item() < 1e-9
 
 
 def test_a_rollout_of_one_row_can_be_learned_from(rollout: Callable[..., Any]) -> None:
@@ -94,7 +94,7 @@ def test_forced_rows_train_no_head(rollout: Callable[..., Any]) -> None:
     played = rollout()
     played.play(forced=frozenset((t, env) for t in range(8) for env in range(3)))
     played.finish()
-    losses_of(played.policy, lesson_of(played.buffer), played.config).total.backward()
+    losses_of(played.policy.agent, lesson_of(played.buffer), played.config).total.backward()
     assert not any(bool(parameter.grad.any()) for parameter in played.policy.net.heads.parameters())
     assert bool(played.policy.net.value.weight.grad.any())
 
@@ -103,7 +103,7 @@ def test_every_head_that_was_used_is_trained(rollout: Callable[..., Any]) -> Non
     played = rollout(config=PpoConfig(entropy_coef=0.0))
     played.play()
     played.finish()
-    losses_of(played.policy, lesson_of(played.buffer), played.config).total.backward()
+    losses_of(played.policy.agent, lesson_of(played.buffer), played.config).total.backward()
     trained = [bool(head.weight.grad.any()) for head in played.policy.net.heads]
     assert trained == [True, True, True, True, True, True, False, True]
 
@@ -115,8 +115,8 @@ def test_padding_changes_no_loss(rollout: Callable[..., Any]) -> None:
     played.buffer.forget(1)
     played.finish()
     lesson = lesson_of(played.buffer)
-    with_padding = losses_of(played.policy, lesson, played.config)
-    without = losses_of(played.policy, lesson.of(torch.tensor([0, 2])), played.config)
+    with_padding = losses_of(played.policy.agent, lesson, played.config)
+    without = losses_of(played.policy.agent, lesson.of(torch.tensor([0, 2])), played.config)
     torch.testing.assert_close(with_padding.total, without.total)
     torch.testing.assert_close(with_padding.entropy, without.entropy)
 
@@ -126,11 +126,11 @@ def test_environments_together_teach_what_they_teach_apart(rollout: Callable[...
     played.play(deaths=frozenset({(2, 0)}))
     played.finish()
     lesson = lesson_of(played.buffer)
-    losses_of(played.policy, lesson, played.config).total.backward()
+    losses_of(played.policy.agent, lesson, played.config).total.backward()
     together = [parameter.grad.clone() for parameter in played.policy.net.parameters() if parameter.grad is not None]
     played.policy.net.zero_grad()
     for env in range(3):
-        (losses_of(played.policy, lesson.of(torch.tensor([env])), played.config).total / 3.0).backward()
+        (losses_of(played.policy.agent, lesson.of(torch.tensor([env])), played.config).total / 3.0).backward()
     apart = [parameter.grad for parameter in played.policy.net.parameters() if parameter.grad is not None]
     torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-6)
 
@@ -175,12 +175,12 @@ def test_a_broken_gradient_leaves_parameters_and_moments_as_they_were(rollout: C
     played.play()
     played.finish()
     optimizer = adam(played)
-    update(played.policy, optimizer, played.buffer, played.config)
+    update(played.policy.agent, optimizer, played.buffer, played.config)
     before, moments = weights(played), optimizer.state_dict()["state"][0]["exp_avg"].clone()
     # The first step of the update is sound, so that there is something to undo.
     factors = iter([1.0, math.inf])
     handle = played.policy.net.value.weight.register_hook(lambda gradient: gradient * next(factors))
-    report = update(played.policy, optimizer, played.buffer, played.config)
+    report = update(played.policy.agent, optimizer, played.buffer, played.config)
     handle.remove()
     assert report.skipped == "a gradient is not finite"
     assert untouched(played, before)
@@ -192,7 +192,7 @@ def test_a_policy_whose_entropy_collapses_is_put_back(rollout: Callable[..., Any
     played.play(reward=1.0)
     played.finish()
     before = weights(played)
-    report = update(played.policy, torch.optim.SGD(played.policy.net.parameters(), lr=50.0), played.buffer, played.config)
+    report = update(played.policy.agent, torch.optim.SGD(played.policy.net.parameters(), lr=50.0), played.buffer, played.config)
     assert report.restored.startswith("entropy fell")
     assert untouched(played, before)
 
@@ -211,7 +211,7 @@ def test_parameters_that_turn_broken_are_put_back(rollout: Callable[..., Any]) -
     played.play()
     played.finish()
     before = weights(played)
-    report = update(played.policy, torch.optim.SGD(played.policy.net.parameters(), lr=math.inf), played.buffer, played.config)
+    report = update(played.policy.agent, torch.optim.SGD(played.policy.net.parameters(), lr=math.inf), played.buffer, played.config)
     assert report.restored == "a parameter is not finite"
     assert untouched(played, before)
 

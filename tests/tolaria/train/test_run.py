@@ -67,7 +67,7 @@ def test_a_run_is_finished_when_its_steps_are_done_or_nobody_is_left(small_confi
     assert run.finished
 
 
-@pytest.mark.parametrize("policy", ["heuristic", "ppo", "random", "scripted"])
+@pytest.mark.parametrize("policy", ["heuristic", "ppo", "random", "schedule", "noop", "scripted"])
 def test_a_capsule_holds_the_whole_state(policy: str, small_config: Configure) -> None:
     config = small_config(policy, episode_steps=5)
     run = build(config)

@@ -1,0 +1,27 @@
+"""The command `tolaria bench`: our own experiments, each with bars that it has to reach. Nothing heavy is imported before one runs."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import Suppress, arg, subcommand
+
+from tolaria.bench.credit_cli import Credit
+
+# One name for each experiment. The second one pads the union, which tyro wants to have two.
+Experiment = Annotated[Credit, subcommand("credit")] | Annotated[None, Suppress]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Measure whether the system does what it is for, against bars that it may miss.
+
+    Example: tolaria bench credit --quick
+    """
+
+    experiment: Annotated[Experiment, arg(name="")]
+    """What is measured."""
+
+    def run(self) -> int:
+        """Returns the exit code: 1 where a bar is missed."""
+        assert self.experiment is not None, "tyro asks for one"
+        return self.experiment.run()
