@@ -19,6 +19,8 @@ from tolaria.ppo.config import PpoConfig
         ("minibatches", 0),
         ("max_skipped_updates", 0),
         ("hidden_size", 0),
+        ("op_floor", -0.001),
+        ("op_floor", 0.17),
     ],
 )
 def test_impossible_settings_are_refused(field: str, value: float) -> None:
