@@ -53,9 +53,7 @@ class Tally:
 class Run:
     """The parts of a run and how far it is. `step` counts finished decision steps."""
 
-    def __init__(
-        self, config: TrainConfig, device: torch.device, history: History, taps: Taps, task: Task | None = None
-    ) -> None:
+    def __init__(self, config: TrainConfig, device: torch.device, history: History, taps: Taps, task: Task | None = None) -> None:
         self.config = config
         self.history = history
         self.taps = taps
@@ -151,7 +149,7 @@ def build_policy(config: TrainConfig, space: ActionSpace) -> Policy:
     """The controller that the config names."""
     seed = derive_seed(config.seed, "policy")
     if config.policy == "ppo":
-        return LearnedPolicy(space, config.envs, config.ppo.hidden_size, seed)
+        return LearnedPolicy(space, config.envs, config.ppo.hidden_size, seed, config.ppo.op_floor)
     if config.policy == "random":
         return RandomPolicy(space, seed)
     if config.policy == "scripted":

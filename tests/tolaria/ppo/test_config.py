@@ -21,6 +21,8 @@ from tolaria.ppo.config import PpoConfig
         ("hidden_size", 0),
         ("lr_decay_updates", 0),
         ("clip_decay_updates", 0),
+        ("op_floor", -0.001),
+        ("op_floor", 0.17),
     ],
 )
 def test_impossible_settings_are_refused(field: str, value: float) -> None:

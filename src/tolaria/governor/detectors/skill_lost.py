@@ -1,5 +1,6 @@
 """A network that had a skill and is no better now than someone who knows only how frequent each class is."""
 
+from collections.abc import Sequence
 from itertools import combinations
 from statistics import fmean
 
@@ -16,7 +17,7 @@ TIMES = 2.0
 RECENT = 10
 # A healthy shock is over after two steps; some last for four, in hosts whose answers say all the while as much as ever.
 SUSPECT_AT, IN_A_ROW, CONTRADICTED = 2, 3, 6
-# A growing loss is none, and is known before the third: both are so many times the highest of the recent losses, and of the 28 pairs
+# A growing loss is none, and is known before the third: they are so many times the highest of the recent losses, and of the 28 pairs
 # out of the last eight losses nearly all rise. (The test of Mann and Kendall: without a trend so many do once in 140 times.)
 REACH = 3.0
 ORDERED, RISES_MIN = 8, 24
@@ -25,9 +26,10 @@ ORDERED, RISES_MIN = 8, 24
 class SkillLost:
     """Counted, and one says nothing: the loss is above 0.9 of the prior loss and twice a mean of ten below 0.6 of it.
 
-    Three in a row are a collapse; two where the loss grew there step by step, out of reach of all losses before; six where the
-    answers contradict it, because they are known to say more than half of what they usually say of the inputs. The prior loss is
-    the cross-entropy of the predictor that answers every question with the frequencies of the classes.
+    Three in a row are a collapse; two where the loss grew there step by step, out of reach of all losses before. Answers that are known
+    to say more than half of what they usually say of the inputs contradict a loss unless it is above 1.5 of the prior loss; then
+    three must have grown so, or it takes six. The prior loss is the cross-entropy of the predictor that answers every question
+    with the frequencies of the classes.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -51,18 +53,23 @@ class SkillLost:
         return Alarm("skill_lost", self._in_a_row(vitals, window), vitals.val_loss, self._unskilled, evidence, suspect_at=SUSPECT_AT)
 
     def _in_a_row(self, vitals: Vitals, window: LossWindow) -> int:
-        if _grew_out_of_reach(window, vitals.val_loss):
-            return SUSPECT_AT
-        # Three losses that are worse than knowing nothing by half are believed whatever the answers say.
+        believed = not contradicted(vitals, window, self._limits)
         latest = [*window.recent[-IN_A_ROW + 1 :], vitals.val_loss]
-        believed = all(loss is not None and loss > self._worse for loss in latest)
-        return CONTRADICTED if not believed and contradicted(vitals, window, self._limits) else IN_A_ROW
+        if _grew_out_of_reach(window, vitals.val_loss, SUSPECT_AT) and (believed or self._are_worse(latest[-SUSPECT_AT:])):
+            return SUSPECT_AT
+        # Three that grew are believed as well, whatever the answers say.
+        if believed or self._are_worse(latest) or _grew_out_of_reach(window, vitals.val_loss, IN_A_ROW):
+            return IN_A_ROW
+        return CONTRADICTED
+
+    def _are_worse(self, losses: Sequence[float | None]) -> bool:
+        return all(loss is not None and loss > self._worse for loss in losses)
 
 
-def _grew_out_of_reach(window: LossWindow, loss: float) -> bool:
+def _grew_out_of_reach(window: LossWindow, loss: float, steps: int) -> bool:
     # Of all losses, whether they count as clean or not. Healthy losses leap far, but not in order, or in order, but not so far.
     known = [*window.recent, loss]
     latest = [one for one in known if one is not None]
-    if len(latest) < len(known) or not min(latest[-SUSPECT_AT:]) > REACH * max(latest[:-SUSPECT_AT]):
+    if len(latest) < len(known) or not min(latest[-steps:]) > REACH * max(latest[:-steps]):
         return False
     return sum(later > earlier for earlier, later in combinations(latest[-ORDERED:], 2)) >= RISES_MIN

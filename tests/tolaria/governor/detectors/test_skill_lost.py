@@ -106,6 +106,26 @@ def test_two_are_enough_where_the_loss_grew_there_in_order_and_out_of_reach(
     assert alarm("skill_lost", unseen(vitals, loss), window).collapse_at == in_a_row
 
 
+@pytest.mark.parametrize(
+    ("latest", "in_a_row"),
+    [
+        pytest.param((1.51, 1.52), 2, id="both are above one and a half"),
+        pytest.param((1.5, 1.52), 6, id="the first is not"),
+        pytest.param((1.52, 1.5), 6, id="the second is not"),
+        pytest.param((0.91, 0.92, 0.93), 3, id="a third that grew"),
+        pytest.param((0.64, 0.65, 0.91), 3, id="it is as far out of reach as the others, however low they are"),
+        pytest.param((0.59, 0.65, 0.91), 6, id="the first of three is within reach"),
+        pytest.param((math.nan, 0.92, 0.93), 6, id="one is no number"),
+    ],
+)
+def test_a_loss_that_grew_while_the_answers_say_as_much_as_ever_must_be_far_above_or_stay_for_a_third_step(
+    alarm: Any, window_of: Any, vitals: Any, latest: tuple[float, ...], in_a_row: int
+) -> None:
+    *flagged, loss = latest
+    window = window_of([vitals(one) for one in USUAL], [vitals(one) for one in (*GROWN, *flagged)])
+    assert alarm("skill_lost", vitals(loss), window).collapse_at == in_a_row
+
+
 def test_two_are_not_enough_where_a_loss_was_no_number(alarm: Any, window_of: Any, vitals: Any) -> None:
     window = window_of([vitals(one) for one in USUAL], [vitals(one) for one in (math.nan, *GROWN, 0.91)])
     assert alarm("skill_lost", unseen(vitals, 0.92), window).collapse_at == 3
