@@ -36,6 +36,7 @@ from tolaria.telemetry.run_events import (
     StepFinished,
     StorageFailed,
     UpdateFinished,
+    WarmStarted,
 )
 
 # Every line has these keys, so no event may have such a field.
@@ -62,6 +63,7 @@ EVENT_KINDS: dict[str, type[Event]] = tabulate(
         RunStarted,
         StepFinished,
         EpisodeFinished,
+        WarmStarted,
         RolloutFinished,
         UpdateFinished,
         PolicyRestored,
