@@ -6,10 +6,11 @@ from typing import Annotated
 from tyro.conf import arg, subcommand
 
 from tolaria.bench.credit_cli import Credit
+from tolaria.bench.grow_cli import Grow
 from tolaria.bench.ppo_cli import PpoBench
 
 # One name for each experiment.
-Experiment = Annotated[Credit, subcommand("credit")] | Annotated[PpoBench, subcommand("ppo")]
+Experiment = Annotated[Credit, subcommand("credit")] | Annotated[Grow, subcommand("grow")] | Annotated[PpoBench, subcommand("ppo")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         training.measure_seeds(at, self.course.step % self.config.attribution.reablate_every == 0)
         parts = self._reward(vitals, accepted and action.op is not Op.WAIT, before)
         reward = None if parts is None else parts.total
-        if parts is not None and self.config.reward.mode == "contribution":
+        if parts is not None:
             self.emit(RewardExplained(at, parts.progress, parts.contribution, parts.bonus, parts.rent, parts.cost))
         if vitals.finite:
             training.loss_before = vitals.val_loss
@@ -218,7 +218,8 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
 
     def _reward(self, vitals: Vitals, acted: bool, before: tuple[SlotState, ...]) -> Parts | None:
         host = self.training.host
-        deed = Deed(host.seed_parameters() / host.host_parameters(), acted, self.is_over, before, self._slots())
+        seeds = host.seed_parameters()
+        deed = Deed(seeds / (host.host_parameters() + seeds), acted, self.is_over, before, self._slots())
         assert math.isfinite(self.training.loss_before), self.training.loss_before
         return reward_parts(self.training.loss_before, vitals, self.task.chance_loss, deed, self.config.reward)
 
