@@ -32,7 +32,7 @@ from firedrill.subjects import canary, growth
 from firedrill.subjects.growth import states_left
 from firedrill.subjects.loop import NotInstalled, Setup
 from tolaria.errors import CheckpointDamaged
-from tolaria.seams import NO_TAPS, ROLLED_BACK, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
+from tolaria.seams import NO_TAPS, ROLLBACK_COPYING, ROLLED_BACK, SNAPSHOT_COPYING, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Collapsed
 from tolaria.telemetry.history import DURABLE, History, read_so_far
@@ -95,6 +95,10 @@ class Harness:
         value = self.injector.pass_through(seam, at, value)
         self._see(seam, at, value)
         return value
+
+    def hears(self, seam: Seam[T]) -> bool:
+        """Whether a fault strikes there; the observer looks where it pleases, and never at single copies."""
+        return seam not in (SNAPSHOT_COPYING, ROLLBACK_COPYING) or self.injector.hears(seam)
 
     def _see(self, seam: Seam[T], at: Point, value: T) -> None:
         try:

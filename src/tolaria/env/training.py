@@ -212,6 +212,10 @@ class HostTraining(ABC):
             return ()
         return tuple(name for name, tensors in groups.items() if not all_finite(tensors))
 
+    def split(self, name: str) -> Split:
+        """The data of "train", "validation" or "test", on the device."""
+        return self._splits[name]
+
     def spoiled_seeds(self) -> list[str]:
         """Slots whose isolated seed holds NaN or Inf: contained, and to be pruned without a rollback."""
         return [
@@ -219,17 +223,6 @@ class HostTraining(ABC):
             for slot in self.slots()
             if slot.state.stage in EXPERIMENTAL and slot.state.alpha == 0.0 and not all_finite([p.detach() for p in slot.parameters()])
         ]
-
-    def measure_seeds(self, accuracy: float) -> None:
-        """Write each live seed's magnitude, and where it is blended its contribution, into its slot."""
-        self.host.eval()
-        for slot in self.live_slots():
-            if slot.state.stage is Stage.TRAINING:
-                # A seed that came here after the last batch has not been fed yet.
-                if slot.features is not None:
-                    slot.state = replace(slot.state, magnitude=slot.magnitude(slot.features))
-            elif slot.state.stage in BLENDED:
-                slot.state = replace(slot.state, contribution=accuracy - self.validate(without=(slot.slot_id,))[1])
 
     def split(self, name: str) -> Split:
         """Data on the host's device: "train", "validation" or "test"."""
