@@ -224,10 +224,6 @@ class HostTraining(ABC):
             if slot.state.stage in EXPERIMENTAL and slot.state.alpha == 0.0 and not all_finite([p.detach() for p in slot.parameters()])
         ]
 
-    def split(self, name: str) -> Split:
-        """Data on the host's device: "train", "validation" or "test"."""
-        return self._splits[name]
-
     def train_batch(self, at: Point) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The next batch; its loss, the norm of the host's gradient, and a number that is finite where all that counts is."""
         number = self.batches.number
