@@ -26,6 +26,7 @@ LOCAL = Path("reports/local")
 BENCHMARKS = "tests/benchmarks"
 INTEGRATIONS = "tests/integrations"
 PAGE = "tests/page"
+LIBRARIES = "tests/libraries"
 # As they are called on Debian and on the runners of GitHub.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What every executor promises; those of clusters are installed in `integrations` only.
@@ -50,10 +51,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test that needs no GPU, framework or browser; those are in `gpu`, `integrations` and `page`, benchmarks are in `bench`."""
+    """Every test that needs no GPU, framework or browser; for those `gpu`, `integrations`, `libraries`, `page`, benchmarks in `bench`."""
     install(session)
     # One thread in each of two processes; more threads than cores would only wait for one another.
-    apart = [f"--ignore={folder}" for folder in (BENCHMARKS, INTEGRATIONS, PAGE)]
+    apart = [f"--ignore={folder}" for folder in (BENCHMARKS, INTEGRATIONS, LIBRARIES, PAGE)]
     parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable", *apart)
     run(session, "pytest", *parallel, "-m", "not gpu and not nightly", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
@@ -85,6 +86,14 @@ def integrations(session: nox.Session) -> None:
     # Ray writes a token into the home directory, which tests leave alone, and asks whether it may tell of itself.
     env = {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     run(session, "pytest", INTEGRATIONS, EXECUTORS, "-n", "0", *session.posargs, env=env)
+
+
+@nox.session(default=False)
+def libraries(session: nox.Session) -> None:
+    """Stable-Baselines3, sb3-contrib and TorchRL, for real: they drive our environments, and our advantages are theirs."""
+    install(session)
+    also(session, "libraries")
+    run(session, "pytest", LIBRARIES, "-n", "0", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session(default=False)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 from tyro.conf import Positional, arg
 from tyro.extras import subcommand_cli_from_dict
 
+from tolaria.bench.cli import Bench
 from tolaria.catalogue import BLUEPRINT_ABOUT, BLUEPRINT_NAMES, TASK_ABOUT
 from tolaria.envelope.cli import Envelope
 from tolaria.errors import ConfigError, TolariaError
 from tolaria.interruption import INTERRUPTED, Interruption, interruptible
+from tolaria.practice_cli import Ppo
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +32,7 @@ WRONG = 2
 UNHEALTHY = 1
 
 # A learning controller needs several episodes, and so shorter ones and more steps.
-STEPS = {"ppo": 200, "heuristic": 60, "random": 60}
+STEPS = {"ppo": 200, "heuristic": 60, "schedule": 60, "random": 60, "noop": 60}
 PPO_EPISODE_STEPS = 20
 
 
@@ -49,8 +51,8 @@ class Train:
     """What is learnt; `tolaria tasks` lists them."""
     data: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
     """The folder of a task that is read from one, such as cifar10."""
-    policy: Literal["heuristic", "ppo", "random"] = "heuristic"
-    """Who decides about growth: a scripted gardener, a learning controller, or chance."""
+    policy: Literal["heuristic", "schedule", "ppo", "random", "noop"] = "heuristic"
+    """Who decides about growth: a scripted gardener, the clock, a learning controller, chance, or nobody."""
     envs: int = 4
     """Hosts that are trained side by side."""
     steps: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 60, or 200 with ppo)")] = None
@@ -254,6 +256,8 @@ COMMANDS: dict[str, Callable[..., Command]] = {
     "blueprints": Blueprints,
     "doctor": Doctor,
     "envelope": Envelope,
+    "bench": Bench,
+    "ppo": Ppo,
 }
 
 

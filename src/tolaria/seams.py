@@ -11,6 +11,7 @@
         WEIGHTS_UPDATED               after every optimizer has stepped
       VALIDATION_READY                the validation data, before the host sees it
       VITALS_MEASURED                 after validation
+    DETECTOR_ASKED                    before each detector is asked, by its name
     VERDICT_READY                     the governor has judged
       SNAPSHOT_COPYING                before each tensor copy of a snapshot
       SNAPSHOT_VERIFYING              before the finite check and digest
@@ -113,6 +114,7 @@ GRADIENTS_READY: Seam[Trainee] = Seam("gradients_ready")
 WEIGHTS_UPDATED: Seam[Trainee] = Seam("weights_updated")
 VALIDATION_READY: Seam[Batch] = Seam("validation_ready")
 VITALS_MEASURED: Seam[Vitals] = Seam("vitals_measured")
+DETECTOR_ASKED: Seam[str] = Seam("detector_asked")
 VERDICT_READY: Seam[Any] = Seam("verdict_ready")
 SNAPSHOT_COPYING: Seam[int] = Seam("snapshot_copying")
 SNAPSHOT_VERIFYING: Seam[int] = Seam("snapshot_verifying")

@@ -15,6 +15,7 @@ from tolaria import seams
 GOVERNED = frozenset(
     seam.name
     for seam in (
+        seams.DETECTOR_ASKED,
         seams.SNAPSHOT_COPYING,
         seams.SNAPSHOT_VERIFYING,
         seams.SNAPSHOT_TAKEN,

@@ -157,7 +157,7 @@ def buffers_observed(run: Run, buffer: RolloutBuffer, at: Point) -> Iterable[Buf
     if not buffer.num_rows:
         return
     rewards, advantages = buffer.rewards, buffer.advantages  # [T, N]
-    again = recomputed_log_probs(run.policy, buffer) if isinstance(run.policy, LearnedPolicy) else None
+    again = recomputed_log_probs(run.policy.agent, buffer) if isinstance(run.policy, LearnedPolicy) else None
     for env in range(buffer.num_envs):
         rows = tuple(
             RowSeen(
@@ -173,6 +173,7 @@ def buffers_observed(run: Run, buffer: RolloutBuffer, at: Point) -> Iterable[Buf
                 fresh=row.fresh,
                 marker=row.penalized,
                 ratio_error=None if again is None or row.record is None else abs(float(again[t, env]) - row.record.log_prob),
+                share=row.share,
             )
             for t, row in enumerate(buffer.rows(env))
         )

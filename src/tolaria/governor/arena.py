@@ -195,7 +195,7 @@ class Arena:
         hasher = xxhash.xxh3_128()
         raws = self.raws or {name: raw_bytes(view.cpu()) for name, view in self.views.items()}
         for raw in raws.values():
-            hasher.update(raw.data)
+            hasher.update(raw)
         hasher.update(self.layout_text)
         hasher.update(json.dumps(facts, sort_keys=True).encode())
         return hasher.hexdigest()
@@ -250,7 +250,7 @@ class Run:
         for index, target in self.targets:
             source = sources[index]
             if source is not None:
-                target[...] = source
+                target[:] = source
 
     def sum(self) -> complex:
         """Of all that was copied: finite where every number is and none of the partial sums overflowed."""

@@ -22,6 +22,11 @@ class Masks:
         """Whether WAIT is the only legal op, so that nothing was decided."""
         return int(self.op.sum()) == 1
 
+    @property
+    def flat(self) -> NDArray[np.bool_]:
+        """Both as one array [6 + 6 S], the ops first, as `GrowthActions` reads them."""
+        return np.concatenate([self.op, self.slot_by_op.ravel()])
+
 
 def masks_of(view: View) -> Masks:
     """The masks of one environment; slots stand in the order of the view. WAIT is legal on every slot, for it looks at none."""

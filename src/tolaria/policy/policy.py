@@ -13,7 +13,7 @@ from tolaria.policy.view import View
 
 # What a JSON file can hold.
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
-# The cell's h and c, each [N, H].
+# The cell's h and c, each [N, H]; H is 0 for a network that remembers nothing.
 RecurrentState: TypeAlias = tuple[Tensor, Tensor]
 
 
@@ -21,13 +21,12 @@ RecurrentState: TypeAlias = tuple[Tensor, Tensor]
 class Record:
     """What a learner must remember of one decision.
 
-    `observation` is [D], `op_mask` [6], `slot_mask` [6, S], `indices` int64 [8]; no tensor carries a graph.
-    `forced` says that WAIT was the only legal op.
+    `observation` is [D], `mask` [M] true where a choice is legal (as the agent's distribution lays it out), `indices` int64
+    [K], one for each head; no tensor carries a graph. `forced` says that there was one legal choice, so nothing was decided.
     """
 
     observation: Tensor
-    op_mask: Tensor
-    slot_mask: Tensor
+    mask: Tensor
     indices: Tensor
     log_prob: float
     value: float

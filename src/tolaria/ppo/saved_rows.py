@@ -9,8 +9,8 @@ from torch import Tensor
 from tolaria.policy.policy import JSON, Record
 from tolaria.ppo.row import Row
 
-RECORD_TENSORS = ("observation", "op_mask", "slot_mask", "indices")
-PLAIN_FIELDS = ("step", "life", "reward", "terminated", "truncated", "bootstrap", "fresh", "penalized")
+RECORD_TENSORS = ("observation", "mask", "indices")
+PLAIN_FIELDS = ("step", "life", "reward", "terminated", "truncated", "bootstrap", "fresh", "penalized", "share")
 
 
 def row_tensors(env: int, rows: Sequence[Row]) -> dict[str, Tensor]:
@@ -46,6 +46,7 @@ def _saved_row(fact: Mapping[str, JSON], record: Record | None) -> Row:
         bootstrap=cast("float", fact["bootstrap"]),
         fresh=cast("bool", fact["fresh"]),
         penalized=cast("bool", fact["penalized"]),
+        share=cast("float", fact["share"]),
     )
 
 
@@ -53,11 +54,10 @@ def _saved_record(env: int, index: int, fact: JSON, tensors: Mapping[str, Tensor
     if fact is None:
         return None
     plain = cast("Mapping[str, JSON]", fact)
-    observation, op_mask, slot_mask, indices = (tensors[f"{env}.{name}"][index].clone() for name in RECORD_TENSORS)
+    observation, mask, indices = (tensors[f"{env}.{name}"][index].clone() for name in RECORD_TENSORS)
     return Record(
         observation=observation,
-        op_mask=op_mask,
-        slot_mask=slot_mask,
+        mask=mask,
         indices=indices,
         log_prob=cast("float", plain["log_prob"]),
         value=cast("float", plain["value"]),

@@ -1,7 +1,8 @@
-"""One PPO update of the recurrent policy, which either improves it or leaves it as it was.
+"""One PPO update of an agent, which either improves it or leaves it as it was.
 
-The whole rollout is unrolled from the recurrent state it began with, and that state is reset exactly where it was reset
-when acting; so the first minibatch finds the ratio 1 in every row. Minibatches are groups of environments, never of rows.
+Every column of the rollout is unrolled from the recurrent state it began with, and that state is reset exactly where it was reset
+when acting; so the first minibatch finds the ratio 1 in every row. Minibatches are groups of columns: of environments or their
+segments where something is remembered from row to row, of single rows where nothing is and they are shuffled.
 """
 
 import copy
@@ -12,14 +13,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tolaria.policy.distribution import entropy, joint_log_prob
-from tolaria.policy.learned import LearnedPolicy
+from tolaria.policy.agent import Agent
 from tolaria.ppo.advantages import normalized
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.config import PpoConfig
 from tolaria.ppo.losses import approximate_kl, log_ratios, masked_mean, policy_loss, value_loss
 from tolaria.ppo.stacked import Stacked
+from tolaria.seeding import stream
 
+# Why an update was undone after it had stepped, where that means that the policy had broken.
+PARAMETER_BROKEN = "a parameter is not finite"
+ANSWER_BROKEN = "the entropy is not finite"
 # The update ends when KL exceeds its target by this factor (as in the reference implementations of PPO).
 KL_TOLERANCE = 1.5
 
@@ -42,15 +46,20 @@ class UpdateReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """A rollout with what it teaches: normalized advantages and returns, both [T, N]."""
+    """A rollout with what it teaches: normalized advantages and returns, both [T, C]."""
 
     rollout: Stacked
     advantages: Tensor
     returns: Tensor
 
-    def of(self, envs: Tensor) -> "Lesson":
-        """The part of some environments."""
-        return Lesson(self.rollout.of(envs), self.advantages[:, envs], self.returns[:, envs])
+    def of(self, columns: Tensor) -> "Lesson":
+        """Some of the columns."""
+        return Lesson(self.rollout.of(columns), self.advantages[:, columns], self.returns[:, columns])
+
+    def by_row(self) -> "Lesson":
+        """Every row a column of its own."""
+        valid = self.rollout.valid
+        return Lesson(self.rollout.by_row(), self.advantages[valid][None], self.returns[valid][None])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,18 +73,29 @@ class Losses:
     kl: Tensor
 
 
-def update(policy: LearnedPolicy, optimizer: torch.optim.Optimizer, buffer: RolloutBuffer, config: PpoConfig) -> UpdateReport:
-    """Learn from a finished rollout. Anything non-finite on the way leaves every parameter byte for byte as it was."""
+def update(
+    agent: Agent, optimizer: torch.optim.Optimizer, buffer: RolloutBuffer, config: PpoConfig, number: int = 0, seed: int = 0
+) -> UpdateReport:  # fmt: skip
+    """Learn from a finished rollout. Anything non-finite on the way leaves every parameter byte for byte as it was.
+
+    `number` counts the updates; how far the ratio may go follows from it, and with the seed in which order rows are seen.
+    """
     if buffer.num_rows == 0:
         return UpdateReport(skipped="the rollout holds no rows")
     lesson = lesson_of(buffer)
-    weights = copy.deepcopy(policy.net.state_dict())
+    if config.shuffle and not agent.net.config.remembers:
+        lesson = lesson.by_row()
+    weights = copy.deepcopy(agent.net.state_dict())
     moments = copy.deepcopy(optimizer.state_dict())
-    entropy_before = mean_entropy(policy, lesson.rollout)
-    report = _learn(policy, optimizer, lesson, config)
-    restored = "" if report.skipped else _damage(policy, lesson.rollout, entropy_before, config)
+    entropy_before = mean_entropy(agent, lesson.rollout)
+    epochs = [
+        list(minibatches(lesson.rollout.num_columns, config.minibatches, epoch, (seed, number) if config.shuffle else None))
+        for epoch in range(config.epochs)
+    ]
+    report = _learn(agent, optimizer, lesson, config, epochs, number)
+    restored = "" if report.skipped else _damage(agent, lesson.rollout, entropy_before, config)
     if report.skipped or restored:
-        policy.net.load_state_dict(weights)
+        agent.net.load_state_dict(weights)
         optimizer.load_state_dict(moments)
         return UpdateReport(skipped=report.skipped, restored=restored)
     return report
@@ -85,20 +105,20 @@ def lesson_of(buffer: RolloutBuffer) -> Lesson:
     """What a finished rollout teaches; computed anew from the rows, so it is the same however often it is asked for."""
     rollout = buffer.stacked()
     advantages = buffer.advantages
-    returns = advantages + buffer.values
-    return Lesson(rollout, normalized(advantages, rollout.actor, rollout.penalized).float(), returns.float())
+    returns = buffer.by_column(advantages + buffer.values)
+    return Lesson(rollout, normalized(buffer.by_column(advantages), rollout.actor, rollout.penalized).float(), returns.float())
 
 
-def losses_of(policy: LearnedPolicy, lesson: Lesson, config: PpoConfig) -> Losses:
+def losses_of(agent: Agent, lesson: Lesson, config: PpoConfig, number: int = 0) -> Losses:
     """The losses of a minibatch. Rows without a decision teach the value only, and padding teaches nothing."""
     rollout = lesson.rollout
-    logits, values, _ = policy.net(rollout.observations, rollout.state, rollout.fresh)
-    log_probs = joint_log_prob(logits, rollout.op_masks, rollout.slot_masks, rollout.indices)
+    logits, values, _ = agent.net(rollout.observations, rollout.state, rollout.fresh)
+    log_probs = agent.distribution.log_prob(logits, rollout.masks, rollout.indices)
     log_ratio = log_ratios(log_probs, rollout.log_probs)
     weights = torch.where(rollout.forced, config.forced_value_weight, 1.0) * rollout.valid
-    surrogate = policy_loss(log_ratio, lesson.advantages, rollout.actor, config.clip)
+    surrogate = policy_loss(log_ratio, lesson.advantages, rollout.actor, config.clip_at(number))
     value = value_loss(values, lesson.returns, weights)
-    bonus = masked_mean(entropy(logits, rollout.op_masks, rollout.slot_masks), rollout.actor)
+    bonus = masked_mean(agent.distribution.entropy(logits, rollout.masks), rollout.actor)
     return Losses(
         total=surrogate + config.value_coef * value - config.entropy_coef * bonus,
         policy=surrogate,
@@ -108,23 +128,23 @@ def losses_of(policy: LearnedPolicy, lesson: Lesson, config: PpoConfig) -> Losse
     )
 
 
-def recomputed_log_probs(policy: LearnedPolicy, buffer: RolloutBuffer) -> Tensor:
-    """What the unroll of the update makes of the stored actions [T, N]: before learning, the stored log-probabilities.
+def recomputed_log_probs(agent: Agent, buffer: RolloutBuffer) -> Tensor:
+    """What the unroll of the update makes of the stored actions [T, C]: before learning, the stored log-probabilities.
 
-    Zero where there is no row.
+    Zero where there is no row. The columns are those of `RolloutBuffer.stacked`: the environments, unless a segment was marked.
     """
     rollout = buffer.stacked()
     with torch.no_grad():
-        logits, _, _ = policy.net(rollout.observations, rollout.state, rollout.fresh)
-        log_probs = joint_log_prob(logits, rollout.op_masks, rollout.slot_masks, rollout.indices)
+        logits, _, _ = agent.net(rollout.observations, rollout.state, rollout.fresh)
+        log_probs = agent.distribution.log_prob(logits, rollout.masks, rollout.indices)
     return torch.where(rollout.valid, log_probs, 0.0)
 
 
-def mean_entropy(policy: LearnedPolicy, rollout: Stacked) -> float:
+def mean_entropy(agent: Agent, rollout: Stacked) -> float:
     """Nats over the rows where something was decided; 0 when nothing was."""
     with torch.no_grad():
-        logits, _, _ = policy.net(rollout.observations, rollout.state, rollout.fresh)
-        return float(masked_mean(entropy(logits, rollout.op_masks, rollout.slot_masks), rollout.actor))
+        logits, _, _ = agent.net(rollout.observations, rollout.state, rollout.fresh)
+        return float(masked_mean(agent.distribution.entropy(logits, rollout.masks), rollout.actor))
 
 
 def clip_gradients(parameters: list[torch.nn.Parameter], max_norm: float) -> float:
@@ -138,21 +158,28 @@ def clip_gradients(parameters: list[torch.nn.Parameter], max_norm: float) -> flo
     return norm
 
 
-def _learn(policy: LearnedPolicy, optimizer: torch.optim.Optimizer, lesson: Lesson, config: PpoConfig) -> UpdateReport:
-    parameters = list(policy.net.parameters())
+def _learn(
+    agent: Agent,
+    optimizer: torch.optim.Optimizer,
+    lesson: Lesson,
+    config: PpoConfig,
+    epochs_of_columns: list[list[Tensor]],
+    number: int,
+) -> UpdateReport:
+    parameters = list(agent.net.parameters())
     stepped: list[tuple[float, float, float]] = []
     kl, epochs = 0.0, 0
-    for epoch in range(config.epochs):
-        for envs in minibatches(policy.num_envs, config.minibatches, epoch):
-            part = lesson.of(envs)
+    for groups in epochs_of_columns:
+        for columns in groups:
+            part = lesson.of(columns)
             if not bool(part.rollout.valid.any()):
                 continue
-            losses = losses_of(policy, part, config)
+            losses = losses_of(agent, part, config, number)
             if not math.isfinite(losses.total.item() + losses.kl.item()):
                 return UpdateReport(skipped="a loss is not finite")
             kl = losses.kl.item()
             # Asked before the step; afterwards the policy would be too far away already.
-            if kl > KL_TOLERANCE * config.target_kl:
+            if config.target_kl is not None and kl > KL_TOLERANCE * config.target_kl:
                 return _report(stepped, kl, epochs)
             optimizer.zero_grad(set_to_none=True)
             losses.total.backward()
@@ -164,10 +191,13 @@ def _learn(policy: LearnedPolicy, optimizer: torch.optim.Optimizer, lesson: Less
     return _report(stepped, kl, epochs)
 
 
-def minibatches(num_envs: int, count: int, epoch: int) -> Iterator[Tensor]:
-    """Groups of environments, other neighbours in every epoch; turned and not shuffled, so that no random state is needed."""
-    turned = torch.arange(num_envs).roll(epoch)
-    yield from turned.tensor_split(count)
+def minibatches(num_columns: int, count: int, epoch: int, shuffled: tuple[int, int] | None = None) -> Iterator[Tensor]:
+    """Groups of columns, other neighbours in every epoch: turned, or shuffled in an order that follows from seed and update."""
+    if shuffled is None:
+        order = torch.arange(num_columns).roll(epoch)
+    else:
+        order = torch.from_numpy(stream(shuffled[0], "minibatches", shuffled[1], epoch).permutation(num_columns))
+    yield from order.tensor_split(count)
 
 
 def _report(stepped: list[tuple[float, float, float]], kl: float, epochs: int) -> UpdateReport:
@@ -177,11 +207,13 @@ def _report(stepped: list[tuple[float, float, float]], kl: float, epochs: int) -
     return UpdateReport(policy_loss=policy, value_loss=value, entropy=bonus, kl=kl, epochs=epochs)
 
 
-def _damage(policy: LearnedPolicy, rollout: Stacked, entropy_before: float, config: PpoConfig) -> str:
-    if not all(bool(parameter.isfinite().all()) for parameter in policy.net.parameters()):
-        return "a parameter is not finite"
-    after = mean_entropy(policy, rollout)
+def _damage(agent: Agent, rollout: Stacked, entropy_before: float, config: PpoConfig) -> str:
+    if not all(bool(parameter.isfinite().all()) for parameter in agent.net.parameters()):
+        return PARAMETER_BROKEN
+    after = mean_entropy(agent, rollout)
+    if not math.isfinite(after):
+        return ANSWER_BROKEN
     # A policy that was below the floor before may move: putting it back would hold it there.
-    if entropy_before >= config.entropy_floor and not after >= config.entropy_floor:
+    if entropy_before >= config.entropy_floor and after < config.entropy_floor:
         return f"entropy fell from {entropy_before:.3g} to {after:.3g}, below {config.entropy_floor:g}"
     return ""

@@ -10,17 +10,18 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from tolaria.env.config import RewardConfig, TrainingConfig
+from tolaria.env.config import AttributionConfig, RewardConfig, TrainingConfig
 from tolaria.errors import ConfigError
 from tolaria.governor.config import GovernorConfig
 from tolaria.lifecycle.action import Action
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.policy.heuristic import HeuristicConfig
+from tolaria.policy.schedule import ScheduleConfig
 from tolaria.ppo.config import PpoConfig
 from tolaria.tasks import FOLDER_TASKS, TASKS
 from tolaria.train import disk
 
-POLICIES = ("heuristic", "ppo", "random", "scripted")
+POLICIES = ("heuristic", "ppo", "random", "schedule", "noop", "scripted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,9 @@ class TrainConfig:
     training: TrainingConfig = TrainingConfig()
     gates: GateConfig = GateConfig()
     reward: RewardConfig = RewardConfig()
+    attribution: AttributionConfig = AttributionConfig()
     heuristic: HeuristicConfig = HeuristicConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
     governor: GovernorConfig = GovernorConfig()
     ppo: PpoConfig = PpoConfig()
 

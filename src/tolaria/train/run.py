@@ -1,7 +1,7 @@
 """Everything of one run, put together from its config, and taken apart for a checkpoint."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,8 +14,10 @@ from tolaria.governor.governor import Governor
 from tolaria.policy.action_space import ActionSpace
 from tolaria.policy.heuristic import HeuristicPolicy
 from tolaria.policy.learned import LearnedPolicy
+from tolaria.policy.noop import NoopPolicy
 from tolaria.policy.policy import Policy
 from tolaria.policy.random_policy import RandomPolicy
+from tolaria.policy.schedule import SchedulePolicy
 from tolaria.policy.scripted import ScriptedMove, ScriptedPolicy
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.learner import Learner
@@ -26,16 +28,21 @@ from tolaria.tasks.task import Task
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
 from tolaria.train.config import TrainConfig
+from tolaria.train.frozen import GrowthMonitor
 from tolaria.train.manifest import Facts, Tensors
 
 
 @dataclass(slots=True)
 class Tally:
-    """What is counted of one environment's episode; `fresh`: its next row begins a segment."""
+    """What is counted of one environment's episode; `fresh`: its next row begins a segment.
+
+    `touched`: the latest step of this life in which a decision was executed on a slot.
+    """
 
     fresh: bool = True
     total_reward: float = 0.0
     rollbacks: int = 0
+    touched: dict[str, int] = field(default_factory=dict)
 
     def count(self, reward: float, died: bool) -> None:
         """One more step."""
@@ -46,26 +53,32 @@ class Tally:
 class Run:
     """The parts of a run and how far it is. `step` counts finished decision steps."""
 
-    def __init__(self, config: TrainConfig, device: torch.device, history: History, taps: Taps) -> None:
+    def __init__(self, config: TrainConfig, device: torch.device, history: History, taps: Taps, task: Task | None = None) -> None:
         self.config = config
         self.history = history
         self.taps = taps
         self.step = 0
         self.begun = False
-        task = build_task(config)
+        # A task that is in no table is one of the caller's, and then its name is nothing but a name.
+        task = task or build_task(config)
         self.task = task
         governed = config.governor
         recovery = Recovery(governed.live_seeds == "restore", governed.rewind, governed.rewarm_batches)
-        env_config = EnvConfig(config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery)
+        env_config = EnvConfig(
+            config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery, config.attribution
+        )
         self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit)
         self.governors = [
             Governor(config.governor, task.chance_loss, task.explosion_loss, taps, history.emit, task.prior_loss)
             for _ in range(config.envs)
         ]
         self.policy = build_policy(config, self.envs.envs[0].actions)
-        self.learner = Learner(self.policy, config.ppo) if isinstance(self.policy, LearnedPolicy) else None
+        self.learner = (
+            Learner(self.policy.agent, config.ppo, derive_seed(config.seed, "learner")) if isinstance(self.policy, LearnedPolicy) else None
+        )
         self.buffer = RolloutBuffer(config.envs, config.rollout_steps, config.ppo)
         self.tallies = [Tally() for _ in range(config.envs)]
+        self.monitor = GrowthMonitor(config.episode_length)
 
     @property
     def finished(self) -> bool:
@@ -99,6 +112,7 @@ class Run:
             "policy": self.policy.facts(),
             "buffer": self.buffer.facts(),
             "tallies": [asdict(tally) for tally in self.tallies],
+            "monitor": self.monitor.facts(),
         }
         if self.learner is not None:
             tensors |= _under("learner", self.learner.tensors())
@@ -118,6 +132,7 @@ class Run:
         self.policy.restore(_below("policy", tensors), facts["policy"])
         self.buffer.restore(_below("buffer", tensors), facts["buffer"])
         self.tallies = [Tally(**tally) for tally in facts["tallies"]]
+        self.monitor.restore(facts["monitor"])
         if self.learner is not None:
             self.learner.restore(_below("learner", tensors), facts["learner"])
 
@@ -134,11 +149,15 @@ def build_policy(config: TrainConfig, space: ActionSpace) -> Policy:
     """The controller that the config names."""
     seed = derive_seed(config.seed, "policy")
     if config.policy == "ppo":
-        return LearnedPolicy(space, config.envs, config.ppo.hidden_size, seed)
+        return LearnedPolicy(space, config.envs, config.ppo.hidden_size, seed, config.ppo.op_floor)
     if config.policy == "random":
         return RandomPolicy(space, seed)
     if config.policy == "scripted":
         return ScriptedPolicy([ScriptedMove(move.step, move.env, move.action) for move in config.script])
+    if config.policy == "schedule":
+        return SchedulePolicy(config.schedule)
+    if config.policy == "noop":
+        return NoopPolicy()
     return HeuristicPolicy(config.heuristic)
 
 

@@ -19,8 +19,9 @@ from tolaria.telemetry.timings import TimingsSink
 from tolaria.train import checkpoint, disk, trial
 from tolaria.train.config import TrainConfig, dump, load, save
 from tolaria.train.manifest import Facts, Tensors
-from tolaria.train.rollout import episode_finished, finish_rollout, take_step
+from tolaria.train.rollout import finish_rollout, take_step, tell_episode
 from tolaria.train.run import Run, build_task, choose_device
+from tolaria.train.warm_start import warm_start
 
 # What decides about the bits of a run beside its config and commit.
 RECORDED_PACKAGES = ("torch", "numpy", "scikit-learn", "tolaria")
@@ -103,6 +104,7 @@ class Trainer:
         run = self.run
         try:
             if not run.begun:
+                warm_start(run)
                 run.begin()
                 self.save()
             while not run.finished:
@@ -152,7 +154,7 @@ class Trainer:
         for env in run.envs.active:
             # An episode that the last step did not end is told of all the same.
             if 0 < env.course.step < run.config.episode_length:
-                run.history.emit(episode_finished(run, env, Point(run.step - 1, env.env)))
+                tell_episode(run, env, Point(run.step - 1, env.env))
         accuracies = tuple(None if env.env in run.envs.retired else env.training.validate("test")[1] for env in run.envs.envs)
         run.history.emit(RunFinished(at, accuracies))
 

@@ -1,14 +1,17 @@
+import pytest
 import torch
 from torch import Tensor
 
+from tolaria.errors import ConfigError
 from tolaria.policy.actor_critic import ActorCritic
+from tolaria.policy.config import NetworkConfig
 from tolaria.policy.policy import RecurrentState
 
 SIZES = (6, 2, 2)
 
 
 def net() -> ActorCritic:
-    return ActorCritic(observation_size=5, head_sizes=SIZES, hidden_size=8, seed=1)
+    return ActorCritic(observation_size=5, head_sizes=SIZES, config=NetworkConfig(widths=(8,), memory_size=8), seed=1)
 
 
 def some(*shape: int) -> Tensor:
@@ -80,3 +83,57 @@ def test_extreme_inputs_do_not_saturate_the_cell() -> None:
     inputs = torch.full((150, 1, 5), 10.0)
     _, _, (_, cell) = net()(inputs, net().initial_state(1), torch.zeros(150, 1, dtype=torch.bool))
     assert cell.abs().max().item() < 20.0
+
+
+def plain(**changes: object) -> ActorCritic:
+    """A network without memory, as most of the literature has it."""
+    config = NetworkConfig(widths=(8, 8), activation="tanh", layer_norm=False, memory="none", orthogonal=True, **changes)
+    return ActorCritic(5, SIZES, config, seed=1)
+
+
+def test_without_memory_rows_know_nothing_of_each_other_and_the_state_is_empty() -> None:
+    built = plain()
+    inputs = some(6, 2, 5)
+    _, values, state = built(inputs, built.initial_state(2), torch.zeros(6, 2, dtype=torch.bool))
+    _, turned, _ = built(inputs.flip(0), built.initial_state(2), torch.ones(6, 2, dtype=torch.bool))
+    torch.testing.assert_close(values, turned.flip(0))
+    assert [tuple(part.shape) for part in state] == [(2, 0), (2, 0)]
+
+
+def test_a_value_trunk_leaves_the_policys_encoder_alone() -> None:
+    built = plain(value_trunk=True)
+    _, values, _ = built(some(2, 2, 5), built.initial_state(2), torch.zeros(2, 2, dtype=torch.bool))
+    values.sum().backward()
+    assert all(parameter.grad is None for parameter in built.trunk.parameters())
+
+
+def test_a_value_trunk_and_a_memory_do_not_go_together() -> None:
+    with pytest.raises(ConfigError, match=r"network\.value_trunk"):
+        NetworkConfig(value_trunk=True)
+
+
+@pytest.mark.parametrize("wrong", [{"widths": ()}, {"widths": (4, 0)}, {"activation": "gelu"}, {"memory": "gru"}, {"memory_size": 0}])
+def test_a_network_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"network\."):
+        NetworkConfig(**wrong)
+
+
+def test_open_forget_gates_remember_longer() -> None:
+    """The first step's input is felt after twenty steps of nothing, and the other gates begin as they did."""
+    short, long = (ActorCritic(5, SIZES, NetworkConfig(widths=(8,), memory_size=8, forget_bias=bias), seed=1) for bias in (0.0, 3.0))
+
+    def felt(built: ActorCritic) -> float:
+        fresh = torch.zeros(21, 2, dtype=torch.bool)
+        inputs = torch.zeros(21, 2, 5)
+        inputs[0, 1] = 5.0
+        _, _, (_, cell) = built(inputs, built.initial_state(2), fresh)
+        return float((cell[0] - cell[1]).norm().detach())
+
+    assert felt(long) > 100.0 * felt(short)
+    moved = (long.cell.bias_ih_l0 - short.cell.bias_ih_l0).detach()
+    assert moved.view(4, 8).tolist() == [[0.0] * 8, pytest.approx([3.0] * 8), [0.0] * 8, [0.0] * 8]
+
+
+def test_a_forget_bias_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"network\.forget_bias"):
+        NetworkConfig(forget_bias=float("nan"))

@@ -37,7 +37,7 @@ def test_decisions_are_legal_and_recorded_as_made(make_view: Callable[..., View]
 
 def test_a_record_carries_no_graph_and_can_be_trained_on(make_view: Callable[..., View]) -> None:
     record = record_of(policy(), make_view())
-    tensors = (record.observation, record.op_mask, record.slot_mask, record.indices)
+    tensors = (record.observation, record.mask, record.indices)
     assert not any(tensor.requires_grad or tensor.is_inference() for tensor in tensors)
     assert record.indices.dtype is torch.int64
 

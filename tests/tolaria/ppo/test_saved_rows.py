@@ -5,7 +5,7 @@ from tolaria.policy.policy import Record
 from tolaria.ppo.row import Row
 from tolaria.ppo.saved_rows import row_facts, row_tensors, saved_rows
 
-RECORD = Record(torch.tensor([0.5, -1.0]), torch.ones(6).bool(), torch.ones(6, 2).bool(), torch.arange(8), -0.1, 0.3, False)
+RECORD = Record(torch.tensor([0.5, -1.0]), torch.ones(18).bool(), torch.arange(8), -0.1, 0.3, False)
 
 
 def test_a_row_comes_back_with_every_field() -> None:

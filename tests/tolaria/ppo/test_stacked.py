@@ -13,7 +13,7 @@ def test_padding_is_legal_and_marked(rollout: Callable[..., Any]) -> None:
     played.play(retired={1: 2})
     stacked = played.buffer.stacked()
     assert stacked.valid[:, 1].tolist() == [True] * 3 + [False] * 5
-    assert bool(stacked.op_masks[3:, 1].all() & stacked.slot_masks[3:, 1].all())
+    assert bool(stacked.masks[3:, 1].all())
     assert not bool(stacked.actor[3:, 1].any())
 
 

@@ -141,7 +141,7 @@ class Witness:
         self.advantages.append(buffer.advantages)
         if self.run is not None and self.run.learner is not None:
             rollout = buffer.stacked()
-            recomputed = recomputed_log_probs(self.run.learner.policy, buffer)
+            recomputed = recomputed_log_probs(self.run.learner.agent, buffer)
             self.drift = max(self.drift, float((recomputed - torch.where(rollout.valid, rollout.log_probs, 0.0)).abs().max()))
 
     def rows(self, env: int) -> list[Row]:
