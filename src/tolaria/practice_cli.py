@@ -201,7 +201,7 @@ def _draw(title: str, practised: "Practised", path: Path) -> None:
         from tolaria.practice.picture import draw
     except ModuleNotFoundError as error:
         raise ConfigError("picture", f"no module {error.name}", "an installation with pictures: pip install 'tolaria[reports]'") from None
-    draw({title: {"": practised.episodes}}, path)
+    draw({title: {"": [(episode.at, episode.reward) for episode in practised.episodes]}}, path)
 
 
 def _say(console: "Console", text: str, style: str = "") -> None:

@@ -34,13 +34,13 @@ def test_what_is_said_replaces_what_is_recommended_and_nothing_else() -> None:
 
 
 def test_ctrl_c_keeps_what_was_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    learn = training._Practice.learn
+    learn = training.Practice.learn
 
-    def interrupted(practice: training._Practice) -> object:
+    def interrupted(practice: training.Practice) -> object:
         os.kill(os.getpid(), signal.SIGINT)
         return learn(practice)
 
-    monkeypatch.setattr(training._Practice, "learn", interrupted)
+    monkeypatch.setattr(training.Practice, "learn", interrupted)
     record = tmp_path / "run.json"
     assert Ppo(**SMALL, evaluate=1, json=record).run() == INTERRUPTED
     value = json.loads(record.read_text())
@@ -63,3 +63,13 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_cannot_be_had_is_refused_before_anything_is_learnt(wrong: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Ppo(**(SMALL | wrong)).run()
+
+
+def test_growth_is_an_environment_like_any_other(tmp_path: Path) -> None:
+    record = tmp_path / "run.json"
+    few = {"env": "tolaria/Growth-v0", "steps": 50, "envs": 2, "rollout_steps": 25, "batch_size": 25, "epochs": 1}
+    assert Ppo(**few, evaluate=0, json=record).run() == 0
+    value = json.loads(record.read_text())
+    assert [episode[2] for episode in value["episodes"]] == [20, 20]
+    assert value["config"]["network"]["memory"] == "lstm"
+    assert value["evaluation"] is None

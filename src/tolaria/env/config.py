@@ -9,6 +9,8 @@ from tolaria.errors import ConfigError
 OBJECTIVES = ("shadow", "regression")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 REWARD_MODES = ("progress", "contribution", "sparse")
+# How the hosts of a run are trained in one step; `pool.py` says what that is.
+BACKENDS = ("loop", "stacked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +102,16 @@ class RewardConfig:
     """`progress` pays every step for a smaller loss, `sparse` only the last one for the accuracy that was reached.
 
     `contribution` pays as `progress` does, and also what seeds contribute: `contribution_weight` for each whole accuracy that they
-    are worth together, and a `commit_bonus` for each that is committed. `rent` is charged a step for each parameter that was added, as a share of the host's own; `action_cost` for each
-    executed decision that is not WAIT.
+    are worth together, and a `commit_bonus` for each that is committed.
+
+    `rent` is charged a step for the part of all parameters that was added, which is below 1 however small the host is;
+    `action_cost` for each executed decision that is not WAIT. Both are as low as it takes for fixed controllers to be paid in the
+    order of the accuracy that they reach, and ten times that rent makes waiting the best of them (`tolaria bench grow`).
     """
 
     mode: str = "progress"
-    rent: float = 0.002
-    action_cost: float = 0.002
+    rent: float = 0.0006
+    action_cost: float = 0.0005
     contribution_weight: float = 1.0
     commit_bonus: float = 0.02
 

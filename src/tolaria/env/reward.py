@@ -40,7 +40,7 @@ class Parts:
 class Deed:
     """What a step came to beside its vitals.
 
-    `added_share`: parameters of seeds as a share of the host's own; `slots_before` and `slots` are their records before the
+    `added_share`: parameters of seeds as a share of all there are; `slots_before` and `slots` are their records before the
     decision and after the step; `is_last` ends the episode.
     """
 

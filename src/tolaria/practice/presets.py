@@ -8,13 +8,14 @@ from tolaria.practice.config import PracticeConfig
 
 # Policy and value apart, two layers of tanh, orthogonal weights: "MlpPolicy" of Stable-Baselines3.
 MLP_POLICY = NetworkConfig(widths=(64, 64), activation="tanh", layer_norm=False, memory="none", value_trunk=True, orthogonal=True)
-LSTM_POLICY = NetworkConfig(widths=(64,), activation="tanh", layer_norm=False, memory_size=64, orthogonal=True)
+# With forget gates half closed, nothing of a sign is left ten steps later.
+LSTM_POLICY = NetworkConfig(widths=(64,), activation="tanh", layer_norm=False, memory_size=64, orthogonal=True, forget_bias=1.0)
 # What all of these have in common. The usual loss of the value is twice ours, and the usual updates have no limit of divergence.
 USUAL = PpoConfig(value_coef=1.0, target_kl=None, entropy_floor=0.0, entropy_coef=0.0, shuffle=True)
 # Where nothing else is known: for agents without memory, and for those with one.
 PLAIN = PracticeConfig(envs=8, rollout_steps=128, network=MLP_POLICY, ppo=replace(USUAL, epochs=10, minibatches=16))
 REMEMBERING = PracticeConfig(
-    envs=16, rollout_steps=64, network=LSTM_POLICY, ppo=replace(USUAL, lr=1e-3, epochs=4, minibatches=4, entropy_coef=0.01)
+    envs=16, rollout_steps=64, network=LSTM_POLICY, ppo=replace(USUAL, lr=1e-3, epochs=10, minibatches=4, entropy_coef=0.01)
 )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from tolaria.telemetry.run_events import (
     StepFinished,
     StorageFailed,
     UpdateFinished,
+    WarmStarted,
 )
 
 # Every line has these keys, so no event may have such a field.
@@ -63,6 +64,7 @@ EVENT_KINDS: dict[str, type[Event]] = tabulate(
         RunStarted,
         StepFinished,
         EpisodeFinished,
+        WarmStarted,
         RolloutFinished,
         UpdateFinished,
         PolicyRestored,

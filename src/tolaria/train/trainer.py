@@ -21,6 +21,7 @@ from tolaria.train.config import TrainConfig, dump, load, save
 from tolaria.train.manifest import Facts, Tensors
 from tolaria.train.rollout import finish_rollout, take_step, tell_episode
 from tolaria.train.run import Run, build_task, choose_device
+from tolaria.train.warm_start import warm_start
 
 # What decides about the bits of a run beside its config and commit.
 RECORDED_PACKAGES = ("torch", "numpy", "scikit-learn", "tolaria")
@@ -103,6 +104,7 @@ class Trainer:
         run = self.run
         try:
             if not run.begun:
+                warm_start(run)
                 run.begin()
                 self.save()
             while not run.finished:
