@@ -5,7 +5,6 @@ The child only records. Its histories lie in a folder, and the parent judges the
 
 import contextlib
 import math
-import os
 import resource
 import shutil
 import signal
@@ -20,6 +19,7 @@ from firedrill.faults.governor_raise_in import SINK_WRITING
 from firedrill.oracles.deterministic import Deterministic
 from firedrill.oracles.transparent import Transparent
 from firedrill.runner.controls import leave, taken_over
+from firedrill.runner.determinism import settle
 from firedrill.runner.folder import AGAIN, BARE, CONTROL, COUNTERFACTUAL, FAULTED, KINDS, tell
 from firedrill.runner.inject import Injector
 from firedrill.runner.loops import train_loop
@@ -138,6 +138,7 @@ def record(cell: Cell, folder: Path, controls: Path | None = None) -> None:
     if cell.device == "cuda" and not torch.cuda.is_available():
         tell(folder, End.NOT_RUN, "PyTorch sees no GPU here")
         return
+    settle(cell.device)
     try:
         if not (folder / FAULTED).exists():
             record_control(cell, folder, controls)
@@ -294,4 +295,3 @@ def append(path: Path, history: History, strikes: list[FaultStruck]) -> None:
 def silence_core_dumps() -> None:
     """A child that is killed on purpose leaves no core file, and dies with its parent's terminal output untouched."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -4,8 +4,7 @@ Whoever has read `take_step` knows the system. Judging comes after acting inside
 death penalty always exists; a collapse in the very first step is no special case.
 """
 
-from tolaria.env.growth_env import GrowthEnv, Outcome
-from tolaria.env.vector_env import Broken
+from tolaria.env.growth_env import Broken, GrowthEnv, Outcome
 from tolaria.governor.governor import Response
 from tolaria.governor.verdict import Standing
 from tolaria.lifecycle.action import Op

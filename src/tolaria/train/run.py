@@ -67,7 +67,7 @@ class Run:
         env_config = EnvConfig(
             config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery, config.attribution
         )
-        self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit)
+        self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit, config.backend)
         self.governors = [
             Governor(config.governor, task.chance_loss, task.explosion_loss, taps, history.emit, task.prior_loss)
             for _ in range(config.envs)

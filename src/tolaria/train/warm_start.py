@@ -27,7 +27,8 @@ def warm_start(run: Run) -> None:
     assert isinstance(run.policy, LearnedPolicy), run.config.policy
     length = run.config.episode_length
     seed = derive_seed(run.config.seed, "warm_start")
-    config = replace(run.config, policy="heuristic", envs=episodes, steps=length, rollout_steps=length, seed=seed)
+    ppo = replace(run.config.ppo, minibatches=1)
+    config = replace(run.config, policy="heuristic", envs=episodes, steps=length, rollout_steps=length, seed=seed, ppo=ppo)
     watched = Run(config, run.envs.envs[0].training.device, History(), NO_TAPS, run.task)
     policy = run.policy
     state = policy.agent.net.initial_state(episodes)

@@ -74,6 +74,12 @@ def test_three_losses_that_are_worse_than_knowing_nothing_by_half_are_believed_w
     assert alarm("skill_lost", vitals(loss), window).collapse_at == in_a_row
 
 
+@pytest.mark.parametrize(("loss", "in_a_row"), [(3.0, 6), (3.01, 3)])
+def test_how_far_is_worse_is_measured_by_the_prior_loss(alarm: Any, window_of: Any, vitals: Any, loss: float, in_a_row: int) -> None:
+    window = window_of([vitals()] * 12, [vitals(3.2), vitals(3.1)])
+    assert alarm("skill_lost", vitals(loss), window, prior_loss=2.0).collapse_at == in_a_row
+
+
 @pytest.mark.parametrize("looks", [9, 0])
 def test_where_the_answers_are_not_known_well_enough_three_are_a_collapse(alarm: Any, window_of: Any, vitals: Any, looks: int) -> None:
     window = window_of([vitals()] * looks + [unseen(vitals, 0.3)] * (12 - looks))
