@@ -24,6 +24,7 @@ VAGUE_NAMES = {"utils", "helpers", "common", "core", "base", "misc", "manager", 
 TABLES = {
     "tolaria/host/blueprints": set[str](),
     "tolaria/tasks": {"task", "batches", "text"},
+    "tolaria/environments": {"named", "registered"},
     "tolaria/governor/detectors": {"detector"},
     "firedrill/faults": {"chance", "condition", "disk_fault", "disk_operations", "fault", "process_fault", "when", "target"},
     "firedrill/oracles": {"oracle", "shared_out"},
@@ -38,7 +39,6 @@ LAZY_IMPORTERS |= {f"runner/executors/{name}.py" for name in ("local", "by_name"
 MIRRORS = {
     "tests/tolaria": ROOT / "src" / "tolaria",
     "tests/firedrill": ROOT / "harness" / "firedrill",
-    "tests/harness": ROOT / "harness" / "firedrill",
 }
 
 # Tests that mirror no module, with the reason.

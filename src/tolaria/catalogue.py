@@ -29,6 +29,7 @@ TASK_ABOUT: dict[str, str] = {
     "digits": "1797 handwritten 8x8 digits on a small convolutional host",
     "digits_impaired": "the same digits on a host that sees one pixel at a time and cannot learn them alone",
     "spirals": "three interleaved spirals in the plane on a small perceptron; milliseconds",
+    "spirals_impaired": "the same spirals on a host that draws straight lines and cannot learn them alone",
     "pydoc_lm": "the next character of Python's own manual on a small transformer; real text without a download",
     "stdlib_lm": "the next character of the standard library's sources on a larger transformer",
     "cifar10": "60000 colour images of 32x32 pixels on a convolutional host; from a folder, --data DIR",

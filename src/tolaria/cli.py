@@ -15,6 +15,7 @@ from tolaria.catalogue import BLUEPRINT_ABOUT, BLUEPRINT_NAMES, TASK_ABOUT
 from tolaria.envelope.cli import Envelope
 from tolaria.errors import ConfigError, TolariaError
 from tolaria.interruption import INTERRUPTED, Interruption, interruptible
+from tolaria.practice_cli import Ppo
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +32,7 @@ WRONG = 2
 UNHEALTHY = 1
 
 # A learning controller needs several episodes, and so shorter ones and more steps.
-STEPS = {"ppo": 200, "heuristic": 60, "random": 60}
+STEPS = {"ppo": 200, "heuristic": 60, "schedule": 60, "random": 60, "noop": 60}
 PPO_EPISODE_STEPS = 20
 
 
@@ -50,8 +51,8 @@ class Train:
     """What is learnt; `tolaria tasks` lists them."""
     data: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
     """The folder of a task that is read from one, such as cifar10."""
-    policy: Literal["heuristic", "ppo", "random"] = "heuristic"
-    """Who decides about growth: a scripted gardener, a learning controller, or chance."""
+    policy: Literal["heuristic", "schedule", "ppo", "random", "noop"] = "heuristic"
+    """Who decides about growth: a scripted gardener, the clock, a learning controller, chance, or nobody."""
     envs: int = 4
     """Hosts that are trained side by side."""
     steps: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 60, or 200 with ppo)")] = None
@@ -68,6 +69,10 @@ class Train:
     """Training batches in one decision step."""
     snapshot_every: int = 5
     """Steps between the governor's snapshots."""
+    backend: Literal["loop", "stacked"] = "loop"
+    """Train hosts one by one, or perceptrons as one stack: several times faster, equal but for rounding."""
+    workers: int = 1
+    """Processes that step the environments, to the same bytes; useful where there are as many cores and hosts are not tiny."""
     governor: bool = True
     """Whether a governor watches each host and rolls it back when it collapses."""
     persist: Annotated[int, arg(metavar="STEPS")] = 20
@@ -87,7 +92,7 @@ class Train:
         config = self.config()
         console = stdout()
         with interruptible(heard(console)) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
-            return drive(Trainer.start(config, folder, (sink,)), folder, console, interruption)
+            return drive(Trainer.start(config, folder, (sink,), self.workers), folder, console, interruption)
 
     def config(self) -> "TrainConfig":
         """The configuration of the run; raises `ConfigError` for what cannot be had, before anything is written."""
@@ -109,6 +114,7 @@ class Train:
             # By its own name, so that a run is resumed where it was begun.
             device=str(choose_device(self.device)),
             episode_steps=episode_steps,
+            backend=self.backend,
             checkpoint_every=self.persist,
             training=TrainingConfig(batches_per_step=self.batches_per_step),
             governor=GovernorConfig(enabled=self.governor, snapshot_every=self.snapshot_every),
@@ -124,6 +130,8 @@ class Resume:
 
     run_dir: Annotated[Positional[Path], arg(metavar="RUN_DIR")]
     """The folder of a run."""
+    workers: int = 1
+    """Processes that step the environments; as many as one likes, whatever it was before."""
 
     def run(self) -> int:
         """Returns the exit code."""
@@ -142,7 +150,7 @@ class Resume:
         config = load(self.run_dir / "config.json")
         choose_device(config.device)
         with interruptible(heard(console)) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
-            trainer, remarks = Trainer.resume(self.run_dir, (sink,))
+            trainer, remarks = Trainer.resume(self.run_dir, (sink,), self.workers)
             sink.recall(trainer.run.history.events)
             for remark in remarks:
                 say(console, f"note: {remark}", "yellow")
@@ -256,6 +264,7 @@ COMMANDS: dict[str, Callable[..., Command]] = {
     "doctor": Doctor,
     "envelope": Envelope,
     "bench": Bench,
+    "ppo": Ppo,
 }
 
 

@@ -46,7 +46,7 @@ def lives(host: CapsuleHost, blueprint: str, blend: Blend) -> dict[Stage, Saved]
         if action is not None:
             assert host.apply(action, OPEN, at)
         host.train(at)
-        host.measure_seeds(host.validate()[1])
+        host.measure_seeds(Point(0, 0))
         found[host.state("s0").stage] = saved(host)
         host.tick(at)
 

@@ -152,7 +152,7 @@ def test_blueprints_are_listed_with_what_they_cost(in_process: InProcess, capsys
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("train", "--task", "spiralz"), "task: found 'spiralz', expected one of digits, digits_impaired, spirals"),
+        (("train", "--task", "spiralz"), "task: found 'spiralz', expected one of digits, digits_impaired, spirals, spirals_impaired"),
         (("train", "--device", "cuda:99"), "device: found 'cuda:99'"),
         (("resume", "nowhere"), "'nowhere', expected the folder of a run"),
         (("show", "nowhere"), "'nowhere', expected the folder of a run"),

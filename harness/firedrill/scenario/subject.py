@@ -15,13 +15,14 @@ from tolaria.lifecycle.alpha import Curve
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.seed import Blend
 
-TaskName = Literal["digits", "digits_impaired", "spirals", "pydoc_lm", "stdlib_lm"]
+TaskName = Literal["digits", "digits_impaired", "spirals", "spirals_impaired", "pydoc_lm", "stdlib_lm"]
 
 # The slots of each task's host, and the family of blueprints that fit them. Tests hold them equal to the hosts themselves.
 SLOTS: dict[str, tuple[str, ...]] = {
     "digits": ("s0", "s1"),
     "digits_impaired": ("s0", "s1"),
     "spirals": ("s0", "s1"),
+    "spirals_impaired": ("s0", "s1"),
     "pydoc_lm": ("s0", "s1"),
     "stdlib_lm": ("s0", "s1", "s2"),
 }
@@ -29,6 +30,7 @@ FAMILIES: dict[str, str] = {
     "digits": "conv",
     "digits_impaired": "conv",
     "spirals": "mlp",
+    "spirals_impaired": "mlp",
     "pydoc_lm": "transformer",
     "stdlib_lm": "transformer",
 }
@@ -37,6 +39,7 @@ FAMILIES: dict[str, str] = {
 _CONV = tuple(f"blocks.{n}.{name}" for n in (0, 1) for name in ("conv.weight", "norm.weight", "norm.bias"))
 _STATISTICS = tuple(f"blocks.{n}.norm.{name}" for n in (0, 1) for name in ("running_mean", "running_var"))
 _DENSE = tuple(f"blocks.{n}.linear.{name}" for n in (0, 1) for name in ("weight", "bias"))
+_STRAIGHT = tuple(f"blocks.{n}.{name}" for n in (0, 1) for name in ("weight", "bias"))
 _LAYERS = ("attention.norm", "attention.queries_keys_values", "attention.out", "norm", "wide", "narrow")
 _EMBEDDED = tuple(f"blocks.0.1.{layer}.{name}" for layer in _LAYERS for name in ("weight", "bias"))
 _LATER = {n: tuple(f"blocks.{n}.{layer}.{name}" for layer in _LAYERS for name in ("weight", "bias")) for n in (1, 2)}
@@ -46,6 +49,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "digits": (*_CONV, "head.linear.weight", "head.linear.bias"),
     "digits_impaired": (*_CONV, "head.linear.weight", "head.linear.bias"),
     "spirals": (*_DENSE, "head.weight", "head.bias"),
+    "spirals_impaired": (*_STRAIGHT, "head.weight", "head.bias"),
     "pydoc_lm": (*_EMBEDDED, *_LATER[1], *_ENDS),
     "stdlib_lm": (*_EMBEDDED, *_LATER[1], *_LATER[2], *_ENDS),
 }
@@ -53,6 +57,7 @@ BUFFERS: dict[str, tuple[str, ...]] = {
     "digits": _STATISTICS,
     "digits_impaired": _STATISTICS,
     "spirals": (),
+    "spirals_impaired": (),
     "pydoc_lm": (),
     "stdlib_lm": (),
 }
@@ -87,6 +92,7 @@ MODULES: dict[str, dict[str, str]] = {
         **_PLACES,
         "head": "Linear",
     },
+    "spirals_impaired": {**{f"blocks.{n}": "Linear" for n in (0, 1)}, **_PLACES, "head": "Linear"},
     "pydoc_lm": {**_READING, **_ANSWERING},
     "stdlib_lm": {**_READING, **{f"blocks.2{part}": kind for part, kind in _BLOCK.items()}, **_ANSWERING, "slots.s2": "Slot"},
 }
@@ -186,7 +192,8 @@ class ScriptLine:
 class Subject:
     """A run of `steps` decision steps in `envs` environments. `rollout_steps` None makes the whole run one rollout.
 
-    `gate`: fused optimizers keep a gradient that is not finite from the weights. `checkpoint_every` so many steps the struck
+    `gate`: fused optimizers keep a gradient that is not finite from the weights. `backend` trains hosts one by one, or
+    perceptrons as one stack. `checkpoint_every` so many steps the struck
     run stores a checkpoint on the disk; None means that nothing is stored.
 
     `kind` is "growth" for tolaria's own training; "canary" is the same with a bug that was planted on purpose, for a campaign's
@@ -210,6 +217,7 @@ class Subject:
     batches_per_step: Annotated[int, Field(ge=1, le=1000)] = TrainingConfig().batches_per_step
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     gate: bool = TrainingConfig().gate
+    backend: Literal["loop", "stacked"] = "loop"
     governor: Annotated[GovernorConfig, WrapValidator(_refusable)] = GovernorConfig()
     gates: Annotated[GateConfig, WrapValidator(_refusable)] = GateConfig()
 

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from tyro.conf import Suppress, arg, subcommand
+from tyro.conf import arg, subcommand
 
 from tolaria.bench.credit_cli import Credit
+from tolaria.bench.grow_cli import Grow
+from tolaria.bench.ppo_cli import PpoBench
 
-# One name for each experiment. The second one pads the union, which tyro wants to have two.
-Experiment = Annotated[Credit, subcommand("credit")] | Annotated[None, Suppress]
+# One name for each experiment.
+Experiment = Annotated[Credit, subcommand("credit")] | Annotated[Grow, subcommand("grow")] | Annotated[PpoBench, subcommand("ppo")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,5 +25,4 @@ class Bench:
 
     def run(self) -> int:
         """Returns the exit code: 1 where a bar is missed."""
-        assert self.experiment is not None, "tyro asks for one"
         return self.experiment.run()

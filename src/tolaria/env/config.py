@@ -8,7 +8,9 @@ from tolaria.errors import ConfigError
 # In words here, because configurations are read without torch; `seed_objective.py` says what they mean.
 OBJECTIVES = ("shadow", "regression")
 OPTIMIZERS = ("sgd", "adam", "adamw")
-REWARD_MODES = ("progress", "sparse")
+REWARD_MODES = ("progress", "contribution", "sparse")
+# How the hosts of a run are trained in one step; `pool.py` says what that is.
+BACKENDS = ("loop", "stacked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,26 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributionConfig:
+    """What is asked about committed seeds. Every `reablate_every` steps of an episode each fossil's contribution is measured anew.
+
+    `commit_alphas`: before a seed is committed these shares of its alpha are tried, and one that serves better is committed;
+    none at all searches nothing. `shapley_pairs` of orders are drawn at the end of an episode with more than four seeds.
+    """
+
+    reablate_every: int = 10
+    commit_alphas: tuple[float, ...] = (0.25, 0.5, 0.75)
+    shapley_pairs: int = 20
+
+    def __post_init__(self) -> None:
+        for name in ("reablate_every", "shapley_pairs"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"attribution.{name}", getattr(self, name), "1 or more")
+        if not all(0.0 < share < 1.0 for share in self.commit_alphas):
+            raise ConfigError("attribution.commit_alphas", self.commit_alphas, "shares of the present alpha, in (0, 1)")
+
+
+@dataclass(frozen=True, slots=True)
 class Recovery:
     """How far back a rollback goes.
 
@@ -77,19 +99,26 @@ USUAL = Recovery()
 
 @dataclass(frozen=True, slots=True)
 class RewardConfig:
-    """`progress` pays every step, `sparse` only the last one.
+    """`progress` pays every step for a smaller loss, `sparse` only the last one for the accuracy that was reached.
 
-    `rent` is charged a step for each parameter that was added, as a share of the host's own; `action_cost` for each
-    executed decision that is not WAIT.
+    `contribution` pays as `progress` does, and also what seeds contribute: `contribution_weight` for each whole accuracy that they
+    are worth together, and a `commit_bonus` for each that is committed.
+
+    `rent` is charged a step for the part of all parameters that was added, which is below 1 however small the host is;
+    `action_cost` for each executed decision that is not WAIT. Both are as low as it takes for fixed controllers to be paid in the
+    order of the accuracy that they reach, and ten times that rent makes waiting the best of them (`tolaria bench grow`).
     """
 
     mode: str = "progress"
-    rent: float = 0.002
-    action_cost: float = 0.002
+    rent: float = 0.0006
+    action_cost: float = 0.0005
+    contribution_weight: float = 1.0
+    commit_bonus: float = 0.02
 
     def __post_init__(self) -> None:
         if self.mode not in REWARD_MODES:
             raise ConfigError("reward.mode", self.mode, f"one of {', '.join(REWARD_MODES)}")
         # Written so that NaN is refused: it would make every reward one.
-        if not (0.0 <= self.rent < math.inf and 0.0 <= self.action_cost < math.inf):
-            raise ConfigError("reward", (self.rent, self.action_cost), "finite costs of 0 or more")
+        for name in ("rent", "action_cost", "contribution_weight", "commit_bonus"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"reward.{name}", getattr(self, name), "a finite number, 0 or more")

@@ -1,17 +1,25 @@
 """Executing decisions: every change of a stage goes through the one table, and every one is told."""
 
-from tolaria.env.training import HostTraining
+from dataclasses import replace
+
+from tolaria.env.attribution import accuracy_of_coalitions, contributions, search_alpha
+from tolaria.env.config import AttributionConfig
+from tolaria.env.shapley import shapley
+from tolaria.env.training import BLENDED, HostTraining
 from tolaria.host.blueprints import BLUEPRINTS
 from tolaria.lifecycle.action import Action, Op
-from tolaria.lifecycle.gates import GateConfig, refusal
+from tolaria.lifecycle.gates import GateConfig, deviations, refusal
 from tolaria.lifecycle.seed import SlotState
-from tolaria.seeding import derive_seed
+from tolaria.lifecycle.stage import Stage
+from tolaria.seeding import derive_seed, stream
 from tolaria.telemetry.event import Point
-from tolaria.telemetry.growth_events import ActionRefused, StageChanged
+from tolaria.telemetry.growth_events import ActionRefused, AlphaSearched, FossilMeasured, SeedsValued, StageChanged
 
 
 class GrowingHost(HostTraining):
     """A host in training whose slots a controller may change."""
+
+    attribution: AttributionConfig = AttributionConfig()
 
     @property
     def blueprints(self) -> tuple[str, ...]:
@@ -36,6 +44,7 @@ class GrowingHost(HostTraining):
             state = self.state(action.slot)
             self._become(state.retargeted(action.alpha_target, action.alpha_speed, action.alpha_curve), at, "decision", "policy")
         elif action.op is Op.FOSSILIZE:
+            self._settle_alpha(action.slot, gates, at)
             self.fossilize(action.slot, at, "decision", "policy")
         elif action.alpha_speed and self.state(action.slot).alpha > 0.0:
             self._become(self.state(action.slot).fading(action.alpha_speed, action.alpha_curve), at, "fading", "policy")
@@ -83,9 +92,46 @@ class GrowingHost(HostTraining):
             if self.state(state.slot).faded:
                 self.prune(state.slot, at, "faded", "policy")
 
+    def measure_seeds(self, at: Point, fossils: bool = False) -> None:
+        """Write each live seed's magnitude, and where it is blended its contribution, into its slot; those of `fossils` too if asked."""
+        for slot in self.live_slots():
+            # A seed that came here after the last batch has not been fed yet.
+            if slot.state.stage is Stage.TRAINING and slot.features is not None:
+                slot.state = replace(slot.state, magnitude=slot.magnitude(slot.features))
+        asked = BLENDED | {Stage.FOSSILIZED} if fossils else BLENDED
+        slots = [slot.slot_id for slot in self.slots() if slot.state.stage in asked]
+        if not slots:
+            return
+        for slot_id, effect in contributions(self.host, self.split("validation"), slots).items():
+            state = replace(self.state(slot_id), contribution=effect.mean, contribution_error=effect.error)
+            self.host.slot(slot_id).state = state
+            if state.stage is Stage.FOSSILIZED:
+                self.emit(FossilMeasured(at, slot_id, state.generation, effect.mean, effect.error))
+
+    def value_seeds(self, at: Point) -> SeedsValued | None:
+        """Shapley values of every seed that takes part in the host's output; None where there is none. Changes nothing."""
+        players = [slot.slot_id for slot in self.slots() if slot.strength > 0.0]
+        if not players:
+            return None
+        worth = accuracy_of_coalitions(self.host, self.split("validation"), players)
+        found = shapley(players, worth, stream(self.seed, "shapley"), self.attribution.shapley_pairs)
+        values = tuple(found.values[slot] for slot in players)
+        return SeedsValued(at, tuple(players), values, found.nobody, found.everybody, found.exact)
+
     def state(self, slot: str) -> SlotState:
         """What is known of a slot."""
         return self.host.slot(slot).state
+
+    def _settle_alpha(self, slot: str, gates: GateConfig, at: Point) -> None:
+        """Hold the seed at the strength that serves best, before it is committed at it."""
+        state = self.state(slot)
+        if state.alpha == 0.0 or not self.attribution.commit_alphas:
+            return
+        shares = self.attribution.commit_alphas
+        found = search_alpha(self.host, self.split("validation"), slot, shares, deviations(gates.commit_confidence))
+        self.emit(AlphaSearched(at, slot, state.generation, found.alphas, found.losses, found.chosen))
+        if found.chosen != state.alpha:
+            self._become(state.held_at(found.chosen), at, "searched", "environment")
 
     def _become(self, after: SlotState, at: Point, reason: str, initiator: str) -> None:
         before = self.state(after.slot)

@@ -15,12 +15,13 @@ import numpy.typing as npt
 import torch
 
 from tolaria.env.capsule import CapsuleHost
-from tolaria.env.config import Recovery, RewardConfig, TrainingConfig
+from tolaria.env.config import AttributionConfig, Recovery, RewardConfig, TrainingConfig
 from tolaria.env.course import Course
-from tolaria.env.reward import progress_reward, sparse_reward
+from tolaria.env.reward import Deed, Parts, fossils, reward_parts
+from tolaria.env.training import Trained
 from tolaria.lifecycle.action import WAIT, Action, Op
 from tolaria.lifecycle.gates import GateConfig
-from tolaria.lifecycle.stage import Stage
+from tolaria.lifecycle.seed import SlotState
 from tolaria.policy.action_space import ActionSpace
 from tolaria.policy.masks import masks_of
 from tolaria.policy.observation import observation_size, observe
@@ -30,6 +31,7 @@ from tolaria.seams import ACTION_APPLIED, NO_TAPS, STEP_BEGUN, Taps
 from tolaria.seeding import derive_seed
 from tolaria.tasks.task import Task
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.growth_events import RewardExplained
 from tolaria.telemetry.run_events import StepFinished
 from tolaria.vitals import Vitals
 
@@ -46,6 +48,7 @@ class EnvConfig:
     reward: RewardConfig = RewardConfig()
     scan: bool = True
     recovery: Recovery = Recovery()
+    attribution: AttributionConfig = AttributionConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,22 @@ class Outcome:
     accepted: bool
     fossilized: bool
     truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What came of a step that raised: the error in words. Its environment is in no state to go on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A step whose decision has been executed, and whose batches are still to be trained. `before` are the slots as they were."""
+
+    action: Action
+    accepted: bool
+    before: tuple[SlotState, ...]
 
 
 class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
@@ -97,6 +116,7 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
     def _begin(self) -> None:
         seed = derive_seed(self._seed, "environment", self.env, "episode", self.episode)
         self.training = CapsuleHost(self.task, self.config.training, seed, self._device, self.taps, self.emit, self.config.recovery)
+        self.training.attribution = self.config.attribution
         loss, _ = self.training.validate()
         self.training.loss_before = loss
 
@@ -135,17 +155,29 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
 
     def advance(self, action: Action, at: Point) -> Outcome:
         """Execute a decision, train, tick, validate, reward."""
+        begun = self.begin_step(action, at)
+        return self.finish_step(begun, self.training.train(at), at)
+
+    def begin_step(self, action: Action, at: Point) -> Begun:
+        """Execute a decision; what follows is training, and then `finish_step`."""
         training = self.training
         self.taps.pass_through(STEP_BEGUN, at, training)
-        fossils = self._fossils()
+        before = self._slots()
         accepted = training.apply(action, self.config.gates, at)
         self.taps.pass_through(ACTION_APPLIED, at, training)
-        trained = training.train(at)
+        return Begun(action, accepted, before)
+
+    def finish_step(self, begun: Begun, trained: Trained, at: Point) -> Outcome:
+        """Tick, validate, reward a step whose batches have been trained."""
+        training, action, accepted = self.training, begun.action, begun.accepted
         training.tick(at)
         vitals = training.vitals(at, trained, self.config.scan)
-        training.measure_seeds(vitals.val_accuracy)
         training.course = self.course.advanced(vitals, action, accepted)
-        reward = self._reward(vitals, accepted and action.op is not Op.WAIT, self.is_over)
+        training.measure_seeds(at, self.course.step % self.config.attribution.reablate_every == 0)
+        parts = self._reward(vitals, accepted and action.op is not Op.WAIT, begun.before)
+        reward = None if parts is None else parts.total
+        if parts is not None:
+            self.emit(RewardExplained(at, parts.progress, parts.contribution, parts.bonus, parts.rent, parts.cost))
         if vitals.finite:
             training.loss_before = vitals.val_loss
         self.emit(
@@ -161,7 +193,7 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
                 reward,
             )
         )
-        return Outcome(vitals, reward, accepted, self._fossils() > fossils, self.is_over)
+        return Outcome(vitals, reward, accepted, fossils(self._slots()) > fossils(begun.before), self.is_over)
 
     def forget_action(self) -> None:
         """After a rollback: what was decided in the step that is no more is not shown as done."""
@@ -189,6 +221,14 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         info = self._info() | {"accepted": outcome.accepted, "val_loss": outcome.vitals.val_loss, "collapsed": lost}
         return observe(self.view()), 0.0 if outcome.reward is None else outcome.reward, lost, outcome.truncated and not lost, info
 
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """What is legal in each head by itself, one head behind the other, as sb3-contrib asks for it.
+
+        An op and a slot that are each legal may not be so together; such a decision is refused, and is a WAIT.
+        """
+        masks = masks_of(self.view())
+        return np.concatenate([masks.op, masks.slot_by_op.any(axis=0), np.ones(sum(self.actions.sizes[2:]), dtype=np.bool_)])
+
     def facts(self) -> dict[str, Any]:
         """What a checkpoint records beside the host's own capsule."""
         return {
@@ -202,16 +242,15 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         self._begin()
         self.training.resume(tensors, facts["training"])
 
-    def _reward(self, vitals: Vitals, acted: bool, is_last: bool) -> float | None:
-        share = self.training.host.seed_parameters() / self.training.host.host_parameters()
-        if self.config.reward.mode == "sparse":
-            return sparse_reward(vitals, is_last, share, self.config.reward)
-        before = self.training.loss_before
-        assert math.isfinite(before), before
-        return progress_reward(before, vitals, self.task.chance_loss, share, acted, self.config.reward)
+    def _reward(self, vitals: Vitals, acted: bool, before: tuple[SlotState, ...]) -> Parts | None:
+        host = self.training.host
+        seeds = host.seed_parameters()
+        deed = Deed(seeds / (host.host_parameters() + seeds), acted, self.is_over, before, self._slots())
+        assert math.isfinite(self.training.loss_before), self.training.loss_before
+        return reward_parts(self.training.loss_before, vitals, self.task.chance_loss, deed, self.config.reward)
 
-    def _fossils(self) -> int:
-        return sum(state.stage is Stage.FOSSILIZED for state in self.training.host.slot_states().values())
+    def _slots(self) -> tuple[SlotState, ...]:
+        return tuple(self.training.host.slot_states().values())
 
     def _info(self) -> dict[str, Any]:
         masks = masks_of(self.view())

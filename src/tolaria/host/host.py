@@ -39,6 +39,27 @@ class Host(nn.Module, ABC):
         Slots named in `without` pass the features through, as if their seeds were not there.
         """
 
+    @torch.no_grad()
+    def versions(self, x: torch.Tensor, alphas: Sequence[Mapping[str, float]]) -> torch.Tensor:
+        """Logits [K, B, ...] of K versions of the host in one pass: the inputs lie K times behind one another.
+
+        In version k the slots that `alphas[k]` names are at that alpha, and all others as they are. Only in eval mode, where
+        no sample hears of another; the numbers are those of K passes up to the rounding of larger products.
+        """
+        assert alphas, "at least one version"
+        assert not self.training, "statistics of a training batch would mix the versions"
+        slots = [self.slot(slot_id) for slot_id in self.slots]
+        assert set().union(*alphas) <= set(self.slots), alphas
+        try:
+            for slot in slots:
+                slot.alphas = tuple(version.get(slot.slot_id, slot.strength) for version in alphas)
+            logits: torch.Tensor = self(torch.cat([x] * len(alphas)))
+        finally:
+            for slot in slots:
+                slot.alphas = None
+        versions: torch.Tensor = logits.unflatten(0, (len(alphas), len(x)))
+        return versions
+
     @abstractmethod
     def shadow(self, slot_id: str, features: torch.Tensor) -> torch.Tensor:
         """Logits with this seed at alpha 1 and the rest of the host as it is, in eval mode.

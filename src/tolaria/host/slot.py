@@ -34,6 +34,8 @@ class Slot(nn.Module):
         self.features: torch.Tensor | None = None
         self.hears_gradients = False
         self.gradient: torch.Tensor | None = None
+        # The alpha of each of K versions that lie behind one another in a batch, while `Host.versions` asks for them.
+        self.alphas: tuple[float, ...] | None = None
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
         """The features h [B, C, ...], themselves or mixed with the seed's residual."""
@@ -44,9 +46,11 @@ class Slot(nn.Module):
             if learning and self.hears_gradients and h.requires_grad:
                 # It listens and changes nothing.
                 h.register_hook(self._hear)
-        if self.seed is None or self.state.stage not in MIXED or self.state.alpha == 0.0:
+        if self.seed is not None and self.alphas is not None:
+            return self._versions(h, self.seed, self.alphas)
+        if self.seed is None or self.strength == 0.0:
             return h
-        return blend(h, self.seed(h), self.state.alpha, self.state.blend)
+        return blend(h, self.seed(h), self.strength, self.state.blend)
 
     def attach(self, seed: nn.Module, state: SlotState) -> None:
         """Take a seed that was built and probed elsewhere; a fossil is frozen, any other seed is thawed."""
@@ -98,6 +102,22 @@ class Slot(nn.Module):
         change = self.change(features)
         self.seed.train(was_training)
         return float(change.norm() / features.norm())
+
+    @property
+    def strength(self) -> float:
+        """The alpha at which the seed takes part in the host's output now; 0 where it does not."""
+        return self.state.alpha if self.seed is not None and self.state.stage in MIXED else 0.0
+
+    def _versions(self, h: torch.Tensor, seed: nn.Module, alphas: tuple[float, ...]) -> torch.Tensor:
+        parts = list(h.chunk(len(alphas)))
+        mixed = [version for version, alpha in enumerate(alphas) if alpha > 0.0]
+        if not mixed:
+            return h
+        # The seed is run once. A version without it is the host's own tensor, whatever the seed would have made of it.
+        residuals = seed(torch.cat([parts[version] for version in mixed])).chunk(len(mixed))
+        for version, residual in zip(mixed, residuals, strict=True):
+            parts[version] = blend(parts[version], residual, alphas[version], self.state.blend)
+        return torch.cat(parts)
 
     def _forget(self) -> None:
         self.features, self.gradient = None, None

@@ -42,6 +42,7 @@ def slot_from_dict(values: object, path: str = "slot") -> SlotState:
         age=_count(read, "age", path),
         steps_in_stage=_count(read, "steps_in_stage", path),
         contribution=None if read["contribution"] is None else _number(read, "contribution", path),
+        contribution_error=None if read["contribution_error"] is None else _number(read, "contribution_error", path),
         magnitude=None if read["magnitude"] is None else _number(read, "magnitude", path),
     )
     if state.occupied and state.blueprint is None:

@@ -6,6 +6,8 @@ are the same thing. An unknown or unmeasured quantity keeps a gate closed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
 
 from tolaria.errors import ConfigError
 from tolaria.lifecycle.action import Op
@@ -23,7 +25,11 @@ MOVES: dict[Op, Move] = {
 
 @dataclass(frozen=True, slots=True)
 class GateConfig:
-    """When moves may happen. Steps are decision steps; contribution is accuracy in [-1, 1]."""
+    """When moves may happen. Steps are decision steps; contribution is accuracy in [-1, 1].
+
+    A seed is committed when its contribution is above `contribution_min` with `commit_confidence`: the lower bound of a one-sided
+    interval must be, and at 0.5 the measured mean itself. At a minimum of -1, below which nothing is, any measured seed may be.
+    """
 
     training_steps_min: int = 3
     magnitude_max: float = 1.0
@@ -31,6 +37,7 @@ class GateConfig:
     contribution_min: float = 0.0
     prune_age_min: int = 2
     seeds_max: int = 1
+    commit_confidence: float = 0.95
 
     def __post_init__(self) -> None:
         for name in ("training_steps_min", "holding_steps_min", "prune_age_min"):
@@ -38,6 +45,8 @@ class GateConfig:
                 raise ConfigError(f"gates.{name}", getattr(self, name), "a number of steps, 0 or more")
         if self.seeds_max < 1:
             raise ConfigError("gates.seeds_max", self.seeds_max, "at least 1 experimental seed at a time")
+        if not 0.5 <= self.commit_confidence < 1.0:
+            raise ConfigError("gates.commit_confidence", self.commit_confidence, "a probability in [0.5, 1)")
         if not self.magnitude_max > 0.0:
             raise ConfigError("gates.magnitude_max", self.magnitude_max, "a ratio above 0")
 
@@ -85,8 +94,24 @@ def _advance_gate(state: SlotState, config: GateConfig) -> str | None:
 def _fossil_gate(state: SlotState, config: GateConfig) -> str | None:
     if state.steps_in_stage < config.holding_steps_min:
         return f"held for {state.steps_in_stage} steps, {config.holding_steps_min} are needed"
-    if state.contribution is None:
+    low = lower_bound(state, config.commit_confidence)
+    if low is None:
         return "the seed's contribution is not measured"
-    if not state.contribution >= config.contribution_min:
-        return f"the seed contributes {state.contribution:+.4f}, at least {config.contribution_min:+.4f} is needed"
-    return None
+    # Written so that NaN keeps the gate closed, also where any number would do.
+    if low > config.contribution_min or (config.contribution_min <= -1.0 and low <= config.contribution_min):
+        return None
+    sure = f"with confidence {config.commit_confidence:g}"
+    return f"the seed contributes at least {low:+.4f} {sure}, more than {config.contribution_min:+.4f} is needed"
+
+
+def lower_bound(state: SlotState, confidence: float) -> float | None:
+    """What the seed contributes at least, with one-sided `confidence`; None where it is not measured."""
+    if state.contribution is None or state.contribution_error is None:
+        return None
+    return state.contribution - deviations(confidence) * state.contribution_error
+
+
+@cache
+def deviations(confidence: float) -> float:
+    """How many standard errors below the mean a one-sided interval of a normal estimate ends."""
+    return NormalDist().inv_cdf(confidence)

@@ -26,7 +26,8 @@ class SlotState:
     """One slot: its stage, what grows in it, and the counters that only this record owns.
 
     `generation` counts the germinations of the slot, so that a new seed never inherits an old seed's name.
-    `contribution` is accuracy with the seed minus accuracy without it, in [-1, 1]; None until it is measured.
+    `contribution` is accuracy with the seed minus accuracy without it, in [-1, 1], `contribution_error` the standard error of
+    that difference over the samples it was measured on; both are None until they are measured.
     `magnitude` is the norm of the seed's residual over the norm of the host's features; None until it is measured.
     """
 
@@ -42,6 +43,7 @@ class SlotState:
     age: int = 0
     steps_in_stage: int = 0
     contribution: float | None = None
+    contribution_error: float | None = None
     magnitude: float | None = None
 
     @property
@@ -88,6 +90,11 @@ class SlotState:
         state = self._entered(Move.RETARGET) if self.stage is Stage.HOLDING else self
         return replace(state, ramp=self.ramp.retargeted(0.0, steps, curve))
 
+    def held_at(self, alpha: float) -> "SlotState":
+        """Held at another strength from now on; no stage changes."""
+        assert self.stage is Stage.HOLDING, self.stage
+        return replace(self, ramp=self.ramp.retargeted(alpha, 0, Curve.LINEAR))
+
     def fossilized(self) -> "SlotState":
         """Committed for good at the alpha that was held."""
         return self._entered(Move.FOSSILIZE)
@@ -95,7 +102,7 @@ class SlotState:
     def pruned(self) -> "SlotState":
         """The seed is gone; the slot begins to rest."""
         state = self._entered(Move.PRUNE)
-        return replace(state, ramp=Ramp(), contribution=None, magnitude=None)
+        return replace(state, ramp=Ramp(), contribution=None, contribution_error=None, magnitude=None)
 
     def ticked(self) -> "SlotState":
         """The slot one step later: seeds age along their ramp, resting slots come nearer to DORMANT."""

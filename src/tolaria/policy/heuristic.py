@@ -66,11 +66,11 @@ class HeuristicPolicy(FixedPolicy):
             # A seed whose gate stays closed would hold the only permit to grow for ever.
             late = state.steps_in_stage >= self.config.stage_steps_max
             return prune if late and not is_legal(view, advance) else advance
-        if state.steps_in_stage >= self.config.holding_steps_max and not is_worth_keeping(state, view):
-            return prune
-        if state.contribution is None:
-            return None
-        return Action(op=Op.FOSSILIZE, slot=state.slot) if is_worth_keeping(state, view) else prune
+        commit = Action(op=Op.FOSSILIZE, slot=state.slot)
+        if is_legal(view, commit):
+            return commit
+        # What contributes, but not surely, may become surer while it is held.
+        return prune if state.steps_in_stage >= self.config.holding_steps_max or is_harmful(state, view) else None
 
     def _germinate(self, view: View) -> Action | None:
         # A seed needs time to train, blend and be judged; what begins late only costs.
@@ -99,9 +99,9 @@ class HeuristicPolicy(FixedPolicy):
         return abs(gain) < self.config.plateau_gain * view.chance_loss
 
 
-def is_worth_keeping(state: SlotState, view: View) -> bool:
-    """Whether the measured contribution is enough; written so that NaN is not."""
-    return state.contribution is not None and state.contribution >= view.gates.contribution_min
+def is_harmful(state: SlotState, view: View) -> bool:
+    """Whether the measured contribution itself is not enough, however uncertain it is; written so that NaN is not."""
+    return state.contribution is not None and not state.contribution >= view.gates.contribution_min
 
 
 def is_legal(view: View, action: Action) -> bool:

@@ -44,8 +44,10 @@ class PpoConfig:
     `lr_decay_updates`, `clip_decay_updates`: over so many updates they fall to 0 on a straight line; None leaves them as they are.
     `shuffle`: minibatches are drawn at random, for a network without memory row by row; otherwise they are neighbouring environments.
     `normalize_rewards`: they are divided by the running spread of returns.
+    `warm_start`: so many episodes of the heuristic are watched and learnt from, over `warm_start_epochs`, before the first rollout.
     `max_skipped_updates`: so many skipped updates in a row stop the run.
     `entropy_floor`: nats; an update that takes the policy's mean entropy from above to below it is undone. 0 is no floor.
+    `op_floor`: no legal operation is ever less probable, so that none starves because it was rarely right.
     `forced_value_weight`: how much a row without a decision counts in the value loss.
     `penalty_attribution`: which rows bear a death penalty: "last", the row that collapsed; "cause", the latest executed decisions
     on the seeds that the rollback pruned; "split", half and half. `rollback_transition`: "terminal" ends the segment at a
@@ -65,6 +67,8 @@ class PpoConfig:
     target_kl: float | None = 0.02
     max_skipped_updates: int = 3
     entropy_floor: float = 0.01
+    # Five operations beside WAIT leave it 0.995 at most.
+    op_floor: float = 1e-3
     hidden_size: int = 64
     forced_value_weight: float = 0.2
     # On a long delay or with a short trace, "last" relapses or teaches never to grow; see reports/credit.
@@ -75,6 +79,8 @@ class PpoConfig:
     clip_decay_updates: int | None = None
     shuffle: bool = False
     normalize_rewards: bool = True
+    warm_start: int = 0
+    warm_start_epochs: int = 150
 
     def __post_init__(self) -> None:
         for name in ("gamma", "gae_lambda"):
@@ -84,10 +90,24 @@ class PpoConfig:
             value = getattr(self, name)
             if not (value is None or (value > 0.0 and math.isfinite(value))):
                 raise ConfigError(f"ppo.{name}", value, "a finite number above 0")
+        if self.warm_start < 0:
+            raise ConfigError("ppo.warm_start", self.warm_start, "a number of episodes, 0 or more")
         for name in ("entropy_coef", "value_coef", "entropy_floor", "forced_value_weight"):
             if not (getattr(self, name) >= 0.0 and math.isfinite(getattr(self, name))):
                 raise ConfigError(f"ppo.{name}", getattr(self, name), "a finite number, 0 or more")
-        for name in ("epochs", "minibatches", "max_skipped_updates", "hidden_size", "lr_decay_updates", "clip_decay_updates"):
+        # Of six operations each could have it.
+        if not 0.0 <= self.op_floor < 1.0 / 6.0:
+            raise ConfigError("ppo.op_floor", self.op_floor, "a probability below one sixth")
+        counts = (
+            "epochs",
+            "minibatches",
+            "max_skipped_updates",
+            "hidden_size",
+            "lr_decay_updates",
+            "clip_decay_updates",
+            "warm_start_epochs",
+        )
+        for name in counts:
             value = getattr(self, name)
             if not (value is None or value >= 1):
                 raise ConfigError(f"ppo.{name}", value, "1 or more")

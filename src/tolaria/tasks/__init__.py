@@ -8,6 +8,7 @@ from tolaria.tasks.digits import digits
 from tolaria.tasks.digits_impaired import digits_impaired
 from tolaria.tasks.pydoc_lm import pydoc_lm
 from tolaria.tasks.spirals import spirals
+from tolaria.tasks.spirals_impaired import spirals_impaired
 from tolaria.tasks.stdlib_lm import stdlib_lm
 from tolaria.tasks.task import Task
 
@@ -15,6 +16,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "digits": digits,
     "digits_impaired": digits_impaired,
     "spirals": spirals,
+    "spirals_impaired": spirals_impaired,
     "pydoc_lm": pydoc_lm,
     "stdlib_lm": stdlib_lm,
 }

@@ -17,7 +17,15 @@ from tolaria.telemetry.governor_events import (
     Suspected,
     UpdateGated,
 )
-from tolaria.telemetry.growth_events import ActionRefused, SlotRestored, StageChanged
+from tolaria.telemetry.growth_events import (
+    ActionRefused,
+    AlphaSearched,
+    FossilMeasured,
+    RewardExplained,
+    SeedsValued,
+    SlotRestored,
+    StageChanged,
+)
 from tolaria.telemetry.run_events import (
     EpisodeFinished,
     GrowthFrozen,
@@ -29,6 +37,7 @@ from tolaria.telemetry.run_events import (
     StepFinished,
     StorageFailed,
     UpdateFinished,
+    WarmStarted,
 )
 
 # Every line has these keys, so no event may have such a field.
@@ -55,6 +64,7 @@ EVENT_KINDS: dict[str, type[Event]] = tabulate(
         RunStarted,
         StepFinished,
         EpisodeFinished,
+        WarmStarted,
         RolloutFinished,
         UpdateFinished,
         PolicyRestored,
@@ -65,6 +75,10 @@ EVENT_KINDS: dict[str, type[Event]] = tabulate(
         StageChanged,
         SlotRestored,
         ActionRefused,
+        AlphaSearched,
+        FossilMeasured,
+        SeedsValued,
+        RewardExplained,
         SnapshotTaken,
         SnapshotTrusted,
         SnapshotRefused,

@@ -45,6 +45,20 @@ class EpisodeFinished(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class WarmStarted(Event):
+    """The controller has learnt the heuristic's decisions of so many episodes, each a row.
+
+    `surprise` is what a decision tells the controller, in nats, on average; `likely` the part of all decisions that it now makes itself.
+    """
+
+    episodes: int
+    rows: int
+    surprise_before: float
+    surprise: float
+    likely: float
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutFinished(Event):
     """The buffer is complete: rows kept for learning, and rows that ended in a penalty."""
 

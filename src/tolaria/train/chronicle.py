@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from tolaria.lifecycle.stage import RESTING, Stage
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import Collapsed, EnvironmentRetired, PenaltyDelivered, RolledBack, SnapshotTaken
-from tolaria.telemetry.growth_events import ActionRefused, SlotRestored, StageChanged
+from tolaria.telemetry.growth_events import ActionRefused, AlphaSearched, FossilMeasured, SeedsValued, SlotRestored, StageChanged
 from tolaria.telemetry.run_events import (
     EpisodeFinished,
     PolicyRestored,
@@ -15,6 +15,7 @@ from tolaria.telemetry.run_events import (
     RunStarted,
     StepFinished,
     UpdateFinished,
+    WarmStarted,
 )
 
 
@@ -41,12 +42,20 @@ class EnvironmentRecord:
     penalties: list[PenaltyDelivered] = field(default_factory=list)
     refusals: list[ActionRefused] = field(default_factory=list)
     episodes: list[EpisodeFinished] = field(default_factory=list)
+    searched: list[AlphaSearched] = field(default_factory=list)
+    measured: list[FossilMeasured] = field(default_factory=list)
+    valued: list[SeedsValued] = field(default_factory=list)
     seeds: list[SeedLife] = field(default_factory=list)
     lanes: dict[str, list[tuple[int, Stage]]] = field(default_factory=dict)
     retired: EnvironmentRetired | None = None
 
     def __post_init__(self) -> None:
         self.lanes = {slot: [(0, Stage.DORMANT)] for slot in self.slots}
+
+
+def stage_at(lane: list[tuple[int, Stage]], step: int) -> Stage:
+    """The stage in which a slot was at the end of a step; `lane` is in order of time."""
+    return next(stage for begin, stage in reversed(lane) if begin <= step)
 
 
 @dataclass(slots=True)
@@ -58,6 +67,7 @@ class Chronicle:
     environments: dict[int, EnvironmentRecord] = field(default_factory=dict)
     updates: list[UpdateFinished] = field(default_factory=list)
     restored: list[PolicyRestored] = field(default_factory=list)
+    warm_start: WarmStarted | None = None
 
 
 def compile_chronicle(events: Iterable[Event]) -> Chronicle:
@@ -71,6 +81,8 @@ def compile_chronicle(events: Iterable[Event]) -> Chronicle:
                 chronicle.ended = event
             case UpdateFinished():
                 chronicle.updates.append(event)
+            case WarmStarted():
+                chronicle.warm_start = event
             case PolicyRestored():
                 chronicle.restored.append(event)
             case _ if event.at.env is not None:
@@ -94,6 +106,12 @@ def _record(event: Event, record: EnvironmentRecord) -> None:
             record.penalties.append(event)
         case ActionRefused():
             record.refusals.append(event)
+        case AlphaSearched():
+            record.searched.append(event)
+        case FossilMeasured():
+            record.measured.append(event)
+        case SeedsValued():
+            record.valued.append(event)
         case EnvironmentRetired():
             record.retired = event
         case StageChanged() | SlotRestored():

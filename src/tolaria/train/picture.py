@@ -31,6 +31,8 @@ STAGE_COLOURS: dict[Stage, str] = {
     Stage.RESETTING: "#BBBBBB",
 }
 DPI = 150
+# How much of the panel's width a letter of a name takes.
+LETTER_SHARE = 0.007
 
 
 def draw(events: Iterable[Event], path: Path) -> None:
@@ -114,11 +116,31 @@ def _draw_lanes(panel: Axes, record: EnvironmentRecord, end: int) -> None:
                 panel.barh(
                     row, until - begin, left=begin, height=height, color=STAGE_COLOURS[stage], hatch=hatch, edgecolor="white", zorder=2
                 )
+    _name_seeds(panel, record, end)
     panel.set_yticks(range(len(record.lanes)), list(record.lanes))
     panel.set_ylim(len(record.lanes) - 0.4, -0.6)
     panel.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):
         panel.spines[side].set_visible(False)
+
+
+def _name_seeds(panel: Axes, record: EnvironmentRecord, end: int) -> None:
+    """Which blueprint grew where, if it lived long enough to be read; and at the end of each episode what its seeds were worth."""
+    rows = {slot: row for row, slot in enumerate(record.lanes)}
+    for seed in record.seeds:
+        begin, last = seed.stages[0][0], seed.stages[-1]
+        until = last[0] if last[1] is Stage.PRUNED else _end_of_life(record, last[0], end)
+        if until - begin >= LETTER_SHARE * end * len(seed.blueprint):
+            panel.text(begin + 0.004 * end, rows[seed.slot], seed.blueprint, fontsize=7, va="center", ha="left", color="black", zorder=4)
+    for valued in record.valued:
+        for slot, value in zip(valued.slots, valued.values, strict=True):
+            where = {"ha": "right", "va": "center", "fontsize": 8, "fontweight": "bold", "color": "black", "zorder": 5}
+            panel.text(valued.at.step + 0.9, rows[slot], f"{100 * value:+.1f} points", **where)
+
+
+def _end_of_life(record: EnvironmentRecord, begin: int, end: int) -> int:
+    """The end of the episode in which something began."""
+    return next((episode.at.step + 1 for episode in record.episodes if episode.at.step >= begin), end)
 
 
 def _legend() -> list[Line2D | Patch]:

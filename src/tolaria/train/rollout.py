@@ -4,8 +4,7 @@ Whoever has read `take_step` knows the system. Judging comes after acting inside
 death penalty always exists; a collapse in the very first step is no special case.
 """
 
-from tolaria.env.growth_env import GrowthEnv, Outcome
-from tolaria.env.vector_env import Broken
+from tolaria.env.growth_env import Broken, GrowthEnv, Outcome
 from tolaria.governor.governor import Response
 from tolaria.governor.verdict import Standing
 from tolaria.lifecycle.action import Op
@@ -45,7 +44,7 @@ def take_step(run: Run) -> None:
             continue
 
         # Judge: reads only.
-        verdict = run.taps.pass_through(VERDICT_READY, at, governor.judge(outcome.vitals))
+        verdict = run.taps.pass_through(VERDICT_READY, at, governor.judge(outcome.vitals, at))
 
         # Blame: asked while the seeds that may be the cause are still there.
         note_decision(run, env, choice, outcome)
@@ -127,7 +126,7 @@ def remember_broken(run: Run, env: GrowthEnv, choice: Choice, response: Response
 
 def begin_episode(run: Run, env: GrowthEnv, at: Point) -> None:
     """The time limit: tell how the host did, and go on with a new one, which has a snapshot before its first step."""
-    run.history.emit(episode_finished(run, env, at))
+    tell_episode(run, env, at)
     run.tallies[env.env] = Tally(fresh=True)
     if run.step + 1 >= run.config.steps:
         return
@@ -135,6 +134,14 @@ def begin_episode(run: Run, env: GrowthEnv, at: Point) -> None:
     env.note_controller(run.policy.position(env.env))
     run.governors[env.env].end_life()
     run.governors[env.env].begin(env.training, at)
+
+
+def tell_episode(run: Run, env: GrowthEnv, at: Point) -> None:
+    """The end of an episode: what each seed was worth, and how the host did."""
+    valued = env.training.value_seeds(at)
+    if valued is not None:
+        run.history.emit(valued)
+    run.history.emit(episode_finished(run, env, at))
 
 
 def episode_finished(run: Run, env: GrowthEnv, at: Point) -> EpisodeFinished:

@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -16,12 +17,15 @@ from tolaria.telemetry.console import LETTERS, describe_remedy, describe_work
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import Collapsed, RolledBack
 from tolaria.telemetry.run_events import RunAborted, RunFinished, RunStarted
-from tolaria.train.chronicle import Chronicle, EnvironmentRecord, SeedLife, compile_chronicle
+from tolaria.telemetry.growth_events import SeedsValued
+from tolaria.train.chronicle import Chronicle, EnvironmentRecord, SeedLife, compile_chronicle, stage_at
 
 BARS = "▁▂▃▄▅▆▇█"
 # A loss that is no number has no height.
 NONFINITE_BAR = "×"
 SPARKLINE_WIDTH = 60
+
+N = TypeVar("N", int, float)
 
 
 def tell(events: Iterable[Event]) -> RenderableType:
@@ -30,7 +34,7 @@ def tell(events: Iterable[Event]) -> RenderableType:
     parts: list[RenderableType] = [_header(chronicle)]
     for env, record in chronicle.environments.items():
         parts += [Text(f"\nenvironment {env}", "bold"), Padding(Group(*_tell_environment(env, record, chronicle)), (0, 0, 0, 2))]
-    if chronicle.updates:
+    if chronicle.updates or chronicle.warm_start is not None:
         parts += [Text("\nlearning", "bold"), Padding(_tell_updates(chronicle), (0, 0, 0, 2))]
     return Group(*parts)
 
@@ -39,8 +43,7 @@ def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
     """The values as bars on a logarithmic scale, each bar the largest value of its share; one that is not finite is ×."""
     if not values:
         return ""
-    width = min(width, len(values))
-    shares = [values[len(values) * i // width : len(values) * (i + 1) // width] for i in range(width)]
+    shares = _shared(values, width)
     # A maximum, because a collapse of one step must be seen; written so that NaN wins.
     peaks = [next((value for value in share if not math.isfinite(value)), max(share)) for share in shares]
     # Losses below a hundred thousandth are all one to the eye, and zero has no logarithm.
@@ -49,6 +52,20 @@ def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
     low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
     scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
     return "".join(NONFINITE_BAR if height is None else BARS[round((height - low) * scale)] for height in heights)
+
+
+def swim_lane(lane: list[tuple[int, Stage]], steps: Sequence[int], width: int = SPARKLINE_WIDTH) -> Text:
+    """The stages of a slot at these steps, a letter under each bar of a sparkline of as many values: that of the end of its share."""
+    line = Text()
+    for share in _shared(steps, width) if steps else ():
+        line.append(*LETTERS[stage_at(lane, share[-1])])
+    return line
+
+
+def _shared(values: Sequence[N], width: int) -> list[Sequence[N]]:
+    """The values in at most `width` shares, each in order and as large as the others, give or take one."""
+    width = min(width, len(values))
+    return [values[len(values) * i // width : len(values) * (i + 1) // width] for i in range(width)]
 
 
 def _header(chronicle: Chronicle) -> RenderableType:
@@ -95,8 +112,12 @@ def _tell_environment(env: int, record: EnvironmentRecord, chronicle: Chronicle)
     if record.steps:
         losses = [step.val_loss for step in record.steps]
         parts.append(Text(f"loss  {sparkline(losses)}  {losses[0]:.4f} → {losses[-1]:.4f}"))
+        if record.seeds:
+            steps = [step.at.step for step in record.steps]
+            parts += [Text(f"{slot:<6}").append_text(swim_lane(lane, steps)) for slot, lane in record.lanes.items()]
     parts.append(Text("growth" if record.seeds else "growth: none"))
     parts += [_tell_seed(seed) for seed in record.seeds]
+    parts += _tell_worth(record)
     troubles: list[Collapsed | RolledBack] = [*record.collapses, *record.rollbacks]
     troubles.sort(key=lambda event: event.at.step)
     parts += [_tell_trouble(event) for event in troubles]
@@ -128,6 +149,35 @@ def _tell_seed(seed: SeedLife) -> Text:
     return line if last is Stage.FOSSILIZED else line.append("  (still growing at the end)", "dim")
 
 
+def _tell_worth(record: EnvironmentRecord) -> list[Text]:
+    """At which strength seeds were committed where that was another than the one they were held at, and what they were found to be worth."""
+    lines = [
+        Text(
+            f"  {found.slot}.{found.generation}  committed at alpha {found.chosen:.2f}: loss "
+            f"{found.losses[found.alphas.index(found.chosen)]:.4f} instead of {found.losses[0]:.4f} at {found.alphas[0]:.2f}"
+        )
+        for found in record.searched
+        if found.chosen != found.alphas[0]
+    ]
+    latest = {(event.slot, event.generation): event for event in record.measured}
+    lines += [
+        Text(f"  {slot}.{generation}  contributes {_points(event.contribution)} ± {100 * event.error:.1f} points at step {event.at.step}")
+        for (slot, generation), event in latest.items()
+    ]
+    return lines + [_tell_values(event) for event in record.valued]
+
+
+def _tell_values(event: SeedsValued) -> Text:
+    values = ", ".join(f"{slot} {_points(value)}" for slot, value in zip(event.slots, event.values, strict=True))
+    gained = event.accuracy_with - event.accuracy_without
+    how = "" if event.exact else ", estimated"
+    return Text(f"  worth at step {event.at.step}: {values}, together {_points(gained)} points of accuracy{how}")
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}"
+
+
 def _tell_trouble(event: Collapsed | RolledBack) -> Text:
     if isinstance(event, Collapsed):
         numbers = [f"loss {event.loss:.4g}" if event.loss is not None else ""]
@@ -151,7 +201,11 @@ def _tell_outcome(env: int, record: EnvironmentRecord, ended: RunFinished | RunA
 def _tell_updates(chronicle: Chronicle) -> RenderableType:
     learned = [update for update in chronicle.updates if not update.skipped]
     skipped = Counter(update.skipped for update in chronicle.updates if update.skipped)
-    lines = [Text(f"policy updates: {len(learned)}, skipped: {skipped.total()}")]
+    lines: list[Text] = []
+    if chronicle.warm_start is not None:
+        begun = chronicle.warm_start
+        lines.append(Text(f"warm start: {begun.episodes} episodes of the heuristic, {begun.likely:.0%} of whose decisions it now makes"))
+    lines += [Text(f"policy updates: {len(learned)}, skipped: {skipped.total()}")]
     lines += [Text(f"skipped: {reason} ({count})", "yellow") for reason, count in skipped.most_common()]
     for name in ("policy_loss", "value_loss", "entropy", "kl"):
         values = [value for update in learned if (value := getattr(update, name)) is not None]

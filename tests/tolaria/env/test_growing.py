@@ -1,14 +1,16 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
-from tolaria.env.config import RewardConfig
+from tolaria.env.config import AttributionConfig, RewardConfig
 from tolaria.lifecycle.action import WAIT, Action, Op
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.stage import IllegalMove, Stage
 from tolaria.telemetry.event import Point
-from tolaria.telemetry.growth_events import ActionRefused, StageChanged
+from tolaria.telemetry.growth_events import ActionRefused, AlphaSearched, FossilMeasured, StageChanged
 from tolaria.telemetry.run_events import StepFinished
 
 # Builds a host or an environment and keeps what it tells.
@@ -96,23 +98,24 @@ def test_seeds_of_later_generations_are_initialised_anew(make_host: Make, open_g
     assert germinated(1) != germinated(2)
 
 
+@pytest.mark.parametrize("mode", ["progress", "contribution"])
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("is_trained", [False, True], ids=["pruned at once", "pruned in training"])
 def test_germinating_and_pruning_over_and_over_earns_less_than_waiting(
-    seed: int, is_trained: bool, make_env: Make, open_gates: GateConfig
+    seed: int, is_trained: bool, mode: str, make_env: Make, open_gates: GateConfig
 ) -> None:
     farming = [GERMINATE, *([ADVANCE] if is_trained else []), PRUNE, *[WAIT] * 7]
 
     def total(actions: list[Action]) -> float:
-        told = make_env(seed, gates=open_gates, episode_steps=len(actions), reward=RewardConfig())
+        told = make_env(seed, gates=open_gates, episode_steps=len(actions), reward=RewardConfig(mode=mode))
         for step, action in enumerate(actions):
             assert told.subject.advance(action, Point(step, 0)).accepted
         return sum(event.reward for event in told.of(StepFinished))
 
     rounds = 4
     gained = total(farming * rounds) - total([WAIT] * len(farming) * rounds)
-    # Two or three actions a round at 0.002 each, and rent: a loss, and nothing else, for the host trains as if it were alone.
-    assert gained < -0.002 * 2 * rounds
+    # Two or three actions a round at 0.0005 each, and rent: a loss, and nothing else, for the host trains as if it were alone.
+    assert gained < -0.0005 * 2 * rounds
     assert gained > -0.2
 
 
@@ -148,3 +151,100 @@ def test_a_seed_fades_out_in_the_middle_of_its_ramp(make_env: Make, open_gates: 
 def test_what_was_never_blended_needs_no_way_out(moves: list[Action], make_env: Make, open_gates: GateConfig) -> None:
     moved, _ = faded(make_env, open_gates, [*moves, FADE])
     assert moved[len(moves)] == (len(moves), Stage.PRUNED, "decision", "policy")
+
+
+HOLDING = [GERMINATE, *[ADVANCE] * 2, WAIT, ADVANCE]
+FOSSILIZE = Action(op=Op.FOSSILIZE, slot="s0")
+
+
+def held(make_env: Make, gates: GateConfig, **settings: Any) -> Any:
+    """An environment whose seed in s0 is held at alpha 1, and what it told."""
+    told = make_env(gates=gates, episode_steps=30, **settings)
+    for step, action in enumerate(HOLDING):
+        assert told.subject.advance(action, Point(step, 0)).accepted
+    assert told.subject.training.state("s0").stage is Stage.HOLDING
+    return told
+
+
+def shouting(training: Any) -> None:
+    """Make the seed in s0 answer at random and loudly."""
+    with torch.no_grad():
+        for parameter in training.host.slot("s0").seed.parameters():
+            parameter.normal_(std=3.0, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_seed_that_harms_at_full_strength_is_committed_at_less(make_env: Make, open_gates: GateConfig) -> None:
+    told = held(make_env, open_gates)
+    training = told.subject.training
+    shouting(training)
+    assert told.subject.advance(FOSSILIZE, Point(5, 0)).fossilized
+    (searched,) = told.of(AlphaSearched)
+    assert (searched.at.step, searched.slot, searched.alphas) == (5, "s0", (1.0, 0.25, 0.5, 0.75))
+    assert searched.losses.index(min(searched.losses)) == 1
+    assert searched.chosen == 0.25 == training.state("s0").alpha
+    assert training.state("s0").ramp.target == 0.25
+    # It was held until it was committed, and the table was asked for nothing else.
+    assert [event.stage_to for event in told.of(StageChanged)][-2:] == [Stage.HOLDING, Stage.FOSSILIZED]
+
+
+def test_nothing_is_searched_where_no_shares_are_given(make_env: Make, open_gates: GateConfig) -> None:
+    told = held(make_env, open_gates, attribution=AttributionConfig(commit_alphas=()))
+    shouting(told.subject.training)
+    assert told.subject.advance(FOSSILIZE, Point(5, 0)).fossilized
+    assert told.of(AlphaSearched) == []
+    assert told.subject.training.state("s0").alpha == 1.0
+
+
+def test_a_seed_is_committed_when_it_surely_contributes_and_not_before(make_env: Make, open_gates: GateConfig) -> None:
+    gates = replace(open_gates, contribution_min=0.0)
+    told = held(make_env, gates)
+    training = told.subject.training
+    for error, accepted in ((None, False), (0.05, False), (0.01, True)):
+        training.host.slot("s0").state = replace(training.state("s0"), contribution=0.04, contribution_error=error)
+        assert training.apply(FOSSILIZE, gates, Point(5, 0)) is accepted
+    assert [event.reason for event in told.of(ActionRefused)] == [
+        "the seed's contribution is not measured",
+        "the seed contributes at least -0.0422 with confidence 0.95, more than +0.0000 is needed",
+    ]
+
+
+def test_a_fossil_is_measured_anew_at_its_cadence(make_env: Make, open_gates: GateConfig) -> None:
+    told = held(make_env, open_gates, attribution=AttributionConfig(reablate_every=4))
+    training = told.subject.training
+    for step, action in enumerate([FOSSILIZE, *[WAIT] * 8], start=5):
+        told.subject.advance(action, Point(step, 0))
+    measured = told.of(FossilMeasured)
+    # After 8 and 12 steps of the episode, which are those numbered 7 and 11.
+    assert [(event.at.step, event.slot, event.generation) for event in measured] == [(7, "s0", 1), (11, "s0", 1)]
+    assert (training.state("s0").contribution, training.state("s0").contribution_error) == (measured[-1].contribution, measured[-1].error)
+    with_it, without = training.validate()[1], training.validate(without=("s0",))[1]
+    training.measure_seeds(Point(20, 0), fossils=True)
+    assert told.of(FossilMeasured)[-1].contribution == pytest.approx(with_it - without, abs=1e-6)
+
+
+def test_a_measurement_has_an_error_and_costs_nothing_where_no_seed_is_blended(make_env: Make, open_gates: GateConfig) -> None:
+    told = make_env(gates=open_gates, episode_steps=30)
+    training = told.subject.training
+    for step, action in enumerate([GERMINATE, ADVANCE, ADVANCE, WAIT]):
+        told.subject.advance(action, Point(step, 0))
+        state = training.state("s0")
+        assert (state.contribution is None) == (state.contribution_error is None) == (step < 2)
+    assert 0.0 <= training.state("s0").contribution_error < 0.1
+
+
+def test_seeds_are_valued_together_and_their_values_add_up(make_env: Make, open_gates: GateConfig) -> None:
+    told = make_env(gates=open_gates, episode_steps=30)
+    training = told.subject.training
+    assert training.value_seeds(AT) is None
+    other = [replace(action, slot="s1") for action in HOLDING if action.op is not Op.WAIT]
+    for step, action in enumerate([*HOLDING, FOSSILIZE, *other[:3], WAIT, other[3]]):
+        assert told.subject.advance(action, Point(step, 0)).accepted
+    shouting(training)
+    valued = training.value_seeds(Point(9, 0))
+    assert (valued.slots, valued.exact) == (("s0", "s1"), True)
+    assert valued.accuracy_with == pytest.approx(training.validate()[1], abs=1e-6)
+    assert valued.accuracy_without == pytest.approx(training.validate(without=("s0", "s1"))[1], abs=1e-6)
+    assert sum(valued.values) == pytest.approx(valued.accuracy_with - valued.accuracy_without, abs=1e-9)
+    alone = training.validate(without=("s1",))[1] - training.validate(without=("s0", "s1"))[1]
+    after = training.validate()[1] - training.validate(without=("s0",))[1]
+    assert valued.values[0] == pytest.approx((alone + after) / 2, abs=1e-6)

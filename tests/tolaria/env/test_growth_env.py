@@ -150,7 +150,7 @@ def test_rent_is_for_what_was_added_and_cost_for_what_was_done(make_env: MakeEnv
     host = dear.subject.training.host
     # residual_mlp at width 24: 24 x 48 + 48 and 48 x 24 + 24; the host: 2 x 24 + 24, 24 x 24 + 24, 24 x 3 + 3 and its norms.
     assert host.seed_parameters() == 2376
-    share = 2376 / host.host_parameters()
+    share = 2376 / (2376 + host.host_parameters())
     paid = [without.reward - with_.reward for with_, without in zip(dear.of(StepFinished), free.of(StepFinished), strict=True)]
     assert paid == pytest.approx([0.5 * share + 0.25, 0.5 * share])
 

@@ -43,7 +43,7 @@ def in_training(make_host: MakeHost, gates: GateConfig, **settings: Any) -> Any:
 
 def step(host: Any, number: int) -> None:
     host.train(Point(number, 0))
-    host.measure_seeds(0.0)
+    host.measure_seeds(Point(0, 0))
 
 
 def loss_at_full_strength(host: Any) -> float:

@@ -24,6 +24,7 @@ STATE = SlotState(
     age=11,
     steps_in_stage=2,
     contribution=-0.125,
+    contribution_error=0.03125,
     magnitude=None,
 )
 
@@ -51,6 +52,7 @@ states = st.builds(
     age=counts,
     steps_in_stage=counts,
     contribution=st.none() | st.floats(-1.0, 1.0),
+    contribution_error=st.none() | st.floats(0.0),
     magnitude=st.none() | st.floats(0.0),
 )
 

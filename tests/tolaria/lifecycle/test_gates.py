@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from tolaria.errors import ConfigError
 from tolaria.lifecycle.action import Op
 from tolaria.lifecycle.alpha import Curve, Ramp
-from tolaria.lifecycle.gates import MOVES, GateConfig, refusal
+from tolaria.lifecycle.gates import MOVES, GateConfig, lower_bound, refusal
 from tolaria.lifecycle.seed import Blend, SlotState
 from tolaria.lifecycle.stage import IllegalMove, Stage, is_possible
 
 CONFIG = GateConfig(training_steps_min=3, magnitude_max=1.0, holding_steps_min=1, contribution_min=0.01, prune_age_min=2, seeds_max=1)
 
 # A seed of each stage for which every gate stands open.
-READY = SlotState("s0", blueprint="norm", ramp=Ramp(0.0, 1.0, 4, 4), age=20, steps_in_stage=9, contribution=0.05, magnitude=0.3)
+READY = SlotState(
+    "s0", blueprint="norm", ramp=Ramp(0.0, 1.0, 4, 4), age=20, steps_in_stage=9, contribution=0.05, contribution_error=0.02, magnitude=0.3
+)
 
 
 def ask(state: SlotState, op: Op, config: GateConfig = CONFIG, **neighbours: SlotState) -> str | None:
@@ -58,6 +60,9 @@ def test_with_open_gates_the_table_alone_decides(op: Op, stage: Stage) -> None:
         assert reason == f"{op.value} is not possible from {stage.value}"
 
 
+AT_LEAST = "the seed contributes at least"
+NEEDED = "with confidence 0.95, more than +0.0100 is needed"
+
 states = st.builds(
     SlotState,
     slot=st.just("s0"),
@@ -66,6 +71,7 @@ states = st.builds(
     age=st.integers(0, 6),
     steps_in_stage=st.integers(0, 6),
     contribution=st.none() | st.floats(),
+    contribution_error=st.none() | st.floats(0.0, 1.0),
     magnitude=st.none() | st.floats(),
 )
 
@@ -106,8 +112,12 @@ def test_a_slot_that_does_not_exist_is_refused_by_name(op: Op) -> None:
         (ready(Stage.BLENDING, ramp=Ramp(0.0, 1.0, 4, 3)), Op.ADVANCE, "alpha is 0.75 on its way to 1.00"),
         (ready(Stage.HOLDING, steps_in_stage=0), Op.FOSSILIZE, "held for 0 steps, 1 are needed"),
         (ready(Stage.HOLDING, contribution=None), Op.FOSSILIZE, "the seed's contribution is not measured"),
-        (ready(Stage.HOLDING, contribution=0.009), Op.FOSSILIZE, "the seed contributes +0.0090, at least +0.0100 is needed"),
-        (ready(Stage.HOLDING, contribution=math.nan), Op.FOSSILIZE, "the seed contributes +nan, at least +0.0100 is needed"),
+        (ready(Stage.HOLDING, contribution_error=None), Op.FOSSILIZE, "the seed's contribution is not measured"),
+        (ready(Stage.HOLDING, contribution=0.01, contribution_error=0.0), Op.FOSSILIZE, f"{AT_LEAST} +0.0100 {NEEDED}"),
+        # 1.6449 standard errors of 0.02 below 0.0428 is 0.0099.
+        (ready(Stage.HOLDING, contribution=0.0428), Op.FOSSILIZE, f"{AT_LEAST} +0.0099 {NEEDED}"),
+        (ready(Stage.HOLDING, contribution=math.nan), Op.FOSSILIZE, f"{AT_LEAST} +nan {NEEDED}"),
+        (ready(Stage.HOLDING, contribution_error=math.inf), Op.FOSSILIZE, f"{AT_LEAST} -inf {NEEDED}"),
         (ready(Stage.GERMINATED, age=1), Op.PRUNE, "the seed is 1 steps old, 2 are needed"),
     ],
 )
@@ -121,7 +131,7 @@ def test_a_closed_gate_gives_its_reason(state: SlotState, op: Op, reason: str) -
         (ready(Stage.TRAINING, steps_in_stage=3), Op.ADVANCE),
         (ready(Stage.TRAINING, magnitude=1.0), Op.ADVANCE),
         (ready(Stage.HOLDING, steps_in_stage=1), Op.FOSSILIZE),
-        (ready(Stage.HOLDING, contribution=0.01), Op.FOSSILIZE),
+        (ready(Stage.HOLDING, contribution=0.0432), Op.FOSSILIZE),
         (ready(Stage.GERMINATED, age=2), Op.PRUNE),
         (ready(Stage.GERMINATED, steps_in_stage=0, magnitude=None), Op.ADVANCE),
         (ready(Stage.HOLDING, steps_in_stage=0, contribution=None), Op.RETARGET),
@@ -165,6 +175,9 @@ def test_two_seeds_may_grow_where_two_are_allowed() -> None:
         ({"prune_age_min": -1}, "gates.prune_age_min: found -1, expected a number of steps, 0 or more"),
         ({"seeds_max": 0}, "gates.seeds_max: found 0, expected at least 1 experimental seed at a time"),
         ({"magnitude_max": 0.0}, "gates.magnitude_max: found 0.0, expected a ratio above 0"),
+        ({"commit_confidence": 0.49}, "gates.commit_confidence: found 0.49, expected a probability in [0.5, 1)"),
+        ({"commit_confidence": 1.0}, "gates.commit_confidence: found 1.0, expected a probability in [0.5, 1)"),
+        ({"commit_confidence": math.nan}, "gates.commit_confidence: found nan, expected a probability in [0.5, 1)"),
         ({"magnitude_max": math.nan}, "gates.magnitude_max: found nan, expected a ratio above 0"),
     ],
 )
@@ -175,10 +188,23 @@ def test_an_impossible_config_is_refused_with_its_path(changes: dict[str, Any], 
 
 
 def test_the_smallest_config_asks_for_nothing_and_allows_one_seed() -> None:
-    config = GateConfig(0, 0.001, 0, -1.0, 0, 1)
+    config = GateConfig(0, 0.001, 0, -1.0, 0, 1, 0.5)
     assert ask(ready(Stage.TRAINING, steps_in_stage=0, magnitude=0.001), Op.ADVANCE, config) is None
-    assert ask(ready(Stage.HOLDING, steps_in_stage=0, contribution=-1.0), Op.FOSSILIZE, config) is None
+    assert ask(ready(Stage.HOLDING, steps_in_stage=0, contribution=-1.0, contribution_error=0.0), Op.FOSSILIZE, config) is None
+
+
+@pytest.mark.parametrize(("contribution", "op_is_open"), [(-1.0, True), (0.0, True), (math.nan, False), (None, False)])
+def test_at_a_minimum_of_minus_one_whatever_was_measured_is_enough(contribution: float | None, op_is_open: bool) -> None:
+    state = ready(Stage.HOLDING, contribution=contribution, contribution_error=0.5)
+    assert (ask(state, Op.FOSSILIZE, replace(CONFIG, contribution_min=-1.0)) is None) is op_is_open
+
+
+def test_with_a_confidence_of_a_half_the_measured_mean_is_asked_for() -> None:
+    state = ready(Stage.HOLDING, contribution=0.011, contribution_error=0.5)
+    assert ask(state, Op.FOSSILIZE, replace(CONFIG, commit_confidence=0.5)) is None
+    assert lower_bound(state, 0.5) == 0.011
+    assert lower_bound(state, 0.975) == pytest.approx(0.011 - 1.96 * 0.5, abs=1e-4)
 
 
 def test_gates_ask_for_three_steps_of_training_one_of_holding_and_two_before_a_prune() -> None:
-    assert GateConfig() == GateConfig(3, 1.0, 1, 0.0, 2, 1)
+    assert GateConfig() == GateConfig(3, 1.0, 1, 0.0, 2, 1, 0.95)

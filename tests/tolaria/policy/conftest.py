@@ -28,6 +28,7 @@ STATES = st.builds(
     age=st.integers(0, 5),
     steps_in_stage=st.integers(0, 5),
     contribution=st.none() | READINGS,
+    contribution_error=st.none() | READINGS,
     magnitude=st.none() | READINGS,
 )
 VITALS = st.builds(Vitals, st.integers(0, 9), READINGS, READINGS, READINGS, st.none() | READINGS)

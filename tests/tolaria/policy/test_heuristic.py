@@ -77,18 +77,23 @@ def test_a_seed_that_never_gets_through_its_stage_is_pruned(make_view: Callable[
 
 
 @pytest.mark.parametrize(
-    ("contribution", "op"), [(0.02, Op.FOSSILIZE), (0.0, Op.FOSSILIZE), (-0.01, Op.PRUNE), (None, Op.WAIT), (math.nan, Op.PRUNE)]
+    ("contribution", "op"),
+    [(0.02, Op.FOSSILIZE), (0.008, Op.WAIT), (0.0, Op.WAIT), (-0.001, Op.PRUNE), (None, Op.WAIT), (math.nan, Op.PRUNE)],
 )
 def test_a_held_seed_is_kept_for_what_it_contributes(make_view: Callable[..., View], contribution: float | None, op: Op) -> None:
-    assert POLICY.decide(make_view((replace(HELD, contribution=contribution),))).op is op
+    # 1.645 standard errors are 0.0082, so that a contribution of 0.008 is not sure to be one.
+    assert POLICY.decide(make_view((replace(HELD, contribution=contribution, contribution_error=0.005),))).op is op
 
 
 def test_a_seed_is_not_held_for_ever(make_view: Callable[..., View]) -> None:
     assert POLICY.decide(make_view((replace(HELD, steps_in_stage=5),))).op is Op.PRUNE
+    unsure = replace(HELD, contribution=0.008, contribution_error=0.005)
+    assert POLICY.decide(make_view((replace(unsure, steps_in_stage=4),))).op is Op.WAIT
+    assert POLICY.decide(make_view((replace(unsure, steps_in_stage=5),))).op is Op.PRUNE
 
 
 def test_a_good_seed_is_kept_however_late(make_view: Callable[..., View]) -> None:
-    assert POLICY.decide(make_view((replace(HELD, steps_in_stage=9, contribution=0.1),))).op is Op.FOSSILIZE
+    assert POLICY.decide(make_view((replace(HELD, steps_in_stage=9, contribution=0.1, contribution_error=0.01),))).op is Op.FOSSILIZE
 
 
 def test_a_seed_walks_its_whole_life(make_view: Callable[..., View]) -> None:
@@ -103,7 +108,7 @@ def test_a_seed_walks_its_whole_life(make_view: Callable[..., View]) -> None:
             state = state.advanced()
         elif action.op is Op.FOSSILIZE:
             state = state.fossilized()
-        state = replace(state.ticked(), magnitude=0.1, contribution=0.05)
+        state = replace(state.ticked(), magnitude=0.1, contribution=0.05, contribution_error=0.01)
     assert [op for op in ops if op is not Op.WAIT] == [Op.GERMINATE, Op.ADVANCE, Op.ADVANCE, Op.ADVANCE, Op.FOSSILIZE]
     assert state.stage is Stage.FOSSILIZED
 

@@ -1,7 +1,7 @@
 from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
-from tolaria.train.chronicle import compile_chronicle
+from tolaria.train.chronicle import compile_chronicle, stage_at
 
 
 def moved(step: int, generation: int, before: Stage, after: Stage, initiator: str = "policy") -> StageChanged:
@@ -44,6 +44,17 @@ def test_a_restored_seed_says_that_a_rollback_put_it_back() -> None:
     events = [moved(1, 1, Stage.DORMANT, Stage.GERMINATED), SlotRestored(Point(5, 0), "s0", 1, Stage.BLENDING, Stage.TRAINING)]
     (seed,) = compile_chronicle(events).environments[0].seeds
     assert (seed.stages[-1], seed.end) == ((5, Stage.TRAINING), "put back by a rollback")
+
+
+def test_a_lane_tells_the_stage_at_the_end_of_a_step() -> None:
+    lane = [(0, Stage.DORMANT), (3, Stage.GERMINATED), (3, Stage.PRUNED), (5, Stage.EMBARGOED)]
+    assert [stage_at(lane, step) for step in (0, 2, 3, 4, 9)] == [
+        Stage.DORMANT,
+        Stage.DORMANT,
+        Stage.PRUNED,
+        Stage.PRUNED,
+        Stage.EMBARGOED,
+    ]
 
 
 def test_the_lanes_are_empty_when_an_episode_ends(eventful_run: list[Event]) -> None:

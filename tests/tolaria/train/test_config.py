@@ -151,10 +151,10 @@ def test_impossible_training_is_refused(settings: dict[str, object], path: str) 
     ("settings", "path"),
     [
         ({"mode": "dense"}, "reward.mode"),
-        ({"rent": -1.0}, "reward"),
-        ({"rent": math.nan}, "reward"),
-        ({"action_cost": math.nan}, "reward"),
-        ({"action_cost": math.inf}, "reward"),
+        ({"rent": -1.0}, "reward.rent"),
+        ({"rent": math.nan}, "reward.rent"),
+        ({"action_cost": math.nan}, "reward.action_cost"),
+        ({"action_cost": math.inf}, "reward.action_cost"),
     ],
 )
 def test_impossible_rewards_are_refused(settings: dict[str, object], path: str) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.growth_events import SeedsValued
 from tolaria.telemetry.run_events import RunFinished
 from tolaria.train.picture import STAGE_COLOURS, draw
 
@@ -26,6 +27,12 @@ def test_equal_histories_make_equal_pictures(eventful_run: list[Event], tmp_path
     draw(eventful_run, tmp_path / "one.png")
     draw(eventful_run, tmp_path / "two.png")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_what_seeds_were_worth_stands_in_their_lanes(eventful_run: list[Event], tmp_path: Path) -> None:
+    draw(eventful_run, tmp_path / "without.png")
+    draw([*eventful_run, SeedsValued(Point(23, 0), ("s0",), (0.25,), 0.5, 0.75, True)], tmp_path / "with.png")
+    assert (tmp_path / "with.png").read_bytes() != (tmp_path / "without.png").read_bytes()
 
 
 def test_a_run_without_environments_has_no_picture(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.run_events import RunAborted
-from tolaria.train.story import BARS, sparkline, tell
+from tolaria.telemetry.growth_events import AlphaSearched, FossilMeasured, SeedsValued
+from tolaria.telemetry.run_events import RunAborted, WarmStarted
+from tolaria.train.story import BARS, sparkline, swim_lane, tell
 
 
 def told(events: list[Event]) -> list[str]:
@@ -93,3 +95,43 @@ def test_any_numbers_have_a_sparkline_of_at_most_the_width(values: list[float], 
     line = sparkline(values, width)
     assert len(line) == min(width, len(values))
     assert set(line) <= {*BARS, "×"}
+
+
+def test_a_swim_lane_has_a_letter_under_each_bar() -> None:
+    lane = [(0, Stage.DORMANT), (2, Stage.GERMINATED), (3, Stage.TRAINING), (6, Stage.PRUNED)]
+    assert swim_lane(lane, range(8)).plain == "..GTTTxx"
+    # In half the width each letter is that of the end of two steps.
+    assert swim_lane(lane, range(8), width=4).plain == ".TTx"
+    assert swim_lane(lane, []).plain == ""
+
+
+def test_the_slots_of_an_environment_swim_below_its_loss(eventful_run: list[Event]) -> None:
+    lines = told(eventful_run)
+    (at,) = [number for number, line in enumerate(lines) if line == "environment 0"]
+    loss, first, second = lines[at + 1 : at + 4]
+    assert loss.startswith("loss ")
+    assert first == "s0 .GTTTBBBBBHHFFFFFFFFFFFF"
+    # The rollback at step 17 put its slot back to what it had been.
+    assert second == "s1 .............GGTT......."
+
+
+def test_what_seeds_are_worth_is_told(eventful_run: list[Event]) -> None:
+    at = Point(23, 0)
+    more: list[Event] = [
+        AlphaSearched(Point(12, 0), "s0", 1, (1.0, 0.25, 0.5), (0.8, 0.9, 0.7), 0.5),
+        AlphaSearched(Point(12, 1), "s1", 1, (1.0, 0.5), (0.8, 0.9), 1.0),
+        FossilMeasured(Point(19, 0), "s0", 1, 0.02, 0.01),
+        FossilMeasured(at, "s0", 1, -0.034, 0.012),
+        SeedsValued(at, ("s0", "s1"), (0.25, -0.05), 0.5, 0.7, True),
+        SeedsValued(Point(23, 1), ("s0",), (0.1,), 0.5, 0.6, False),
+        WarmStarted(Point(0), 16, 960, 2.0, 0.2, 0.875),
+    ]
+    lines = told([*eventful_run, *more])
+    assert "s0.1 committed at alpha 0.50: loss 0.7000 instead of 0.8000 at 1.00" in lines
+    assert "s0.1 contributes -3.4 ± 1.2 points at step 23" in lines
+    assert "worth at step 23: s0 +25.0, s1 -5.0, together +20.0 points of accuracy" in lines
+    assert "worth at step 23: s0 +10.0, together +10.0 points of accuracy, estimated" in lines
+    assert "warm start: 16 episodes of the heuristic, 88% of whose decisions it now makes" in lines
+    # What stayed as strong as it was needs no line, and only the latest measurement has one.
+    assert sum("committed at alpha" in line for line in lines) == 1
+    assert not any("+2.0 ±" in line for line in lines)
