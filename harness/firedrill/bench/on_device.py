@@ -4,8 +4,9 @@ import copy
 import platform
 import random
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from itertools import cycle
 
@@ -133,7 +134,7 @@ def prove_exact(live: dict[str, torch.nn.Parameter], bound: Bound, way: Offload,
 def sampled(contestants: dict[str, Call], clock: DeviceClock, rounds: int) -> Samples:
     """Every contestant once a round by every clock, in random order, so that a slow moment strikes all alike."""
     shuffler = random.Random(0)  # noqa: S311 - an order of sampling is no secret
-    found = Samples(*({name: [] for name in contestants} for _ in range(3)), [])
+    found = Samples(_empty(contestants), _empty(contestants), _empty(contestants), [])
     for number in range(-WARMUPS, rounds):
         for name in shuffler.sample(list(contestants), len(contestants)):
             call = contestants[name]
@@ -192,7 +193,7 @@ def alternated(block: Callable[[int], object], cadences: Sequence[int], blocks: 
     found: dict[int, list[float]] = {cadence: [] for cadence in cadences}
     for number in range(-1, blocks):
         for cadence in cadences[:: -1 if number % 2 else 1]:
-            seconds = clock.lasted(lambda cadence=cadence: block(cadence))  # type: ignore[misc] - the default binds it now
+            seconds = clock.lasted(partial(block, cadence))
             if number >= 0:
                 found[cadence].append(seconds)
     return found
@@ -215,3 +216,7 @@ def ratios(subject: Sequence[float], reference: Sequence[float]) -> list[float]:
 def figure(name: str, size: Size, samples: Sequence[float], unit: str) -> Figure:
     """The median, with what it is of."""
     return Figure(name, size.params, statistics.median(samples), unit, tuple(samples))
+
+
+def _empty(names: Iterable[str]) -> dict[str, list[float]]:
+    return {name: [] for name in names}

@@ -30,7 +30,7 @@ def prefaulted(size: int, dtype: torch.dtype, device: torch.device, pinned: bool
 def raw_bytes(tensor: torch.Tensor) -> Raw:
     """The bytes of a contiguous tensor in host memory, sharing its storage."""
     # By way of a flat view, because what has no dimension cannot be seen as bytes. Bytes, because NumPy knows no bfloat16.
-    return memoryview(tensor.detach().view(-1).view(torch.uint8).numpy())
+    return tensor.detach().view(-1).view(torch.uint8).numpy().data
 
 
 def _in_huge_pages(size: int) -> torch.Tensor:
