@@ -69,6 +69,8 @@ class Train:
     """Training batches in one decision step."""
     snapshot_every: int = 5
     """Steps between the governor's snapshots."""
+    width: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 256)")] = None
+    """Of the host of the task wide."""
     backend: Literal["loop", "stacked"] = "loop"
     """Train hosts one by one, or perceptrons as one stack: several times faster, equal but for rounding."""
     workers: int = 1
@@ -115,6 +117,7 @@ class Train:
             device=str(choose_device(self.device)),
             episode_steps=episode_steps,
             backend=self.backend,
+            width=self.width,
             checkpoint_every=self.persist,
             training=TrainingConfig(batches_per_step=self.batches_per_step),
             governor=GovernorConfig(enabled=self.governor, snapshot_every=self.snapshot_every),
