@@ -39,7 +39,6 @@ LAZY_IMPORTERS |= {f"runner/executors/{name}.py" for name in ("local", "by_name"
 MIRRORS = {
     "tests/tolaria": ROOT / "src" / "tolaria",
     "tests/firedrill": ROOT / "harness" / "firedrill",
-    "tests/harness": ROOT / "harness" / "firedrill",
 }
 
 # Tests that mirror no module, with the reason.
@@ -47,7 +46,6 @@ UNMIRRORED: dict[str, str] = {
     "tests/tolaria/ppo/test_buffer_charges.py": "buffer.py, what deaths cost; test_buffer.py is about everything else",
     "tests/tolaria/governor/test_governor_remedies.py": "governor.py on a host of one number, with what is done beside restoring",
     "tests/tolaria/governor/test_governor_story.py": "governor.py on a host of one number; test_governor.py has a real host",
-    "tests/tolaria/governor/test_offload_order.py": "offload.py on a device that is played; test_offload.py is about the ring around it",
     "tests/tolaria/governor/test_rollback_choice.py": "rollback.py and governor.py together, on a host of one number",
     "tests/tolaria/governor/test_snapshot_ring.py": "which snapshots stay; test_snapshots.py is about their bytes",
 }

@@ -65,8 +65,6 @@ def measure(sizes: Sequence[Size], after_size: Callable[[], object]) -> DeviceRe
         samples = sampled(contestants, CudaClock(), size.rounds)
         found += figures(size, samples)
         found += slowdowns(size, training_blocks(size))
-        del contestants
-        torch.cuda.empty_cache()
         after_size()
     index = torch.cuda.current_device()
     facts = torch.cuda.get_device_properties(index)

@@ -37,12 +37,12 @@ class CudaOom(Fault):
         if scene.passage > 1:
             return value
         given = torch.empty(self.mib * MIB, dtype=torch.uint8, device="cuda").nbytes
-        # What was freed is kept for the next who asks, and is no part of the limit.
-        torch.cuda.empty_cache()
+        # What was freed is kept for the next who asks, so it is asked for on top: to empty the cache would stall the device.
+        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
         total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
         torch.cuda.set_per_process_memory_fraction(torch.cuda.memory_reserved() / total)
         try:
-            torch.empty(self.mib * MIB, dtype=torch.uint8, device="cuda")
+            torch.empty(kept + self.mib * MIB, dtype=torch.uint8, device="cuda")
         except torch.OutOfMemoryError as refusal:
             scene.witness(Strike("memory of the device", given, digest("given"), digest("refused"), type(refusal).__name__))
             raise torch.OutOfMemoryError(f"injected into the device: {self.mib} MiB were refused") from refusal

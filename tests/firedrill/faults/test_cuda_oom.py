@@ -28,15 +28,12 @@ class Device:
         self.fraction = 1.0
         self.cuda = SimpleNamespace(
             is_initialized=lambda: True,
-            empty_cache=self.give_back,
             current_device=lambda: 0,
             get_device_properties={0: SimpleNamespace(total_memory=TOTAL)}.__getitem__,
             memory_reserved=lambda: self.taken + self.cached,
+            memory_allocated=lambda: self.taken,
             set_per_process_memory_fraction=self.limit,
         )
-
-    def give_back(self) -> None:
-        self.cached = 0
 
     def limit(self, fraction: float) -> None:
         self.fraction = fraction
@@ -75,7 +72,7 @@ def test_the_device_refuses_once_what_it_gave_before_and_the_limit_is_lifted_aga
 
 def test_a_device_that_gives_it_all_the_same_was_not_struck_and_has_its_limit_back(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     strikes: list[Strike] = []
-    monkeypatch.setattr(device.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(device, "empty", lambda size, **_: SimpleNamespace(nbytes=size))
     assert CudaOom().strike("value", Scene(Point(5, 1), stream(1), None, strikes.append)) == "value"
     assert (strikes, device.fraction) == ([], 1.0)
 

@@ -169,6 +169,21 @@ def test_a_late_copy_is_verified_as_the_first_of_its_seam_and_a_failure_there_pa
     assert way.begun[1].arena is way.begun[0].arena
 
 
+def test_host_memory_that_cannot_be_pinned_costs_one_snapshot_only(ring: SnapshotRing, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow(ring)
+
+    def refuse(*arguments: object, **options: object) -> Arena:
+        raise RuntimeError("CUDA error: out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Arena, "allocate", refuse)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            take(ring, 2.0)
+    assert [(snapshot.number, snapshot.is_trusted(1)) for snapshot in ring.published] == [(0, True)]
+    take(ring, 3.0)
+    assert [snapshot.number for snapshot in ring.published] == [1, 0]
+
+
 def test_whoever_wants_to_be_asked_before_each_tensor_has_them_copied_at_once(ring: SnapshotRing) -> None:
     way = slow(ring)
     ring.take({"w": torch.ones(4)}, {}, 0, "cadence", bool, bool)
