@@ -18,7 +18,7 @@ EXERCISED_MIN = 0.95
 
 # Marks that no fault can bring about, with the reason.
 MARK_GAPS: dict[str, str] = {
-    "snapshot withdrawn": "Flags come late only from a CUDA device to a guard; a growing run reads them in their own step.",
+    "snapshot withdrawn": "Flags come late only from a CUDA device to a guard; on a CPU and in a growing run they come in their own step.",
 }
 
 

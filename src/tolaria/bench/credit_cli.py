@@ -2,21 +2,98 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
+
+from tolaria.errors import ConfigError
+from tolaria.interruption import INTERRUPTED
+
+if TYPE_CHECKING:
+    from tolaria.bench.credit.cells import Run
+    from tolaria.bench.credit.first_update import Fall
+
+# In words here, because help loads nothing heavy; `credit/plan.py` asks them.
+QUESTIONS = ("delay-5", "delay-20", "short-trace", "unavoidable")
 
 
 @dataclass(frozen=True, slots=True)
 class Credit:
     """Measure which form of the death penalty teaches a controller to avoid what kills its host.
 
-    Example: tolaria bench credit --quick
+    In a small world with one slot a bait pays at once and collapses its host later. Each arm does something else with a rollback;
+    the first is what `tolaria train` does. Ctrl-C stops after the runs at hand and keeps what is measured.
+
+    Example: tolaria bench credit --jobs 2 --json credit.json --picture credit.png
+
+    Example: tolaria bench credit --seeds 1
     """
 
+    seeds: int = 5
+    """Runs of every arm; three more where the delay is long, if it is 5 or more. The bars are meant for 5."""
+    only: str = ",".join(QUESTIONS)
+    """Questions, with commas between."""
+    jobs: int = 1
+    """Processes."""
     json: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
-    """Also write every run there."""
+    """Also write every run there, with its counts after every update."""
+    picture: Annotated[Path | None, arg(metavar="FILE.png", help_behavior_hint="(default: none)")] = None
+    """Also draw the learning curves."""
 
     def run(self) -> int:
         """Returns the exit code: 1 where a bar is missed."""
-        return 0
+        if self.seeds < 1 or self.jobs < 1:
+            raise ConfigError("seeds", (self.seeds, self.jobs), "at least 1 seed and 1 process")
+        if self.picture is not None and self.picture.suffix != ".png":
+            raise ConfigError("picture", str(self.picture), "a name that ends in .png")
+        if unknown := sorted(set(self.only.split(",")) - set(QUESTIONS)):
+            raise ConfigError("only", unknown[0], f"some of {', '.join(QUESTIONS)}")
+        from tolaria.bench.credit.cells import run_cell
+        from tolaria.bench.credit.first_update import ARMS_ASKED, falls
+        from tolaria.bench.credit.plan import cells
+        from tolaria.bench.parallel import in_parallel
+        from tolaria.envelope.progress import progress
+
+        planned = cells(self.seeds, self.only.split(","))
+        runs: list[Run] = []
+        fallen: list[Fall] = []
+        with progress() as seen:
+            for _ in seen.follow("runs", in_parallel(run_cell, planned, self.jobs, runs.append), len(planned)):
+                self._write(runs, fallen, complete=False)
+            if not seen.interrupted:
+                fallen.extend(seen.follow("first updates", falls(), len(ARMS_ASKED)))
+        missed = self._tell(runs, fallen, complete=not seen.interrupted)
+        return INTERRUPTED if seen.interrupted else int(missed)
+
+    def _tell(self, runs: "list[Run]", fallen: "list[Fall]", complete: bool) -> bool:
+        """Everything that was measured; returns whether a bar is missed."""
+        from rich.console import Console
+
+        from tolaria.bench.credit.plan import bars, cells
+        from tolaria.bench.credit.report import told
+
+        self._write(runs, fallen, complete)
+        found = bars(runs, fallen, cells(self.seeds, self.only.split(",")))
+        console = Console()
+        for line in told(runs, fallen, found):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if self.picture is not None and runs:
+            _draw(runs, self.picture)
+        return any(bar.holds is False for bar in found)
+
+    def _write(self, runs: "list[Run]", fallen: "list[Fall]", complete: bool) -> None:
+        from tolaria.bench.credit.plan import bars, cells
+        from tolaria.bench.credit.report import to_json
+
+        if self.json is not None:
+            self.json.write_text(
+                to_json(runs, fallen, bars(runs, fallen, cells(self.seeds, self.only.split(","))), complete), encoding="utf-8"
+            )
+
+
+def _draw(runs: "list[Run]", path: Path) -> None:
+    try:
+        from tolaria.bench.credit.picture import draw
+    except ModuleNotFoundError as error:
+        raise ConfigError("picture", f"no module {error.name}", "an installation with pictures: pip install 'tolaria[reports]'") from None
+    draw(runs, path)

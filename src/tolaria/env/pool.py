@@ -33,6 +33,9 @@ class HostPool(ABC):
     def advance(self, decided: Sequence[Decided]) -> list[Outcome | Broken]:
         """One decision step of each; what came of them, in their order."""
 
+    def close(self) -> None:  # noqa: B027 - most pools hold nothing
+        """Let go of what the pool holds."""
+
 
 class LoopPool(HostPool):
     """One after the other: the reference."""

@@ -25,7 +25,7 @@ from tolaria.env.seed_objective import excesses, regression_losses
 from tolaria.env.stack import ISOLATED, LEARNING, Group, Shelf, Stack, can_be_stacked, could_be_stacked
 from tolaria.env.training import HostTraining, Trained, optimizer_key
 from tolaria.seams import BATCH_READY, GRADIENTS_READY, LOSS_READY, NO_TAPS, WEIGHTS_UPDATED, Batch, Seam
-from tolaria.telemetry.event import Point
+from tolaria.telemetry.event import Event, Point
 
 T = TypeVar("T")
 
@@ -51,20 +51,24 @@ class Member:
 
 
 class StackedPool(HostPool):
-    """Trains what it can as one stack; a step's events come environment by environment within each of its three parts."""
+    """Trains what it can as one stack. Where nobody listens, a step's events come environment by environment, as in the loop."""
 
     def __init__(self) -> None:
         self._shelf = Shelf()
 
     def advance(self, decided: Sequence[Decided]) -> list[Outcome | Broken]:
         """One decision step of each."""
+        told: list[list[Event]] = [_hold_back(each.env.training) for each in decided]
         begun = [caught(partial(each.env.begin_step, each.action, each.at)) for each in decided]
         members = [Member(each.env.training, each.at) for each in decided]
         for member, start in zip(members, begun, strict=True):
             member.broken = start if isinstance(start, Broken) else None
         trained = self._train(members)
         outcomes: list[Outcome | Broken] = []
-        for each, start, result in zip(decided, begun, trained, strict=True):
+        for each, start, result, events in zip(decided, begun, trained, told, strict=True):
+            each.env.training.emit = each.env.emit
+            for event in events:
+                each.env.emit(event)
             if isinstance(start, Broken):
                 outcomes.append(start)
             elif isinstance(result, Broken):
@@ -259,6 +263,14 @@ class StackBatch:
         for lane in chosen:
             self.members[places[lane]].training.count_batch(keys[lane])
         return norms
+
+
+def _hold_back(training: HostTraining) -> list[Event]:
+    """What a host tells from now on; a harness tells its own things in between, and then nothing is held back."""
+    told: list[Event] = []
+    if training.taps is NO_TAPS:
+        training.emit = told.append
+    return told
 
 
 def _alone(member: Member, train: Callable[[], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]) -> None:

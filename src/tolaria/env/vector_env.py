@@ -21,7 +21,7 @@ POOLS: dict[str, type[HostPool]] = {"loop": LoopPool, "stacked": StackedPool}
 
 
 class VectorEnv:
-    """N environments of one task; a retired one is stepped no more. `backend` is the name of a pool."""
+    """N environments of one task; a retired one is stepped no more. How they are stepped is the pool's business."""
 
     def __init__(
         self,
@@ -32,16 +32,20 @@ class VectorEnv:
         device: torch.device,
         taps: Taps = NO_TAPS,
         emit: Callable[[Event], None] = lambda _: None,
-        backend: str = "loop",
+        pool: HostPool | None = None,
     ) -> None:
         self.envs = [GrowthEnv(task, config, seed, env, device, taps, emit) for env in range(num_envs)]
         self.retired: set[int] = set()
-        self._pool = POOLS[backend]()
+        self._pool = pool or LoopPool()
 
     @property
     def active(self) -> list[GrowthEnv]:
         """The environments that go on, in order of their numbers."""
         return [env for env in self.envs if env.env not in self.retired]
+
+    def close(self) -> None:
+        """Let go of what the pool holds; nothing is stepped any more."""
+        self._pool.close()
 
     def views(self) -> list[View]:
         """What a controller may know of each active environment."""

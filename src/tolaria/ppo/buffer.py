@@ -78,7 +78,7 @@ class RolloutBuffer:
         """Keep the row of a step that collapsed, which owes the whole penalty as its reward, and divide that as the config says."""
         assert row.penalized, f"step {row.step} of environment {env} did not collapse"
         rows = self._rows[env]
-        amount = row.reward * self.price.factor(self.normalizer.std)
+        amount = row.reward * self.price.factor(self.normalizer.scale)
         begins = self._life_begins(env, row.life)
         places = {earlier.step: begins + index for index, earlier in enumerate(rows[begins:])}
         divided = shares(amount, row.step, causes, tuple(places), self._config.penalty_attribution)
@@ -109,6 +109,7 @@ class RolloutBuffer:
                     self.normalizer.skip(env)
                 else:
                     self.normalizer.observe(env, row.reward, row.ended)
+        self.normalizer.finish_rollout()
         self.price.learn(self.num_rows, self.num_penalized)
         self._finished = True
 

@@ -61,7 +61,7 @@ class Price:
         self.multiplier = 1.0
 
     def factor(self, return_std: float) -> float:
-        """What to multiply the penalty by; `return_std` is the running spread of discounted returns, raw."""
+        """What to multiply the penalty by; `return_std` is the spread of discounted returns, raw."""
         if self._config.mode == "return_std":
             return self._within(return_std)
         return self.multiplier if self._config.mode == "lagrangian" else 1.0

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Steps, and the return of the episode that ended there.
 Curve: TypeAlias = Sequence[tuple[int, float]]
@@ -44,6 +45,7 @@ def _panel(axes: Axes, title: str, curves: Mapping[str, Curve], bar: float | Non
     if bar is not None:
         axes.axhline(bar, color="black", linewidth=0.8, linestyle="--")
     axes.set_title(title, fontsize=10)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("steps", fontsize=9)
     axes.set_ylabel("return of an episode", fontsize=9)
     axes.tick_params(labelsize=8)

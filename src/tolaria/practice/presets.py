@@ -49,7 +49,10 @@ def _recommended(env: str, steps: int) -> PracticeConfig:
             ppo = replace(REMEMBERING.ppo, gamma=0.9, gae_lambda=0.9, entropy_coef=0.0)
             return replace(REMEMBERING, rollout_steps=51, ppo=ppo)
         case "tolaria/TMaze":
-            return replace(REMEMBERING, ppo=replace(REMEMBERING.ppo, normalize_rewards=False))
+            # Without the decay some seeds forget the sign again for a while after they have learnt it.
+            updates = -(-steps // REMEMBERING.rows)
+            ppo = replace(REMEMBERING.ppo, normalize_rewards=False, lr_decay_updates=updates, clip_decay_updates=updates)
+            return replace(REMEMBERING, ppo=ppo)
         case "tolaria/Growth":
             return REMEMBERING
     return PLAIN

@@ -8,7 +8,9 @@ import torch
 
 from tolaria.env.config import Recovery
 from tolaria.env.growth_env import EnvConfig
-from tolaria.env.vector_env import VectorEnv
+from tolaria.env.pool import HostPool, LoopPool
+from tolaria.env.vector_env import POOLS, VectorEnv
+from tolaria.env.worker_pool import Plan, WorkerPool
 from tolaria.errors import ConfigError
 from tolaria.governor.governor import Governor
 from tolaria.policy.action_space import ActionSpace
@@ -21,7 +23,7 @@ from tolaria.policy.schedule import SchedulePolicy
 from tolaria.policy.scripted import ScriptedMove, ScriptedPolicy
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.learner import Learner
-from tolaria.seams import Taps
+from tolaria.seams import NO_TAPS, Taps
 from tolaria.seeding import derive_seed
 from tolaria.tasks import FOLDER_TASKS, TASKS
 from tolaria.tasks.task import Task
@@ -53,7 +55,9 @@ class Tally:
 class Run:
     """The parts of a run and how far it is. `step` counts finished decision steps."""
 
-    def __init__(self, config: TrainConfig, device: torch.device, history: History, taps: Taps, task: Task | None = None) -> None:
+    def __init__(
+        self, config: TrainConfig, device: torch.device, history: History, taps: Taps, task: Task | None = None, workers: int = 1
+    ) -> None:  # fmt: skip
         self.config = config
         self.history = history
         self.taps = taps
@@ -67,7 +71,9 @@ class Run:
         env_config = EnvConfig(
             config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery, config.attribution
         )
-        self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit, config.backend)
+        plan = Plan(task, env_config, config.seed, POOLS[config.backend], config.threads)
+        pool = build_pool(plan, min(workers, config.envs), device, taps)
+        self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit, pool)
         self.governors = [
             Governor(config.governor, task.chance_loss, task.explosion_loss, taps, history.emit, task.prior_loss)
             for _ in range(config.envs)
@@ -92,6 +98,10 @@ class Run:
             env.note_controller(self.policy.position(env.env))
             governor.begin(env.training, Point(0, env.env))
         self.buffer.begin(self.policy.recurrent_state())
+
+    def close(self) -> None:
+        """Let go of whatever steps the environments."""
+        self.envs.close()
 
     def capsule(self) -> tuple[Tensors, Facts]:
         """The run's whole mutable state: tensors by path, and JSON."""
@@ -143,6 +153,23 @@ def build_task(config: TrainConfig) -> Task:
         return TASKS[config.task]()
     assert config.data is not None, config.task
     return FOLDER_TASKS[config.task](Path(config.data))
+
+
+def build_pool(plan: Plan, workers: int, device: torch.device, taps: Taps) -> HostPool:
+    """Who steps the environments: this process, or so many others. How many they are changes no bit, so that no config records it."""
+    check_workers(workers, device)
+    if workers == 1:
+        return plan.pool()
+    assert taps is NO_TAPS, "nobody listens in another process"
+    return WorkerPool(plan, workers, together=plan.pool is not LoopPool)
+
+
+def check_workers(workers: int, device: torch.device) -> None:
+    """Refuse what no pool can do."""
+    if workers < 1:
+        raise ConfigError("workers", workers, "1 or more")
+    if workers > 1 and device.type != "cpu":
+        raise ConfigError("workers", workers, f"1 on {device.type}; only on the CPU environments are stepped in processes of their own")
 
 
 def build_policy(config: TrainConfig, space: ActionSpace) -> Policy:

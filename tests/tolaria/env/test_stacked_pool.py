@@ -10,7 +10,7 @@ import torch
 
 from tolaria.env.config import TrainingConfig
 from tolaria.env.growth_env import Broken, EnvConfig, Outcome
-from tolaria.env.vector_env import VectorEnv
+from tolaria.env.vector_env import POOLS, VectorEnv
 from tolaria.lifecycle.action import WAIT, Action, Op
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.seed import Blend
@@ -90,7 +90,7 @@ class Played:
     def __post_init__(self) -> None:
         config = EnvConfig(self.steps, TrainingConfig(**({"batches_per_step": 3} | dict(self.settings))), OPEN)
         task = TASKS[self.task]()
-        self.envs = VectorEnv(task, config, ENVS, 0, torch.device("cpu"), self.taps, self.events.append, self.backend)
+        self.envs = VectorEnv(task, config, ENVS, 0, torch.device("cpu"), self.taps, self.events.append, POOLS[self.backend]())
         self.envs.retired.update(set(range(ENVS)) - set(self.only))
         for step in range(self.steps):
             views = self.envs.views()

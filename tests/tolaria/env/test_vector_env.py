@@ -48,7 +48,7 @@ class Played:
 
     def __init__(self, num_envs: int, taps: Taps = NO_TAPS, retired: Sequence[int] = (), backend: str = "loop") -> None:
         self.events: list[Event] = []
-        self.envs = VectorEnv(TASKS["spirals"](), CONFIG, num_envs, 0, torch.device("cpu"), taps, self.events.append, backend)
+        self.envs = VectorEnv(TASKS["spirals"](), CONFIG, num_envs, 0, torch.device("cpu"), taps, self.events.append, POOLS[backend]())
         self.envs.retired.update(retired)
         self.views: list[list[View]] = []
         for step in range(STEPS):

@@ -64,6 +64,24 @@ def test_a_shock_of_two_steps_in_loss_or_accuracy_is_suspected_and_one_of_three_
     assert standings(judging, shock, shock, shock) == [Standing.HEALTHY, Standing.SUSPECT, Standing.COLLAPSED]
 
 
+def test_each_detector_is_named_before_it_is_asked_and_fails_alone_where_that_raises() -> None:
+    told: list[str] = []
+    judging = jury("loss_explosion", "skill_lost")
+    assert judging.judge(GOOD, before=told.append).standing is Standing.HEALTHY
+    assert told == ["non_finite", "loss_explosion", "skill_lost"]
+
+    def fails(name: str) -> None:
+        if name == "loss_explosion":
+            raise MemoryError("none left")
+
+    alarm = judging.judge(GOOD, before=fails).alarm
+    assert alarm is not None
+    assert (alarm.cause, alarm.evidence) == ("detector_failed", "loss_explosion: MemoryError: none left")
+    lost = judging.judge(replace(GOOD, nonfinite=("buffers",)), before=fails).alarm
+    assert lost is not None
+    assert lost.cause == "non_finite"
+
+
 def test_while_a_host_recovers_nothing_is_counted_and_only_the_incurable_is_a_collapse() -> None:
     judging = jury("loss_explosion")
     assert judging.judge(replace(GOOD, val_loss=9.0), recovering=True).streaks == {"loss_explosion": 0}

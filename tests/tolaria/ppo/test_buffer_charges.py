@@ -114,7 +114,7 @@ def test_what_a_death_teaches_does_not_depend_on_the_scale_of_rewards(how: str, 
     play(calm, 0, {}, scale=scale)
     for each in (buffer, calm):
         each.finish({0: 0.0})
-        each.normalizer.restore({"count": 1000, "mean": 0.0, "squares": 1000 * scale**2, "returns": {}})
+        each.normalizer.restore({"count": 1000, "mean": 0.0, "squares": 1000 * scale**2, "peak": scale, "returns": {}})
     ordinary = [step for step in range(HORIZON) if step != 9]
     taught = [(buffer.rewards - calm.rewards)[step, 0].item() for step in ordinary] + [buffer.rewards[9, 0].item()]
     assert math.fsum(taught) == pytest.approx(-10.0, abs=1e-6)
@@ -136,7 +136,7 @@ def test_what_is_borne_stays_out_of_the_spread_of_returns(how: str) -> None:
 
 def test_a_price_by_the_spread_of_returns_is_charged_at_the_spread_before_the_rollout() -> None:
     buffer = buffer_of("split", penalty=PenaltyConfig(mode="return_std"))
-    buffer.normalizer.restore({"count": 1000, "mean": 0.0, "squares": 4000.0, "returns": {}})
+    buffer.normalizer.restore({"count": 1000, "mean": 0.0, "squares": 4000.0, "peak": 2.0, "returns": {}})
     play(buffer, 0, {}, steps=4)
     charged = buffer.charge(0, Row.death(4, 0, None, -10.0, False), [Cause(1, 1.0)])
     assert charged.amount == -20.0

@@ -46,6 +46,26 @@ def test_rewards_without_spread_are_left_as_they_are(rewards: list[float]) -> No
     normalizer = ReturnNormalizer(gamma=0.0)
     for reward in rewards:
         normalizer.observe(0, reward, ended=False)
+    normalizer.finish_rollout()
+    assert normalizer.scale == 1.0
+
+
+def test_what_rewards_are_divided_by_rises_and_never_falls() -> None:
+    normalizer = ReturnNormalizer(gamma=0.0)
+    scales = []
+    for rewards in ([0.0, 1.0], [0.0] * 100, [9.0, -9.0]):
+        for reward in rewards:
+            normalizer.observe(0, reward, ended=False)
+        normalizer.finish_rollout()
+        scales.append(normalizer.scale)
+    assert scales[0] == scales[1] == 0.5
+    assert scales[2] == normalizer.std > 1.0
+
+
+def test_what_rewards_are_divided_by_stands_still_during_a_rollout() -> None:
+    normalizer = ReturnNormalizer(gamma=0.0)
+    for reward in (0.0, 5.0):
+        normalizer.observe(0, reward, ended=False)
     assert normalizer.scale == 1.0
 
 

@@ -143,7 +143,7 @@ def test_a_rollout_goes_on_with_the_state_that_the_last_one_left(small_config: C
 @pytest.mark.parametrize("std", [1e-3, 1.0, 100.0])
 def test_the_penalty_is_the_same_whatever_the_spread_of_returns(std: float, small_config: Configure, run_struck: Struck) -> None:
     def spread(run: Any) -> None:
-        run.buffer.normalizer.restore({"count": 1000, "mean": 0.0, "squares": 1000 * std**2, "returns": {}})
+        run.buffer.normalizer.restore({"count": 1000, "mean": 0.0, "squares": 1000 * std**2, "peak": std, "returns": {}})
 
     _, witness = run_struck(small_config("ppo", steps=6), (2, 1), prepare=spread)
     assert witness.rewards[0][2, 1].item() == -10.0

@@ -1,0 +1,122 @@
+"""One run of the credit experiment, and what is kept of it."""
+
+import time
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+
+from tolaria.bench.credit.arms import ARMS
+from tolaria.bench.credit.bait import BaitConfig, BaitWorld
+from tolaria.policy.config import NetworkConfig
+from tolaria.ppo.config import PpoConfig
+from tolaria.practice.config import PracticeConfig
+from tolaria.practice.training import Progress, train_env
+from tolaria.train.frozen import Frozen, GrowthMonitor
+
+ENVS = 16
+UPDATES = 120
+# The last tenth of a run is what it came to.
+SETTLED = 0.1
+PPO = PpoConfig(lr=1e-3, minibatches=4)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A run: to which question it belongs, its arm, its network ("none" or "lstm" for a memory), its seed and its world."""
+
+    question: str
+    arm: str
+    memory: str
+    seed: int
+    world: BaitConfig
+    gae_lambda: float = PPO.gae_lambda
+    updates: int = UPDATES
+
+    def config(self) -> PracticeConfig:
+        """An update after every episode of every environment."""
+        network = NetworkConfig(memory=self.memory)
+        ppo = replace(PPO, gae_lambda=self.gae_lambda)
+        return ARMS[self.arm](PracticeConfig(ENVS, self.world.episode_steps, network=network, ppo=ppo))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of a cell: counts of all environments by update, the update after which the monitor spoke, and what it took.
+
+    `entropy` is that of the last update, in nats; `cpu_s` CPU-seconds.
+    """
+
+    cell: Cell
+    collapses: tuple[int, ...]
+    germinations: tuple[int, ...]
+    rewards: tuple[float, ...]
+    frozen_at: int | None
+    entropy: float | None
+    cpu_s: float
+
+    @property
+    def settled_collapses(self) -> float:
+        """Collapses an episode in the last tenth."""
+        return settled(self.collapses)
+
+    @property
+    def settled_germinations(self) -> float:
+        """Germinations an episode in the last tenth."""
+        return settled(self.germinations)
+
+
+def settled(counts: tuple[int, ...] | tuple[float, ...]) -> float:
+    """The mean of an environment's episode in the last tenth of the updates."""
+    last = counts[-max(1, round(SETTLED * len(counts))) :]
+    return sum(last) / (len(last) * ENVS)
+
+
+def run_cell(cell: Cell) -> Run:
+    """Practise, and count."""
+    torch.set_num_threads(1)
+    worlds: list[BaitWorld] = []
+
+    def make() -> BaitWorld:
+        worlds.append(BaitWorld(cell.world))
+        return worlds[-1]
+
+    counted = _Counted(worlds, GrowthMonitor(cell.world.episode_steps))
+    began = time.process_time()
+    practised = train_env(make, cell.config(), cell.seed, cell.updates * ENVS * cell.world.episode_steps, counted.follow)
+    took = time.process_time() - began
+    frozen_at = next((update for update, found in enumerate(counted.said) if found is not None), None)
+    return Run(
+        cell,
+        _steps_of(counted.collapses),
+        _steps_of(counted.germinations),
+        tuple(counted.rewards),
+        frozen_at,
+        practised.reports[-1].entropy,
+        took,
+    )
+
+
+class _Counted:
+    """Sums over all worlds after every update."""
+
+    def __init__(self, worlds: list[BaitWorld], monitor: GrowthMonitor) -> None:
+        self.worlds = worlds
+        self.monitor = monitor
+        self.collapses = [0]
+        self.germinations = [0]
+        self.rewards: list[float] = []
+        self.said: list[Frozen | None] = []
+
+    def follow(self, progress: Progress) -> None:
+        """One more update."""
+        self.collapses.append(sum(world.collapses for world in self.worlds))
+        self.germinations.append(sum(world.germinations for world in self.worlds))
+        self.rewards.append(sum(episode.reward for episode in progress.episodes))
+        rows = ENVS * self.worlds[0].config.episode_steps
+        self.monitor.germinated(self.germinations[-1] - self.germinations[-2])
+        self.said.append(self.monitor.finish_rollout(rows, self.collapses[-1] - self.collapses[-2]))
+
+
+def _steps_of(sums: list[int]) -> tuple[int, ...]:
+    return tuple(after - before for before, after in pairwise(sums))
