@@ -43,6 +43,7 @@ MIRRORS = {
 
 # Tests that mirror no module, with the reason.
 UNMIRRORED: dict[str, str] = {
+    "tests/tolaria/env/test_optimizers.py": "training.py, growing.py and capsule.py together: what becomes of optimizers when slots change",
     "tests/tolaria/governor/test_governor_remedies.py": "governor.py on a host of one number, with what is done beside restoring",
     "tests/tolaria/governor/test_governor_story.py": "governor.py on a host of one number; test_governor.py has a real host",
     "tests/tolaria/governor/test_rollback_choice.py": "rollback.py and governor.py together, on a host of one number",
