@@ -26,6 +26,7 @@ LOCAL = Path("reports/local")
 BENCHMARKS = "tests/benchmarks"
 INTEGRATIONS = "tests/integrations"
 PAGE = "tests/page"
+LIBRARIES = "tests/libraries"
 # As they are called on Debian and on the runners of GitHub.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What every executor promises; those of clusters are installed in `integrations` only.
@@ -50,10 +51,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test that needs no GPU, framework or browser; those are in `gpu`, `integrations` and `page`, benchmarks are in `bench`."""
+    """Every test that needs no GPU, framework or browser; for those `gpu`, `integrations`, `libraries`, `page`, benchmarks in `bench`."""
     install(session)
     # One thread in each of two processes; more threads than cores would only wait for one another.
-    apart = [f"--ignore={folder}" for folder in (BENCHMARKS, INTEGRATIONS, PAGE)]
+    apart = [f"--ignore={folder}" for folder in (BENCHMARKS, INTEGRATIONS, LIBRARIES, PAGE)]
     parallel = ("-n", "2", "--dist", "loadgroup", "--benchmark-disable", *apart)
     run(session, "pytest", *parallel, "-m", "not gpu and not nightly", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
@@ -85,6 +86,14 @@ def integrations(session: nox.Session) -> None:
     # Ray writes a token into the home directory, which tests leave alone, and asks whether it may tell of itself.
     env = {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     run(session, "pytest", INTEGRATIONS, EXECUTORS, "-n", "0", *session.posargs, env=env)
+
+
+@nox.session(default=False)
+def libraries(session: nox.Session) -> None:
+    """Stable-Baselines3, sb3-contrib and TorchRL, for real: they drive our environments, and our advantages are theirs."""
+    install(session)
+    also(session, "libraries")
+    run(session, "pytest", LIBRARIES, "-n", "0", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session(default=False)
@@ -151,21 +160,14 @@ def report(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def gpu(session: nox.Session) -> None:
-    """Tests and scenarios on a CUDA device, with the interpreter that nox runs in; installs nothing."""
-    reason = why_no_gpu()
+    """Everything that needs a CUDA device, with the interpreter that nox runs in; installs nothing. Words after `--`: see tests/gpu."""
+    program = (sys.executable, str(ROOT / "tests" / "gpu"))
+    reason = subprocess.run([*program, "--why-not"], capture_output=True, text=True, check=True).stdout.strip()
     if reason and os.environ.get("TOLARIA_REQUIRE_GPU") == "1":
         session.error(f"TOLARIA_REQUIRE_GPU is set, but {reason}")
     if reason:
         session.skip(reason)
-    # Works uninstalled; what the machine has on its path already stays there, because torch may come from it.
-    roots = (str(ROOT / "src"), str(ROOT / "harness"), os.environ.get("PYTHONPATH", ""))
-    # cuBLAS is deterministic only with a workspace that is chosen before CUDA starts.
-    env = {"PYTHONPATH": os.pathsep.join(filter(None, roots)), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-    # One process, because there is one device.
-    chosen = ("tests", f"--ignore={BENCHMARKS}", f"--ignore={INTEGRATIONS}", "-m", "gpu", "-n", "0")
-    session.run(sys.executable, "-m", "pytest", *chosen, *session.posargs, env=env)
-    on_cuda = ("run", "scenarios", "--device", "cuda", "--jobs", "1", *written_to("gpu.html", "gpu.json"))
-    session.run(sys.executable, "-m", "firedrill.cli", *on_cuda, env=env)
+    session.run(*program, *session.posargs)
 
 
 def install(session: nox.Session) -> None:
@@ -195,12 +197,3 @@ def run(session: nox.Session, program: str, *arguments: str, env: dict[str, str]
 def written_to(html: str, json: str) -> tuple[str, ...]:
     """The options that put a page and a record into reports/local."""
     return ("--html", f"{LOCAL}/{html}", "--json", f"{LOCAL}/{json}")
-
-
-def why_no_gpu() -> str | None:
-    """Ask this interpreter for a GPU; the answer is why there is none, or None where there is one."""
-    probe = "import torch; print(torch.cuda.is_available())"
-    answer = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
-    if answer.returncode:
-        return f"{sys.executable} cannot import torch: {answer.stderr.strip().splitlines()[-1]}"
-    return None if answer.stdout.strip() == "True" else f"torch of {sys.executable} sees no GPU"

@@ -24,9 +24,10 @@ VAGUE_NAMES = {"utils", "helpers", "common", "core", "base", "misc", "manager", 
 TABLES = {
     "tolaria/host/blueprints": set[str](),
     "tolaria/tasks": {"task", "batches", "text"},
+    "tolaria/environments": {"named", "registered"},
     "tolaria/governor/detectors": {"detector"},
     "firedrill/faults": {"chance", "condition", "disk_fault", "disk_operations", "fault", "process_fault", "when", "target"},
-    "firedrill/oracles": {"oracle"},
+    "firedrill/oracles": {"oracle", "shared_out"},
 }
 
 # Help, validation and collection must load no torch, and the child process must set its threads before torch starts.
@@ -44,8 +45,10 @@ MIRRORS = {
 # Tests that mirror no module, with the reason.
 UNMIRRORED: dict[str, str] = {
     "tests/tolaria/env/test_optimizers.py": "training.py, growing.py and capsule.py together: what becomes of optimizers when slots change",
+    "tests/tolaria/ppo/test_buffer_charges.py": "buffer.py, what deaths cost; test_buffer.py is about everything else",
     "tests/tolaria/governor/test_governor_remedies.py": "governor.py on a host of one number, with what is done beside restoring",
     "tests/tolaria/governor/test_governor_story.py": "governor.py on a host of one number; test_governor.py has a real host",
+    "tests/tolaria/governor/test_offload_order.py": "offload.py on a device that is played; test_offload.py is about the ring around it",
     "tests/tolaria/governor/test_rollback_choice.py": "rollback.py and governor.py together, on a host of one number",
     "tests/tolaria/governor/test_snapshot_ring.py": "which snapshots stay; test_snapshots.py is about their bytes",
 }

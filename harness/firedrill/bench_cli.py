@@ -10,7 +10,7 @@ from firedrill.compare_cli import PAIRED_SIZES, timed_between
 from firedrill.screen import PASSED, complain, say
 
 GATE_MISSED = 1
-# Gates were missed, and others had the machine: it says nothing either way.
+# Gates were missed, and others had the machine, or there is no GPU: it says nothing either way.
 CONTENDED = 4
 
 
@@ -22,6 +22,7 @@ def bench(
     mode: str = "hot,train",
     against: str = "",
     aa: bool = False,
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> int:
     """Measure the snapshot engine against memmove and against what others use, or against another state of the code.
 
@@ -31,7 +32,7 @@ def bench(
     base and of what stands here are timed in turns; what seems slower is timed again before it is called a regression.
 
     Exit codes: 0 every gate holds, or no regression; 1 a gate is missed, or a regression; 2 bad input; 4 missed only where others had
-    the machine, or not comparable.
+    the machine, not comparable, or there is no GPU.
 
     Args:
         subject: What is measured.
@@ -40,6 +41,7 @@ def bench(
         mode: Of hot caches, as training leaves them, or both: hot, train. With --against and --aa caches are hot.
         against: A revision; what stands here is held against the commit where the two parted.
         aa: Hold what stands here against itself, which shows what this machine makes of identical code.
+        device: With cuda, what a snapshot on the device keeps the host and the training from, beside what was aimed at.
     """
     if against and aa:
         return complain("--against and --aa: one of the two")
@@ -48,6 +50,8 @@ def bench(
     chosen = (sizes or (PAIRED_SIZES if against or aa else ",".join(cases.SIZES))).split(",")
     if unknown := [name for name in chosen if name not in cases.SIZES]:
         return complain(f"--sizes: {', '.join(unknown)}: not one of {', '.join(cases.SIZES)}")
+    if device == "cuda":
+        return complain("--device cuda: neither --against nor --aa") if against or aa else _on_device(chosen, json)
     if against or aa:
         return _paired(against, chosen, json)
     return _gates(chosen, mode.split(","), json)
@@ -75,6 +79,27 @@ def _gates(sizes: "list[str]", modes: "list[str]", json: Path | None) -> int:
     if any(one.is_missed for one in judged):
         return GATE_MISSED
     return PASSED if all(one.holds for one in judged) else CONTENDED
+
+
+def _on_device(sizes: "list[str]", json: Path | None) -> int:
+    import torch
+    from rich.console import Console
+
+    from firedrill.bench import cases, figures, on_device
+    from firedrill.report import benchmark
+    from firedrill.report.figures import figures_table, verdict
+
+    if not torch.cuda.is_available():
+        say("PyTorch sees no GPU here, so nothing was measured", error=True)
+        return CONTENDED
+    with benchmark.Sampling(len(sizes)) as sampling:
+        found = on_device.measure([cases.SIZES[name] for name in sizes], sampling.advance)
+    if json is not None:
+        figures.write_json(json, found)
+    screen = Console()
+    screen.print(figures_table(found.figures))
+    say(verdict(found.figures))
+    return GATE_MISSED if any(one.holds is False for one in found.figures) else PASSED
 
 
 def _paired(against: str, sizes: "list[str]", json: Path | None) -> int:

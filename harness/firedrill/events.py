@@ -112,6 +112,8 @@ class StateLeft(Event):
 class RowSeen:
     """One row of the buffer as the update will see it. `marker` is true on a row that ended in a rollback.
 
+    `share` is what `reward` holds of the penalty for a later rollback.
+
     `ratio_error` is the absolute difference of the recomputed and the stored log-probability; None without a learner.
     """
 
@@ -127,6 +129,7 @@ class RowSeen:
     fresh: bool
     marker: bool
     ratio_error: float | None
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

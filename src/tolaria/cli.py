@@ -15,6 +15,7 @@ from tolaria.catalogue import BLUEPRINT_ABOUT, BLUEPRINT_NAMES, TASK_ABOUT
 from tolaria.envelope.cli import Envelope
 from tolaria.errors import ConfigError, TolariaError
 from tolaria.interruption import INTERRUPTED, Interruption, interruptible
+from tolaria.practice_cli import Ppo
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,6 +69,10 @@ class Train:
     """Training batches in one decision step."""
     snapshot_every: int = 5
     """Steps between the governor's snapshots."""
+    backend: Literal["loop", "stacked"] = "loop"
+    """Train hosts one by one, or perceptrons as one stack: several times faster, equal but for rounding."""
+    workers: int = 1
+    """Processes that step the environments, to the same bytes; useful where there are as many cores and hosts are not tiny."""
     governor: bool = True
     """Whether a governor watches each host and rolls it back when it collapses."""
     persist: Annotated[int, arg(metavar="STEPS")] = 20
@@ -87,7 +92,7 @@ class Train:
         config = self.config()
         console = stdout()
         with interruptible(heard(console)) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
-            return drive(Trainer.start(config, folder, (sink,)), folder, console, interruption)
+            return drive(Trainer.start(config, folder, (sink,), self.workers), folder, console, interruption)
 
     def config(self) -> "TrainConfig":
         """The configuration of the run; raises `ConfigError` for what cannot be had, before anything is written."""
@@ -109,6 +114,7 @@ class Train:
             # By its own name, so that a run is resumed where it was begun.
             device=str(choose_device(self.device)),
             episode_steps=episode_steps,
+            backend=self.backend,
             checkpoint_every=self.persist,
             training=TrainingConfig(batches_per_step=self.batches_per_step),
             governor=GovernorConfig(enabled=self.governor, snapshot_every=self.snapshot_every),
@@ -124,6 +130,8 @@ class Resume:
 
     run_dir: Annotated[Positional[Path], arg(metavar="RUN_DIR")]
     """The folder of a run."""
+    workers: int = 1
+    """Processes that step the environments; as many as one likes, whatever it was before."""
 
     def run(self) -> int:
         """Returns the exit code."""
@@ -142,7 +150,7 @@ class Resume:
         config = load(self.run_dir / "config.json")
         choose_device(config.device)
         with interruptible(heard(console)) as interruption, contextlib.closing(ConsoleSink(console, config.steps)) as sink:
-            trainer, remarks = Trainer.resume(self.run_dir, (sink,))
+            trainer, remarks = Trainer.resume(self.run_dir, (sink,), self.workers)
             sink.recall(trainer.run.history.events)
             for remark in remarks:
                 say(console, f"note: {remark}", "yellow")
@@ -256,6 +264,7 @@ COMMANDS: dict[str, Callable[..., Command]] = {
     "doctor": Doctor,
     "envelope": Envelope,
     "bench": Bench,
+    "ppo": Ppo,
 }
 
 

@@ -29,3 +29,7 @@ class GraphOutdated(TolariaError):
 
 class CheckpointDamaged(TolariaError):
     """A checkpoint on disk is incomplete, was changed since it was written, or does not belong to what it is to be restored into."""
+
+
+class WorkerLost(TolariaError):
+    """A process that stepped environments has died; the run goes on from its newest checkpoint."""

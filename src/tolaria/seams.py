@@ -11,6 +11,7 @@
         WEIGHTS_UPDATED               after every optimizer has stepped
       VALIDATION_READY                the validation data, before the host sees it
       VITALS_MEASURED                 after validation
+    DETECTOR_ASKED                    before each detector is asked, by its name
     VERDICT_READY                     the governor has judged
       SNAPSHOT_COPYING                before each tensor copy of a snapshot
       SNAPSHOT_VERIFYING              before the finite check and digest
@@ -30,7 +31,7 @@ Ordinary training passes `NO_TAPS`, which returns every value as it came. Produc
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from tolaria.telemetry.event import Point
 from tolaria.vitals import Vitals
@@ -113,6 +114,7 @@ GRADIENTS_READY: Seam[Trainee] = Seam("gradients_ready")
 WEIGHTS_UPDATED: Seam[Trainee] = Seam("weights_updated")
 VALIDATION_READY: Seam[Batch] = Seam("validation_ready")
 VITALS_MEASURED: Seam[Vitals] = Seam("vitals_measured")
+DETECTOR_ASKED: Seam[str] = Seam("detector_asked")
 VERDICT_READY: Seam[Any] = Seam("verdict_ready")
 SNAPSHOT_COPYING: Seam[int] = Seam("snapshot_copying")
 SNAPSHOT_VERIFYING: Seam[int] = Seam("snapshot_verifying")
@@ -135,6 +137,15 @@ class Taps(Protocol):
         ...
 
 
+@runtime_checkable
+class Choosy(Protocol):
+    """Taps that say where they listen at all."""
+
+    def hears(self, seam: Seam[Any]) -> bool:
+        """Whether anything may happen to what passes there."""
+        ...
+
+
 class NoTaps:
     """Nobody listens."""
 
@@ -144,3 +155,8 @@ class NoTaps:
 
 
 NO_TAPS = NoTaps()
+
+
+def is_heard(seam: Seam[Any], taps: Taps) -> bool:
+    """Whether somebody listens at a seam; of taps that do not say it is taken for granted."""
+    return taps is not NO_TAPS and (not isinstance(taps, Choosy) or taps.hears(seam))

@@ -1,6 +1,11 @@
 """Children that are killed, stand still, run out of memory or find their disk full: a campaign goes on, and nothing is left behind."""
 
+import contextlib
 import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from multiprocessing import forkserver
@@ -119,3 +124,30 @@ def test_a_run_that_dies_more_often_than_it_may_has_crashed(scratch: Path, tmp_p
     (result,) = run_cells(cells(load(path)), 1, lambda _: None)
     assert (result.verdict, result.passed, result.reason) == (Verdict.CRASHED, True, "killed by signal 9")
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not end the children of a process that was killed")
+def test_a_child_that_stands_still_does_not_outlive_a_firedrill_that_was_killed(scratch: Path, tmp_path: Path) -> None:
+    cell = cell_of(tmp_path, "stopped", "at: {step: 5, env: 1}, do: proc.sigstop", "", "witnessed", "hung", "wall: 300s")
+    command = [sys.executable, "-m", "firedrill.cli", "run", str(cell.scenario.path)]
+    environment = os.environ | {"TMPDIR": str(scratch), "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
+        family = standing_still(program)
+        assert len(family) >= 2
+        program.kill()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert alive == []
+    # Nobody was there to clear away.
+    for left in scratch.iterdir():
+        shutil.rmtree(left)
+
+
+def standing_still(program: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The processes of a program, as soon as one of them has been stopped."""
+    for _ in range(600):
+        family = psutil.Process(program.pid).children(recursive=True)
+        if any(child.status() == psutil.STATUS_STOPPED for child in family):
+            return family
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            program.wait(0.1)
+    raise AssertionError("nobody stands still")

@@ -129,7 +129,7 @@ def strike_and_rollback() -> list[Event]:
         RollbackObserved(STRUCK, 1, RESTORED, True, True, ()),
         RollbackObserved(STRUCK, 1, RESTORED, True, True, ()),
         RolledBack(STRUCK, 1, 3, decision, ("s0",), "reset", Remedy(Rung.NEWEST, None, None), Work(1, 100), 1),
-        PenaltyDelivered(STRUCK, -10.0, 5),
+        PenaltyDelivered(STRUCK, -10.0, 5, ((5, -10.0),)),
     ]
 
 

@@ -2,9 +2,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from firedrill import bench_cli, cli
-from firedrill.bench import snapshot
+from firedrill.bench import on_device, snapshot
+from firedrill.bench.figures import ARRIVED, KEPT, DeviceRecord, Figure
 from firedrill.bench.record import Case, Record
 
 
@@ -26,6 +28,32 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("wrong", [("--sizes", "2M"), ("--mode", "cold"), ("--sizes", "1M,")])
 def test_a_benchmark_of_what_is_not_known_is_bad_input(wrong: tuple[str, str]) -> None:
     assert command("bench", "snapshot", *wrong) == 2
+
+
+@pytest.mark.parametrize("wrong", [("--aa",), ("--against", "main"), ("--sizes", "2M")])
+def test_a_device_is_held_against_no_other_state_of_the_code(wrong: tuple[str, ...]) -> None:
+    assert command("bench", "snapshot", "--device", "cuda", *wrong) == 2
+
+
+def test_without_a_device_nothing_is_measured_and_that_is_said(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert command("bench", "snapshot", "--device", "cuda", "--json", "device.json") == 4
+    assert capsys.readouterr().err == "PyTorch sees no GPU here, so nothing was measured\n"
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(("microseconds", "code"), [(25.0, 0), (25.1, 1)])
+def test_a_missed_target_of_a_device_is_the_exit_code(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], microseconds: float, code: int
+) -> None:
+    found = DeviceRecord({}, {}, (Figure(KEPT, 100_000, microseconds, "µs"), Figure(ARRIVED, 100_000, 1e9, "µs")))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(on_device, "measure", lambda sizes, _: found if [size.params for size in sizes] == [100_000] else None)
+    assert command("bench", "snapshot", "--device", "cuda", "--sizes", "0.1M", "--json", "device.json") == code
+    assert json.loads((here / "device.json").read_text())["figures"][0]["holds"] is (code == 0)
+    assert f"1 targets: {1 - code} hold, {code} missed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("ratio", "contended", "code"), [(3.0, False, 0), (3.1, False, 1), (3.0, True, 0), (3.1, True, 4)])

@@ -175,6 +175,8 @@ def passing(phase: str, kind: str = "") -> object:
             return StepFinished(AT, "wait", "s0", True, 0.5, 0.6, 0.9, 1.0, 0.1)
         case "snapshot_copying" | "snapshot_verifying" | "rollback_copying":
             return 0
+        case "detector_asked":
+            return "loss_explosion"
         case "rollback_pruning":
             return "s1"
         case "penalty_owed":

@@ -18,7 +18,6 @@ EXERCISED_MIN = 0.95
 
 # Marks that no fault can bring about, with the reason.
 MARK_GAPS: dict[str, str] = {
-    "a detector failed": "No fault of the table makes a detector raise; a test of the jury does.",
     "snapshot withdrawn": "Flags come late only from a CUDA device to a guard; a growing run reads them in their own step.",
 }
 

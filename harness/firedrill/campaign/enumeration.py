@@ -10,8 +10,8 @@ from firedrill.scenario.cell import Cell
 from firedrill.scenario.schema import JSON
 from firedrill.scenario.selection import fits
 
-# Here one operation has many passages: tensors that are copied, checks, slots that are pruned.
-COUNTED = ("snapshot", "verify", "restore", "prune", "penalty")
+# Here one operation has many passages: tensors that are copied, checks, slots that are pruned, detectors that are asked.
+COUNTED = ("snapshot", "verify", "restore", "prune", "penalty", "detector")
 # No host of this size has so many tensors; a series that gets here does not count.
 NTH_MAX = 200
 DURING_A_SNAPSHOT = frozenset({"snapshot", "verify"})
@@ -49,7 +49,7 @@ def series_of(cell: Cell) -> str:
 
 
 def failing_at(operation: str, nth: int, device: str) -> Cell:
-    """An error at the n-th passage of an operation: of a snapshot that a NaN follows, or of the rollback that one causes."""
+    """An error at the n-th passage of an operation: of a snapshot that a NaN follows, of judging that NaN, or of the rollback for it."""
     at: JSON = {"step": STEP, "env": STRUCK}
     after = STEP + 1 if operation in DURING_A_SNAPSHOT else STEP
     faults: list[JSON] = [

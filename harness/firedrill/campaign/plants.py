@@ -84,6 +84,7 @@ STRONG: dict[str, JSON] = {
     "env.raise": {},
     "mem.oom": {},
     "mem.limit": {},
+    "cuda.oom": {},
     "governor.raise_in": {},
     "governor.suppress": {},
     "governor.double_collapse": {},
@@ -116,6 +117,7 @@ WEAK: dict[str, JSON] = {
     "snapshot.stale": {},
     "mem.oom": {},
     "mem.limit": {},
+    "cuda.oom": {},
     "observation.nan": {},
     "ppo.nan_logits": {},
     "ppo.nan_value": {},
@@ -124,7 +126,7 @@ WEAK: dict[str, JSON] = {
     "governor.raise_in": {},
 }
 # Here something passes only in a rollback, or only a verdict that is not healthy is changed, so a NaN strikes first.
-ROLLED_BACK = "rolled_back"
+ROLLED_BACK, DETECTOR = "rolled_back", "detector_asked"
 IN_A_ROLLBACK = frozenset({ROLLED_BACK, "rollback_copying", "rollback_pruning", "penalty_owed"})
 ACCOMPANIED = IN_A_ROLLBACK | {"verdict_ready"}
 # What strikes a controller that learns strikes before it has grown anything, or the rollout, which belongs to every environment.
@@ -179,7 +181,7 @@ def why_not(plant: Plant) -> str:
     return ""
 
 
-MEMORY = frozenset({"mem.oom", "mem.limit"})
+MEMORY = frozenset({"mem.oom", "mem.limit", "cuda.oom"})
 GROWN = frozenset({Topology.GROWING, Topology.BLENDED})
 REASONS: dict[str, Callable[[Plant], bool]] = {
     "it strikes the process or its disk, whatever the host is like; scenarios do": lambda p: FAULTS[p.kind].aside,
@@ -200,8 +202,12 @@ REASONS: dict[str, Callable[[Plant], bool]] = {
     "a rollback has nothing to prune": lambda p: p.phase == "rollback_pruning" and p.topology not in GROWN,
     "a snapshot that fails, or a listener, is no news of the host": lambda p: (
         p.strength is Strength.STRONG
-        and ((p.kind == "governor.raise_in" and p.phase not in IN_A_ROLLBACK) or (p.kind in MEMORY and p.phase == "snapshot_copying"))
+        and (
+            (p.kind == "governor.raise_in" and p.phase not in IN_A_ROLLBACK | {DETECTOR})
+            or (p.kind in MEMORY and p.phase == "snapshot_copying")
+        )
     ),
+    "a detector that fails is an alarm": lambda p: p.phase == DETECTOR and p.strength is Strength.WEAK,
     "an environment whose memory is refused is retired": lambda p: (
         p.kind in MEMORY and p.phase == "batch_ready" and p.strength is Strength.WEAK
     ),

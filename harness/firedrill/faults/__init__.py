@@ -2,6 +2,7 @@
 
 from firedrill.faults.amp_scale import AmpScale
 from firedrill.faults.bn_poison import BnPoison
+from firedrill.faults.cuda_oom import CudaOom
 from firedrill.faults.cuda_sticky import CudaSticky
 from firedrill.faults.data_damage import DataDamage
 from firedrill.faults.data_poison import DataPoison
@@ -103,6 +104,7 @@ FAULTS: dict[str, type[Fault]] = {
         IoEfbig,
         MemOom,
         MemLimit,
+        CudaOom,
         CudaSticky,
         StreamViolate,
     )

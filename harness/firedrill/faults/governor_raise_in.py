@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from firedrill.faults.fault import Fault, Scene, Strike, check_positive_count, digest
-from tolaria.seams import PENALTY_OWED, ROLLBACK_COPYING, ROLLBACK_PRUNING, SNAPSHOT_COPYING, SNAPSHOT_VERIFYING
+from tolaria.seams import DETECTOR_ASKED, PENALTY_OWED, ROLLBACK_COPYING, ROLLBACK_PRUNING, SNAPSHOT_COPYING, SNAPSHOT_VERIFYING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,18 +24,20 @@ PHASES: Mapping[str, str] = {
     "prune": ROLLBACK_PRUNING.name,
     "penalty": PENALTY_OWED.name,
     "telemetry": SINK_WRITING,
+    "detector": DETECTOR_ASKED.name,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class GovernorRaiseIn(Fault):
-    """Imitates memory that runs out, a device error or a full disk in the middle of a snapshot, a rollback or its report.
+    """Imitates memory that runs out, a device error or a full disk in the middle of a snapshot, a rollback or its report,
+    and a detector with a defect.
 
     It raises at the `nth` passage of the operation's seam in the due step, counted from 1: for snapshot and restore that
-    is the n-th tensor. Every attempt after it succeeds, unless it `persists`.
+    is the n-th tensor, for a detector the n-th that is asked. Every attempt after it succeeds, unless it `persists`.
     """
 
-    operation: Literal["snapshot", "verify", "restore", "prune", "penalty", "telemetry"]
+    operation: Literal["snapshot", "verify", "restore", "prune", "penalty", "telemetry", "detector"]
     nth: int = 1
     error: Literal["runtime", "memory", "os"] = "runtime"
     persists: bool = False

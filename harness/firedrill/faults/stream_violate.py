@@ -3,40 +3,63 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
-from firedrill.faults.fault import CouldNotStrike, Fault, Realism, Scene, Strike, loaded_torch, tensors_digest
+from firedrill.faults.fault import (
+    CouldNotStrike,
+    Fault,
+    Realism,
+    Scene,
+    Strike,
+    check_positive_count,
+    loaded_torch,
+    places,
+    tensors_digest,
+)
 from tolaria.seams import STEP_BEGUN, WEIGHTS_UPDATED
 
 if TYPE_CHECKING:
     from tolaria.seams import Trainee
 
-# About a millisecond.
-CYCLES = 1_000_000
+# At the 1 to 2 GHz of today's devices.
+CYCLES_PER_MS = 1_500_000
 
 
 @dataclass(frozen=True, slots=True)
 class StreamViolate(Fault):
-    """Imitates a kernel on a stream of its own that nobody waits for: it writes NaN into the first parameter at an unknown time.
+    """Imitates kernels on streams of their own that nobody waits for: each writes NaN into a parameter, the first into the first one.
 
-    A copy or a check that is made meanwhile may see the parameter as it was, or half of it.
+    It does so behind a kernel that runs for about `delay_ms`. A copy or a check that is made meanwhile may see the parameter as it
+    was, or half of it; a rollback that does not wait is written over.
     """
+
+    streams: int = 1
+    delay_ms: int = 1
 
     kind: ClassVar[str] = "stream.violate"
     phases: ClassVar[tuple[str, ...]] = (WEIGHTS_UPDATED.name, STEP_BEGUN.name)
     realism: ClassVar[Realism] = "real"
 
+    def __post_init__(self) -> None:
+        check_positive_count("streams", self.streams)
+        check_positive_count("delay_ms", self.delay_ms)
+
     def strike(self, value: Trainee, scene: Scene) -> Trainee:
-        """Start a write behind a long kernel on a stream that waits for no other."""
+        """Start each write behind a long kernel on a stream that waits for no other."""
         cuda = loaded_torch().cuda
-        name, parameter = next(iter(value.host.named_parameters()))
-        written = parameter.detach()
-        if not written.is_cuda:
+        named = {name: parameter.detach() for name, parameter in islice(value.host.named_parameters(), self.streams)}
+        if not all(written.is_cuda for written in named.values()):
             raise CouldNotStrike("the host is on no CUDA device")
-        after = written.new_full(written.shape, float("nan"))
-        told = Strike(name, written.numel(), tensors_digest([written]), tensors_digest([after]), "nan")
-        with cuda.stream(cuda.Stream(written.device)):
-            cuda._sleep(CYCLES)
-            written.copy_(after)
-        scene.witness(told)
+        before = tensors_digest(named.values())
+        after = tensors_digest([written.new_full(written.shape, float("nan")) for written in named.values()])
+        for written in named.values():
+            stream = cuda.Stream(written.device)
+            with cuda.stream(stream):
+                cuda._sleep(CYCLES_PER_MS * self.delay_ms)
+                # By one kernel, for a source of its own might be gone before it is read.
+                written.fill_(float("nan"))
+            # Where a seed is pruned meanwhile, nobody is given its memory before it has been written.
+            written.record_stream(stream)
+        scene.witness(Strike(places(named), sum(written.numel() for written in named.values()), before, after, "nan"))
         return value

@@ -59,6 +59,7 @@ class Claim:
     beside: bool = False
     batches_per_step: int = 1
     penalty: float = -10.0
+    penalty_attribution: str = "split"
     optimizer_policy: str = "reset"
     live_seeds: str = "prune"
     rewind: bool = False

@@ -1,4 +1,7 @@
-"""Every rollback costs its own step the penalty, exactly once, and teaches the controller what it should.
+"""Every rollback costs the penalty, exactly once, and teaches the controller what it should.
+
+Its own step bears the penalty, and so do the latest executed decisions on the seeds that it pruned, as far as the rollout holds
+them; what they share adds up to the penalty to the last bit (`shared_out.py`).
 
 The expectation is written from the definition of the advantage (Schulman et al. 2016, equation 16): a sum over the
 future steps of the same life of discounted one-step errors. Nothing is taken from the code that learns.
@@ -6,12 +9,13 @@ future steps of the same life of discounted one-step errors. Nothing is taken fr
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from firedrill.events import BufferObserved, RowSeen
 from firedrill.oracles.oracle import Evidence, Finding, Oracle, of, place, where
+from firedrill.oracles.shared_out import debts, misshared
 from tolaria.telemetry.governor_events import EnvironmentRetired, PenaltyDelivered, RolledBack
 from tolaria.telemetry.run_events import StepFinished
 
@@ -19,6 +23,7 @@ from tolaria.telemetry.run_events import StepFinished
 TOLERANCE = 1e-5
 
 Row = tuple[int | None, int]
+Shares = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +51,25 @@ class Penalized(Oracle):
         for delivery in deliveries:
             if delivery.amount != evidence.claim.penalty:
                 return self.failed(place(*where(delivery)), f"a penalty of {delivery.amount:g}, not {evidence.claim.penalty:g}", "amount")
-        return self._rows(evidence, buffers, owed)
+            if math.fsum(amount for _, amount in delivery.shares) != delivery.amount:
+                return self.failed(place(*where(delivery)), f"shares of {delivery.shares} are not {delivery.amount:g} in all", "shares")
+        return self._rows(evidence, buffers, owed, {where(delivery): delivery.shares for delivery in deliveries})
 
-    def _rows(self, evidence: Evidence, buffers: Sequence[BufferObserved], owed: set[Row]) -> Finding:
+    def _rows(self, evidence: Evidence, buffers: Sequence[BufferObserved], owed: set[Row], shares: Mapping[Row, Shares]) -> Finding:
         claim = evidence.claim
+        own = {row: dict(told).get(row[1], math.nan) for row, told in shares.items()}
         finished = set(map(where, of(evidence.faulted, StepFinished)))
         for env in sorted({buffer.at.env for buffer in buffers}, key=str):
             rows = [row for buffer in buffers if buffer.at.env == env for row in buffer.rows]
-            for step, fault in misplaced(rows, {step for e, step in owed if e == env}, claim.penalty):
+            for step, fault in misplaced(rows, {step: own[e, step] for e, step in owed if e == env}):
                 return self.failed(place(env, step), fault, "row")
             for step, times in Counter(row.step for row in rows).items():
                 # A step that broke off was executed all the same, and died of it.
                 if times > 1 or not {(env, step)} & (finished | owed):
                     return self.failed(place(env, step), f"{times} rows of a step that was executed once, or never", "phantom")
+        for debt in debts(evidence.faulted, owed, buffers):
+            if (wrong := misshared(debt, shares[debt.env, debt.step], claim.penalty, claim.penalty_attribution)) is not None:
+                return self.failed(place(debt.env, debt.step), wrong, "shares")
         for buffer in buffers:
             if (buffer.gamma, buffer.gae_lambda) != (claim.gamma, claim.gae_lambda):
                 return self.failed(place(*where(buffer)), f"learned with gamma {buffer.gamma}, lambda {buffer.gae_lambda}", "discount")
@@ -77,8 +88,11 @@ class Penalized(Oracle):
         return self.passed(f"{len(owed)} penalties, each delivered once to its own row")
 
 
-def misplaced(rows: Sequence[RowSeen], owed: set[int], penalty: float) -> Iterator[tuple[int, str]]:
-    """Steps of one environment whose rows are not as its rollbacks demand, with what is wrong. `rows` are those of all rollouts."""
+def misplaced(rows: Sequence[RowSeen], owed: Mapping[int, float]) -> Iterator[tuple[int, str]]:
+    """Steps of one environment whose rows are not as its rollbacks demand, with what is wrong. `rows` are those of all rollouts.
+
+    `owed`: what the row of a rollback itself bears.
+    """
     markers = Counter(row.step for row in rows if row.marker)
     for step in sorted({*owed, *markers}):
         seen = any(row.step >= step for row in rows)
@@ -87,8 +101,8 @@ def misplaced(rows: Sequence[RowSeen], owed: set[int], penalty: float) -> Iterat
     for i, row in enumerate(rows):
         if not row.marker:
             continue
-        if row.reward != penalty:
-            yield row.step, f"the reward is {row.reward:g}, not {penalty:g}"
+        if row.reward != owed[row.step]:
+            yield row.step, f"the reward is {row.reward:g}, not {owed[row.step]:g}"
         if not row.terminated or row.truncated:
             yield row.step, "the row is not terminated" if not row.terminated else "the row is truncated"
         if row.bootstrap != 0.0:

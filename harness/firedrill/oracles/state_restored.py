@@ -7,7 +7,9 @@ from firedrill.oracles.oracle import Evidence, Finding, Oracle, host_tensors, of
 from tolaria.telemetry.governor_events import RolledBack
 
 # Faults of these kinds strike the rollback itself, or what it restores; then an attempt may fail.
-STRIKE_ROLLBACKS = frozenset({"governor.raise_in", "snapshot.corrupt", "snapshot.stale", "mem.oom", "mem.limit", "stream.violate"})
+STRIKE_ROLLBACKS = frozenset(
+    {"governor.raise_in", "snapshot.corrupt", "snapshot.stale", "mem.oom", "mem.limit", "cuda.oom", "stream.violate"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from firedrill.bench.figures import SCHEMA as DEVICE
+from firedrill.bench.figures import record_of as device_record_of
 from firedrill.bench.record import SCHEMA as BENCH
 from firedrill.bench.record import Case, record_of
 from firedrill.compare.compared import Compared
 from firedrill.compare.record import SCHEMA as COMPARISON
 from firedrill.compare.record import comparison_of
 from firedrill.report.coverage import SCHEMA as COVERAGE
+from firedrill.report.figures import figures_map
 from firedrill.report.maps import Map, coverage_map, envelope_map
 from firedrill.runner.result import ForeignResults
 
@@ -48,6 +51,8 @@ def _with(found: Beside, path: Path) -> Beside:
             return Beside((*(found.changes or ()), *comparison_of(document, path)), found.cases, found.maps)
         if name == BENCH.name:
             return Beside(found.changes, (*found.cases, *record_of(document, path).cases), found.maps)
+        if name == DEVICE.name:
+            return Beside(found.changes, found.cases, (*found.maps, figures_map(device_record_of(document, path))))
         if document.get("schema") == COVERAGE:
             return Beside(found.changes, found.cases, (*found.maps, coverage_map(document)))
         # The envelope is written by tolaria, which knows no schemas of firedrill.

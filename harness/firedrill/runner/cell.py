@@ -5,7 +5,6 @@ The child only records. Its histories lie in a folder, and the parent judges the
 
 import contextlib
 import math
-import os
 import resource
 import shutil
 import signal
@@ -20,6 +19,7 @@ from firedrill.faults.governor_raise_in import SINK_WRITING
 from firedrill.oracles.deterministic import Deterministic
 from firedrill.oracles.transparent import Transparent
 from firedrill.runner.controls import leave, taken_over
+from firedrill.runner.determinism import settle
 from firedrill.runner.folder import AGAIN, BARE, CONTROL, COUNTERFACTUAL, FAULTED, KINDS, tell
 from firedrill.runner.inject import Injector
 from firedrill.runner.loops import train_loop
@@ -32,7 +32,7 @@ from firedrill.subjects import canary, growth
 from firedrill.subjects.growth import states_left
 from firedrill.subjects.loop import NotInstalled, Setup
 from tolaria.errors import CheckpointDamaged
-from tolaria.seams import NO_TAPS, ROLLED_BACK, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
+from tolaria.seams import NO_TAPS, ROLLBACK_COPYING, ROLLED_BACK, SNAPSHOT_COPYING, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Collapsed
 from tolaria.telemetry.history import DURABLE, History, read_so_far
@@ -96,6 +96,10 @@ class Harness:
         self._see(seam, at, value)
         return value
 
+    def hears(self, seam: Seam[T]) -> bool:
+        """Whether a fault strikes there; the observer looks where it pleases, and never at single copies."""
+        return seam not in (SNAPSHOT_COPYING, ROLLBACK_COPYING) or self.injector.hears(seam)
+
     def _see(self, seam: Seam[T], at: Point, value: T) -> None:
         try:
             self.observer.see(seam, at, value)
@@ -134,6 +138,7 @@ def record(cell: Cell, folder: Path, controls: Path | None = None) -> None:
     if cell.device == "cuda" and not torch.cuda.is_available():
         tell(folder, End.NOT_RUN, "PyTorch sees no GPU here")
         return
+    settle(cell.device)
     try:
         if not (folder / FAULTED).exists():
             record_control(cell, folder, controls)
@@ -290,4 +295,3 @@ def append(path: Path, history: History, strikes: list[FaultStruck]) -> None:
 def silence_core_dumps() -> None:
     """A child that is killed on purpose leaves no core file, and dies with its parent's terminal output untouched."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -19,6 +19,7 @@ def claim_of(cell: Cell, chance_loss: float) -> Claim:
         beside=all(planned.fault.aside for planned in scenario.faults),
         batches_per_step=scenario.subject.batches_per_step,
         penalty=governor.penalty,
+        penalty_attribution=ppo.penalty_attribution,
         optimizer_policy=governor.optimizer,
         live_seeds=governor.live_seeds,
         rewind=governor.rewind,

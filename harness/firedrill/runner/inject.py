@@ -46,6 +46,10 @@ class Injector:
                 value = self._strike(planned, seam.name, at, value)
         return value
 
+    def hears(self, seam: Seam[Any]) -> bool:
+        """Whether any fault strikes there, now or ever."""
+        return any(planned.at.phase == seam.name for planned in self._faults)
+
     def _luck(self, number: int, env: int | None) -> np.random.Generator:
         return stream(self._seed, "chance", number, -1 if env is None else env)
 

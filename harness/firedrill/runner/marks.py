@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tolaria.governor.config import DETECTOR_NAMES, OPTIMIZER_POLICIES, SUITES
-from tolaria.governor.recovery import RECOVERY_FAILED
+from tolaria.governor.config import DETECTOR_FAILED, DETECTOR_NAMES, OPTIMIZER_POLICIES, RECOVERY_FAILED, SUITES
 from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import (
@@ -174,10 +173,6 @@ def _failed(life: Life) -> bool:
     return any(event.error.endswith("RollbackFailed") for event in life.of(RunAborted))
 
 
-def _detector_failed(life: Life) -> bool:
-    return any(event.cause == "detector_failed" for event in life.of(Collapsed))
-
-
 MARKS: dict[str, Shows] = {
     "snapshot taken at the begin": _tells(SnapshotTaken, reason="begin"),
     "snapshot taken when due": _tells(SnapshotTaken, reason="cadence"),
@@ -207,7 +202,7 @@ MARKS: dict[str, Shows] = {
     "penalty owed": _tells(PenaltyDelivered),
     "retired, budget spent": _spent,
     "retired, its step raised": _raised,
-    "a detector failed": _detector_failed,
+    "a detector failed": _detector(DETECTOR_FAILED),
 } | {
     **{f"optimizer policy {policy}": _tells(RolledBack, optimizer_policy=policy) for policy in OPTIMIZER_POLICIES},
     **{f"detector {name}": _detector(name) for name in DETECTOR_NAMES},

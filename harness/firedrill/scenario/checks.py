@@ -14,7 +14,7 @@ from firedrill.scenario.problem import nearest, one_of
 from firedrill.scenario.schema import JSON
 from firedrill.scenario.subject import MECHANISMS, SLOTS, blueprints_of
 from firedrill.scenario.targets import targets
-from tolaria.governor.config import DETECTOR_NAMES
+from tolaria.governor.config import CAUSES
 
 CELLS_MAX = 256
 
@@ -94,6 +94,6 @@ def _expectations(written: JSON) -> Iterator[Complaint]:
                 yield Complaint(("expect", number, name), "FD018", f"{name} is expected twice", "each oracle once")
             seen.add(name)
             cause = mapping(mapping(item).get(name)).get("cause")
-            if name == "detected" and isinstance(cause, str) and cause not in DETECTOR_NAMES:
+            if name == "detected" and isinstance(cause, str) and cause not in CAUSES:
                 place = ("expect", number, name, "cause")
-                yield Complaint(place, "FD013", f"no detector is called {cause}", one_of(DETECTOR_NAMES), nearest(cause, DETECTOR_NAMES))
+                yield Complaint(place, "FD013", f"nothing collapses of {cause}", one_of(CAUSES), nearest(cause, CAUSES))

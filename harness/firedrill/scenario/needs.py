@@ -15,6 +15,7 @@ from tolaria import seams
 GOVERNED = frozenset(
     seam.name
     for seam in (
+        seams.DETECTOR_ASKED,
         seams.SNAPSHOT_COPYING,
         seams.SNAPSHOT_VERIFYING,
         seams.SNAPSHOT_TAKEN,
@@ -25,7 +26,7 @@ GOVERNED = frozenset(
     )
 )
 LEARNING = "ppo."
-ON_CUDA = frozenset({"cuda.sticky", "stream.violate"})
+ON_CUDA = frozenset({"cuda.oom", "cuda.sticky", "stream.violate"})
 
 
 def needs(path: Path, clause: JSON, setting: Setting, matrix: JSON) -> Iterator[Complaint]:

@@ -9,7 +9,9 @@ import xxhash
 
 from firedrill.events import BufferObserved, RowSeen, StateLeft, TensorSeen
 from tolaria.env.capsule import CapsuleHost
-from tolaria.env.growth_env import GrowthEnv
+from tolaria.env.growth_env import Broken, GrowthEnv
+from tolaria.env.pool import Decided
+from tolaria.env.vector_env import POOLS
 from tolaria.lifecycle.action import Action
 from tolaria.lifecycle.stage import Stage
 from tolaria.policy.learned import LearnedPolicy
@@ -173,6 +175,7 @@ def buffers_observed(run: Run, buffer: RolloutBuffer, at: Point) -> Iterable[Buf
                 fresh=row.fresh,
                 marker=row.penalized,
                 ratio_error=None if again is None or row.record is None else abs(float(again[t, env]) - row.record.log_prob),
+                share=row.share,
             )
             for t, row in enumerate(buffer.rows(env))
         )
@@ -189,6 +192,8 @@ class Twin:
 
     def __init__(self, live: GrowthEnv, tensors: Mapping[str, torch.Tensor], facts: dict[str, Any], config: TrainConfig) -> None:
         self.env = GrowthEnv(live.task, live.config, config.seed, live.env, live.training.device)
+        # Trained as the live one is, but without the others beside it.
+        self._pool = POOLS[config.backend]()
         state = live.facts()
         kept, training, governor = facts["training"], state["training"], config.governor
         restores = governor.live_seeds == "restore"
@@ -207,7 +212,8 @@ class Twin:
 
     def advance(self, action: Action, at: Point) -> Parts:
         """The same decision in the same step; returns the digests of the twin's state."""
-        self.env.advance(action, at)
+        (came,) = self._pool.advance([Decided(self.env, action, at)])
+        assert not isinstance(came, Broken), came
         return parts_of(self.env.training)
 
 

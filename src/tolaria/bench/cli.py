@@ -7,9 +7,10 @@ from tyro.conf import arg, subcommand
 
 from tolaria.bench.credit_cli import Credit
 from tolaria.bench.grow_cli import Grow
+from tolaria.bench.ppo_cli import PpoBench
 
 # One name for each experiment.
-Experiment = Annotated[Credit, subcommand("credit")] | Annotated[Grow, subcommand("grow")]
+Experiment = Annotated[Credit, subcommand("credit")] | Annotated[Grow, subcommand("grow")] | Annotated[PpoBench, subcommand("ppo")]
 
 
 @dataclass(frozen=True, slots=True)

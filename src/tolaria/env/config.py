@@ -9,6 +9,8 @@ from tolaria.errors import ConfigError
 OBJECTIVES = ("shadow", "regression")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 REWARD_MODES = ("progress", "contribution", "sparse")
+# How the hosts of a run are trained in one step; `pool.py` says what that is.
+BACKENDS = ("loop", "stacked")
 
 
 @dataclass(frozen=True, slots=True)

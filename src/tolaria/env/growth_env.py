@@ -18,6 +18,7 @@ from tolaria.env.capsule import CapsuleHost
 from tolaria.env.config import AttributionConfig, Recovery, RewardConfig, TrainingConfig
 from tolaria.env.course import Course
 from tolaria.env.reward import Deed, Parts, fossils, reward_parts
+from tolaria.env.training import Trained
 from tolaria.lifecycle.action import WAIT, Action, Op
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.seed import SlotState
@@ -59,6 +60,22 @@ class Outcome:
     accepted: bool
     fossilized: bool
     truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What came of a step that raised: the error in words. Its environment is in no state to go on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A step whose decision has been executed, and whose batches are still to be trained. `before` are the slots as they were."""
+
+    action: Action
+    accepted: bool
+    before: tuple[SlotState, ...]
 
 
 class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
@@ -138,17 +155,26 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
 
     def advance(self, action: Action, at: Point) -> Outcome:
         """Execute a decision, train, tick, validate, reward."""
+        begun = self.begin_step(action, at)
+        return self.finish_step(begun, self.training.train(at), at)
+
+    def begin_step(self, action: Action, at: Point) -> Begun:
+        """Execute a decision; what follows is training, and then `finish_step`."""
         training = self.training
         self.taps.pass_through(STEP_BEGUN, at, training)
         before = self._slots()
         accepted = training.apply(action, self.config.gates, at)
         self.taps.pass_through(ACTION_APPLIED, at, training)
-        trained = training.train(at)
+        return Begun(action, accepted, before)
+
+    def finish_step(self, begun: Begun, trained: Trained, at: Point) -> Outcome:
+        """Tick, validate, reward a step whose batches have been trained."""
+        training, action, accepted = self.training, begun.action, begun.accepted
         training.tick(at)
         vitals = training.vitals(at, trained, self.config.scan)
         training.course = self.course.advanced(vitals, action, accepted)
         training.measure_seeds(at, self.course.step % self.config.attribution.reablate_every == 0)
-        parts = self._reward(vitals, accepted and action.op is not Op.WAIT, before)
+        parts = self._reward(vitals, accepted and action.op is not Op.WAIT, begun.before)
         reward = None if parts is None else parts.total
         if parts is not None:
             self.emit(RewardExplained(at, parts.progress, parts.contribution, parts.bonus, parts.rent, parts.cost))
@@ -167,7 +193,7 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
                 reward,
             )
         )
-        return Outcome(vitals, reward, accepted, fossils(self._slots()) > fossils(before), self.is_over)
+        return Outcome(vitals, reward, accepted, fossils(self._slots()) > fossils(begun.before), self.is_over)
 
     def forget_action(self) -> None:
         """After a rollback: what was decided in the step that is no more is not shown as done."""
@@ -194,6 +220,14 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         lost = outcome.reward is None
         info = self._info() | {"accepted": outcome.accepted, "val_loss": outcome.vitals.val_loss, "collapsed": lost}
         return observe(self.view()), 0.0 if outcome.reward is None else outcome.reward, lost, outcome.truncated and not lost, info
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """What is legal in each head by itself, one head behind the other, as sb3-contrib asks for it.
+
+        An op and a slot that are each legal may not be so together; such a decision is refused, and is a WAIT.
+        """
+        masks = masks_of(self.view())
+        return np.concatenate([masks.op, masks.slot_by_op.any(axis=0), np.ones(sum(self.actions.sizes[2:]), dtype=np.bool_)])
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint records beside the host's own capsule."""

@@ -25,3 +25,15 @@ def regression_loss(change: torch.Tensor, gradient: torch.Tensor, reach: float) 
 def excess(change: torch.Tensor, features: torch.Tensor, magnitude_max: float) -> torch.Tensor:
     """How far a seed's change [B, ...] is above nine tenths of its share of the features, in such shares; 0 where it is below."""
     return torch.relu(change.norm() / features.norm() / magnitude_max - COMFORTABLE)
+
+
+def regression_losses(changes: torch.Tensor, gradients: torch.Tensor, reach: float) -> torch.Tensor:
+    """`regression_loss` of each host of a stack [G], from changes and gradients [G, B, C]."""
+    wanted = -reach * gradients.shape[1] * gradients
+    return 0.5 * (changes - wanted).square().sum(dim=2).mean(dim=1)
+
+
+def excesses(changes: torch.Tensor, features: torch.Tensor, magnitude_max: float) -> torch.Tensor:
+    """`excess` of each host of a stack [G], from changes and features [G, B, C]."""
+    shares = changes.flatten(1).norm(dim=1) / features.flatten(1).norm(dim=1)
+    return torch.relu(shares / magnitude_max - COMFORTABLE)

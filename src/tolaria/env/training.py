@@ -15,6 +15,7 @@ from itertools import chain
 import torch
 
 from tolaria.env.config import USUAL, Recovery, TrainingConfig
+from tolaria.env.descent import clip_gradients, descend, forget_gradients
 from tolaria.env.rate_cut import RateCut
 from tolaria.env.seed_objective import excess, regression_loss
 from tolaria.gate import flag_of, gated_step
@@ -112,6 +113,11 @@ class HostTraining(ABC):
         """The host's own trainable parameters: no seed's, no fossil's."""
         return list(self.host.own_parameters().values())
 
+    def _parameters_of(self, key: str) -> list[torch.nn.Parameter]:
+        # Asked every batch, and the optimizer has them at hand; a host that learns nothing has no optimizer.
+        optimizer = self.optimizers.get(key)
+        return [] if optimizer is None else [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
     def slots(self) -> list[Slot]:
         """Every slot, in order of execution."""
         return [self.host.slot(slot_id) for slot_id in self.host.slots]
@@ -139,7 +145,7 @@ class HostTraining(ABC):
     def train(self, at: Point) -> Trained:
         """One step's batches; the device is read once, after the last of them."""
         self.host.train()
-        batches = [self._train_batch(replace(at, batch=batch)) for batch in range(self.config.batches_per_step)]
+        batches = [self.train_batch(replace(at, batch=batch)) for batch in range(self.config.batches_per_step)]
         losses, norms, heard = map(torch.stack, zip(*batches, strict=True))  # each [B]
         if not self.config.gate:
             mean, largest = torch.stack([losses.mean(), norms.max()]).tolist()
@@ -218,28 +224,38 @@ class HostTraining(ABC):
             if slot.state.stage in EXPERIMENTAL and slot.state.alpha == 0.0 and not all_finite([p.detach() for p in slot.parameters()])
         ]
 
-    def _train_batch(self, at: Point) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def train_batch(self, at: Point) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The next batch; its loss, the norm of the host's gradient, and a number that is finite where all that counts is."""
         number = self.batches.number
         # Without waiting: the indices lie in host memory, and a device takes its copy of them before it goes on.
         chosen = self.batches.next().to(self.device, non_blocking=True)
         data = self._splits["train"]
         batch = self.taps.pass_through(BATCH_READY, at, Batch(data.inputs[chosen], data.targets[chosen], number))
+        return self.learn(batch, number, at)
+
+    def learn(self, batch: Batch, number: int, at: Point) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """From a batch that has been drawn, the one of that number; what `train_batch` returns."""
         for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
+            forget_gradients(optimizer)
         loss = self.taps.pass_through(LOSS_READY, at, self.task.loss(self._answers(batch, number), batch.targets))
         loss.backward()
         for slot in self.live_slots():
             if slot.state.stage is Stage.TRAINING:
                 self._isolated_gradients(slot, batch.targets)
         self.taps.pass_through(GRADIENTS_READY, at, self)
-        norm = torch.nn.utils.clip_grad_norm_(self.host_parameters(), self.config.grad_norm_max)
+        norm, heard = self.descend()
+        self.taps.pass_through(WEIGHTS_UPDATED, at, self)
+        return loss.detach(), norm, heard
+
+    def descend(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Clip and follow the gradients that are there; the norm of the host's, and a number that is finite where all that counts is."""
+        norm = clip_gradients(self._parameters_of("host"), self.config.grad_norm_max)
         # A seed in TRAINING is isolated, and the host never hears of its gradients.
         norms = {slot: self._step_seed(slot) for slot in self.live_slots()}
         self._step("host", norm)
-        self.taps.pass_through(WEIGHTS_UPDATED, at, self)
         # Finite only if each of them is.
         heard = sum((each for slot, each in norms.items() if slot.state.stage in BLENDED), start=norm)
-        return loss.detach(), norm, heard
+        return norm, heard
 
     def _answers(self, batch: Batch, number: int) -> torch.Tensor:
         # Named by the batch, so that neither another host nor a rollback shifts what is drawn.
@@ -266,7 +282,7 @@ class HostTraining(ABC):
         return loss
 
     def _step_seed(self, slot: Slot) -> torch.Tensor:
-        norm = torch.nn.utils.clip_grad_norm_(seed_module(slot).parameters(), self.config.grad_norm_max)
+        norm = clip_gradients(self._parameters_of(optimizer_key(slot)), self.config.grad_norm_max)
         # An isolated seed's bad gradient is its own affair: it skips its step, also where there is no gate.
         if self.config.gate or slot.state.stage is not Stage.TRAINING or bool(torch.isfinite(norm)):
             self._step(optimizer_key(slot), norm)
@@ -276,13 +292,22 @@ class HostTraining(ABC):
         optimizer = self.optimizers.get(key)
         if optimizer is None:
             return
-        rate = self.learning_rate(key)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        self.set_rate(key)
         if self.config.gate:
             gated_step(optimizer, flag_of(norm))
         else:
-            optimizer.step()
+            descend(optimizer)
+        self.count_batch(key)
+
+    def set_rate(self, key: str) -> float:
+        """Hand an optimizer the learning rate of the batch that it is about to step; returns it."""
+        rate = self.learning_rate(key)
+        for group in self.optimizers[key].param_groups:
+            group["lr"] = rate
+        return rate
+
+    def count_batch(self, key: str) -> None:
+        """An optimizer has stepped one batch more."""
         self.batches_stepped[key] += 1
         if key in self.rewarming:
             self.rewarming[key] += 1

@@ -5,27 +5,23 @@ environment's number; removing or striking one leaves the others untouched, to t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 
-from tolaria.env.growth_env import EnvConfig, GrowthEnv, Outcome
+from tolaria.env.growth_env import Broken, EnvConfig, GrowthEnv, Outcome
+from tolaria.env.pool import Decided, HostPool, LoopPool
+from tolaria.env.stacked_pool import StackedPool
 from tolaria.lifecycle.action import Action
 from tolaria.policy.view import View
 from tolaria.seams import NO_TAPS, Taps
 from tolaria.tasks.task import Task
 from tolaria.telemetry.event import Event, Point
 
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """What came of a step that raised: the error in words. Its environment is in no state to go on."""
-
-    reason: str
+POOLS: dict[str, type[HostPool]] = {"loop": LoopPool, "stacked": StackedPool}
 
 
 class VectorEnv:
-    """N environments of one task; a retired one is stepped no more."""
+    """N environments of one task; a retired one is stepped no more. How they are stepped is the pool's business."""
 
     def __init__(
         self,
@@ -36,14 +32,20 @@ class VectorEnv:
         device: torch.device,
         taps: Taps = NO_TAPS,
         emit: Callable[[Event], None] = lambda _: None,
+        pool: HostPool | None = None,
     ) -> None:
         self.envs = [GrowthEnv(task, config, seed, env, device, taps, emit) for env in range(num_envs)]
         self.retired: set[int] = set()
+        self._pool = pool or LoopPool()
 
     @property
     def active(self) -> list[GrowthEnv]:
         """The environments that go on, in order of their numbers."""
         return [env for env in self.envs if env.env not in self.retired]
+
+    def close(self) -> None:
+        """Let go of what the pool holds; nothing is stepped any more."""
+        self._pool.close()
 
     def views(self) -> list[View]:
         """What a controller may know of each active environment."""
@@ -52,13 +54,5 @@ class VectorEnv:
     def advance(self, views: Sequence[View], actions: Sequence[Action], step: int) -> Mapping[int, Outcome | Broken]:
         """One decision step of every environment that was viewed; outcomes by the environment's number."""
         decided = zip(views, actions, strict=True)
-        return {view.env: self._advance(view.env, action, Point(step, view.env)) for view, action in decided}
-
-    def _advance(self, env: int, action: Action, at: Point) -> Outcome | Broken:
-        try:
-            return self.envs[env].advance(action, at)
-        except AssertionError:
-            # Our own mistake, and no trouble of this one environment.
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever happens in one environment must not end the others
-            return Broken(f"{type(error).__name__}: {error}")
+        outcomes = self._pool.advance([Decided(self.envs[view.env], action, Point(step, view.env)) for view, action in decided])
+        return {view.env: outcome for view, outcome in zip(views, outcomes, strict=True)}

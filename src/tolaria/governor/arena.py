@@ -9,7 +9,7 @@ a run of neighbours, taken while caches still hold what was copied, that says wh
 
 import cmath
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter, eq, is_
 from typing import Any
@@ -19,13 +19,15 @@ import xxhash
 
 from tolaria.errors import TolariaError
 from tolaria.governor.pages import Raw, raw_bytes
-from tolaria.governor.segments import Layout, Segment, layout_of, planned, spec_of
+from tolaria.governor.segments import IN_HOST_MEMORY, Layout, Segment, layout_of, planned, spec_of
 
 # Called before a tensor is copied, with its number.
 BeforeCopy = Callable[[int], object]
 
 CPU = torch.device("cpu")
 SMALL_RANGE = 1e5
+# What goes back to a device goes in pieces of about this size: large enough for the speed of the bus, and small beside any state.
+STAGED_BYTES = 32 << 20
 _shape = attrgetter("shape")
 
 
@@ -184,7 +186,7 @@ class Arena:
                     before_copy(index)
                     live[name].copy_(self.views[name])
                 return
-            for column in self._columns_for(live):
+            for column in self._columns_for(names, live):
                 chosen = column if len(names) == len(self.views) else {name: view for name, view in column.items() if name in names}
                 torch._foreach_copy_(list(map(live.__getitem__, chosen)), list(chosen.values()))
 
@@ -193,7 +195,7 @@ class Arena:
         hasher = xxhash.xxh3_128()
         raws = self.raws or {name: raw_bytes(view.cpu()) for name, view in self.views.items()}
         for raw in raws.values():
-            hasher.update(raw.data)
+            hasher.update(raw)
         hasher.update(self.layout_text)
         hasher.update(json.dumps(facts, sort_keys=True).encode())
         return hasher.hexdigest()
@@ -207,18 +209,24 @@ class Arena:
         suspects = {name: view for name, view in self.views.items() if may_be_nonfinite(view)}
         return tuple(name for name, view in suspects.items() if not bool(torch.isfinite(widened(view)).all()))
 
-    def _columns_for(self, live: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], ...]:
+    def _columns_for(self, names: Collection[str], live: Mapping[str, torch.Tensor]) -> Iterable[dict[str, torch.Tensor]]:
         first = next(iter(live.values()), None) if self.pinned else None
-        if first is None or not first.is_cuda:
-            return self.columns
-        # To the device in one piece a flat, because small transfers reach a tenth of the speed of the bus.
-        views: dict[str, torch.Tensor] = {}
-        for segment in self.segments.values():
-            there = Segment.allocate(segment.layout, first.device, pinned=False)
-            for dtype, flat in segment.flats.items():
-                there.flats[dtype].copy_(flat, non_blocking=True)
-            views |= there.views
-        return _by_dtype({name: views[name] for name in self.layout})
+        return self.columns if first is None or not first.is_cuda else self.staged(names, first.device)
+
+    def staged(self, names: Collection[str], device: torch.device) -> Iterator[dict[str, torch.Tensor]]:
+        """These tensors on a device, a piece of flat storage at a time; those of host memory stay there.
+
+        In pieces, because small transfers reach a tenth of the speed of the bus. One after the other, because a device that has no
+        room for a mirror has none for a second state in a rollback either. A tensor that fills a piece alone needs no place between.
+        """
+        for key, segment in self.segments.items():
+            for together, piece in segment.runs(STAGED_BYTES):
+                chosen = [name for name in together if name in names]
+                if not chosen:
+                    continue
+                stays = key.endswith(IN_HOST_MEMORY) or len(together) == 1
+                there = piece if stays else piece.to(device, non_blocking=True)
+                yield {name: _same_place(self.views[name], piece, there) for name in chosen}
 
     def _copy_others(self, bound: Bound) -> None:
         for sources in bound.others.values():
@@ -242,7 +250,7 @@ class Run:
         for index, target in self.targets:
             source = sources[index]
             if source is not None:
-                target[...] = source
+                target[:] = source
 
     def sum(self) -> complex:
         """Of all that was copied: finite where every number is and none of the partial sums overflowed."""
@@ -268,6 +276,11 @@ def is_small(tensor: torch.Tensor) -> bool:
 def sum_of(tensor: torch.Tensor) -> torch.Tensor:
     """The sum of all elements, on the device of the tensor."""
     return widened(tensor).sum()
+
+
+def _same_place(view: torch.Tensor, piece: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    start = int(view.storage_offset() - piece.storage_offset())
+    return there[start : start + view.numel()].view(view.shape)
 
 
 def _by_dtype(views: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], ...]:

@@ -20,6 +20,9 @@ DETECTOR_NAMES = (
     "slow_drift",
     "loss_outlier",
 )
+# What else can be the cause of a collapse: a host that is no better after its rollback, and a detector that raises.
+RECOVERY_FAILED, DETECTOR_FAILED = "recovery_failed", "detector_failed"
+CAUSES = (*DETECTOR_NAMES, RECOVERY_FAILED, DETECTOR_FAILED)
 # "classic" watches losses with the three gates that such governors have always had; "default" holds everything that is noticed
 # by it, as soon, and more (see `tolaria envelope`); "batch" is for losses of single batches, which are far noisier than the
 # validation losses that the others were measured on.

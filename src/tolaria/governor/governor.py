@@ -21,12 +21,21 @@ import torch
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.governed import Governed, PlanT
-from tolaria.governor.jury import Jury
+from tolaria.governor.jury import Jury, unheard
 from tolaria.governor.ladder import Ladder
-from tolaria.governor.rollback import ATTEMPTS, JURY, Done, roll_back
+from tolaria.governor.rollback import ATTEMPTS, JURY, Done, is_asked, roll_back
 from tolaria.governor.snapshots import SnapshotRing
 from tolaria.governor.verdict import Standing, Verdict
-from tolaria.seams import NO_TAPS, ROLLED_BACK, SNAPSHOT_COPYING, SNAPSHOT_TAKEN, SNAPSHOT_VERIFYING, Observed, Taps
+from tolaria.seams import (
+    DETECTOR_ASKED,
+    NO_TAPS,
+    ROLLED_BACK,
+    SNAPSHOT_COPYING,
+    SNAPSHOT_TAKEN,
+    SNAPSHOT_VERIFYING,
+    Observed,
+    Taps,
+)
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import (
     Collapsed,
@@ -49,9 +58,10 @@ from tolaria.vitals import Vitals
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What enforcing a verdict came to: a penalty that is owed for a rollback, and whether the environment is retired."""
+    """What enforcing a verdict came to: a penalty that is owed for a rollback, the slots of seeds that it pruned, retirement."""
 
     penalty: float | None = None
+    pruned: tuple[str, ...] = ()
     retired: bool = False
 
 
@@ -102,11 +112,11 @@ class Governor:
         """The host reached its time limit; the next row belongs to a new life."""
         self._life += 1
 
-    def judge(self, vitals: Vitals) -> Verdict:
-        """What is to be said of one step. Reads only: judging twice gives the same verdict."""
+    def judge(self, vitals: Vitals, at: Point | None = None) -> Verdict:
+        """What is to be said of one step. Reads only: judging twice gives the same verdict. `at` is told to whoever listens."""
         if not self._config.enabled:
             return Verdict.healthy()
-        return self._jury.judge(vitals, recovering=self._grace > 0)
+        return self._jury.judge(vitals, recovering=self._grace > 0, before=unheard if at is None else self._heard(at))
 
     def enforce(self, verdict: Verdict, vitals: Vitals, governed: Governed[PlanT], at: Point, fossilized: bool) -> Response:
         """Act on a verdict. `fossilized`: a seed was committed in this step, which is a reason for a snapshot of its own.
@@ -170,6 +180,9 @@ class Governor:
         self.ladder.restore(facts["rollback_steps"])
         self._life = facts["life"]
 
+    def _heard(self, at: Point) -> Callable[[str], object]:
+        return unheard if self._taps is NO_TAPS else lambda detector: self._taps.pass_through(DETECTOR_ASKED, at, detector)
+
     def _go_on(self, governed: Governed[PlanT], at: Point, fossilized: bool) -> None:
         try:
             promoted = self._snapshots.age()
@@ -194,7 +207,7 @@ class Governor:
             return self._taps.pass_through(SNAPSHOT_VERIFYING, at, index)
 
         # Where nobody listens all tensors are copied at once.
-        asked = None if self._taps is NO_TAPS else before_copy
+        asked = before_copy if is_asked(self._config, self._taps, SNAPSHOT_COPYING) else None
         try:
             facts = governed.facts() | ({JURY: self._jury.facts()} if self._config.rewind else {})
             snapshot = self._snapshots.take(governed.stable_tensors(), facts, at.step, reason, asked, before_verify)
@@ -229,7 +242,7 @@ class Governor:
         if retired:
             reason = f"{self.ladder.rollbacks} rollbacks within {self._config.budget_window} steps"
             self._emit(EnvironmentRetired(at, self.ladder.rollbacks, reason))
-        return Response(penalty=done.penalty, retired=retired)
+        return Response(penalty=done.penalty, pruned=done.pruned, retired=retired)
 
     def _remedy(self, done: Done, governed: Governed[PlanT], at: Point) -> Remedy:
         rung = self.ladder.climb(at.step, done.newest)

@@ -6,17 +6,21 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from tolaria.governor.config import GovernorConfig
+from tolaria.governor.config import DETECTOR_FAILED, RECOVERY_FAILED, GovernorConfig
 from tolaria.governor.detectors import DETECTORS
 from tolaria.governor.detectors.detector import Limits
-from tolaria.governor.recovery import RECOVERY_FAILED, Recovery
+from tolaria.governor.recovery import Recovery
 from tolaria.governor.verdict import Alarm, Standing, Verdict
 from tolaria.governor.window import LossWindow
 from tolaria.telemetry.governor_events import Probe
 from tolaria.vitals import Vitals
 
 # What never heals by itself, and what is measured against the recovery itself: judged also while a host recovers from a rollback.
-INCURABLE = frozenset({"non_finite", "detector_failed", RECOVERY_FAILED})
+INCURABLE = frozenset({"non_finite", DETECTOR_FAILED, RECOVERY_FAILED})
+
+
+def unheard(detector: str) -> None:
+    """Nobody listens before a detector is asked."""
 
 
 class Jury:
@@ -41,9 +45,12 @@ class Jury:
         self.streaks = {}
         self._probe = None
 
-    def judge(self, vitals: Vitals, recovering: bool = False) -> Verdict:
-        """What is to be said of one step. `recovering`: a blended seed was just taken away."""
-        alarms = self._alarms(vitals)
+    def judge(self, vitals: Vitals, recovering: bool = False, before: Callable[[str], object] = unheard) -> Verdict:
+        """What is to be said of one step. `recovering`: a blended seed was just taken away.
+
+        Where `before` raises, the detector whose name it was told has failed, and all others are asked as ever.
+        """
+        alarms = self._alarms(vitals, before)
         # A host that recovers is worse for a while, which is no collapse but nothing to be remembered as good either;
         # nothing is counted on meanwhile.
         counts = {
@@ -95,15 +102,16 @@ class Jury:
         self.streaks = dict(facts["streaks"])
         self._probe = None if facts["probe"] is None else Probe(**facts["probe"])
 
-    def _alarms(self, vitals: Vitals) -> list[Alarm]:
+    def _alarms(self, vitals: Vitals, before: Callable[[str], object]) -> list[Alarm]:
         asked = {name: partial(detector.alarm, vitals, self.window) for name, detector in self.detectors.items()}
         if self._probe is not None:
             asked = {RECOVERY_FAILED: partial(self._recovery.alarm, vitals, self._probe), **asked}
-        return [alarm for name, ask in asked.items() if (alarm := _answer(name, ask)) is not None]
+        return [alarm for name, ask in asked.items() if (alarm := _answer(name, ask, before)) is not None]
 
 
-def _answer(name: str, ask: Callable[[], Alarm | None]) -> Alarm | None:
+def _answer(name: str, ask: Callable[[], Alarm | None], before: Callable[[str], object]) -> Alarm | None:
     try:
+        before(name)
         return ask()
     except Exception as error:  # noqa: BLE001 - a detector that fails must never be taken for a healthy host
-        return Alarm("detector_failed", 1, None, None, f"{name}: {type(error).__name__}: {error}")
+        return Alarm(DETECTOR_FAILED, 1, None, None, f"{name}: {type(error).__name__}: {error}")

@@ -3,10 +3,14 @@
     training stream   optimizer.step() ... | copy to a mirror, sum | next step ...
     side stream                                     wait | mirror -> pinned memory, 8 MB at a time | event
 
-The order of the training stream makes the copy untorn. What travels to the host leaves from the mirror, never from live
-parameters, which are trained on meanwhile; a mirror is written again only behind the event of its last transfer. Without
-room for a mirror, live parameters are read into pinned memory on the training stream itself. Nothing here asks the device
-whether it is done; whoever took the copy asks the event, a step or more later.
+The order of the training stream makes the copy untorn. That is the current stream; a take on a stream of its own comes behind
+what the default stream and the stream of the take before had queued, and these go on behind the copy. Whoever trains on yet
+another one orders the two by himself, as for every other kernel.
+
+What travels to the host leaves from the mirror, never from live parameters, which are trained on meanwhile; a mirror is written
+again only behind the event of its last transfer. Without room for a mirror, live parameters are read into pinned memory on the
+training stream itself. Nothing here asks the device whether it is done; whoever took the copy asks the event, a step or more
+later.
 """
 
 import math
@@ -56,29 +60,37 @@ class Offload:
     def __init__(self, device: torch.device, mirrors: int) -> None:
         self._device = device
         self._side = torch.cuda.Stream(device)
-        self._training: torch.cuda.Stream | None = None
+        # Where training may be when a take is on another stream.
+        self._known = [torch.cuda.default_stream(device)]
         self._mirrors: deque[_Mirror | None] = deque([None] * mirrors)
 
     def take(self, bound: Bound, target: Arena) -> Pending:
         """Begin to copy what is bound, as it is at this point of the training stream; `target` holds it once it has arrived."""
         with torch.cuda.device(self._device), torch.no_grad():
-            training = self._followed()
+            current = torch.cuda.current_stream(self._device)
+            elsewhere = [stream for stream in self._known if stream != current]
+            for stream in elsewhere:
+                current.wait_stream(stream)
             for (device, _), sources in bound.others.items():
                 if device == CPU:
                     for name, tensor in sources.items():
                         target.views[name].copy_(tensor)
-            return self._by_mirror(bound, target, training) if self._mirrors else self._directly(bound, target, training)
+            mirror = self._next_mirror(bound)
+            pending = self._directly(bound, target, current) if mirror is None else self._by_mirror(bound, target, current, mirror)
+            for stream in elsewhere:
+                # Neither the next step nor whoever is given the memory of a pruned seed may write before it has been read.
+                stream.wait_stream(current)
+                for flat in mirror.arena.flats if mirror is not None else ():
+                    flat.record_stream(current)
+            self._known = [self._known[0], current] if current != self._known[0] else self._known
+            return pending
 
-    def _followed(self) -> torch.cuda.Stream:
-        # Taken on another stream than before: what the former one still writes has to be waited for, by the device alone.
-        current = torch.cuda.current_stream(self._device)
-        if self._training is not None and self._training != current:
-            current.wait_stream(self._training)
-        self._training = current
-        return current
+    @property
+    def mirrors(self) -> int:
+        """How many buffers on the device there are, or will be."""
+        return len(self._mirrors)
 
-    def _by_mirror(self, bound: Bound, target: Arena, training: torch.cuda.Stream) -> Pending:
-        mirror = self._next_mirror(bound)
+    def _by_mirror(self, bound: Bound, target: Arena, training: torch.cuda.Stream, mirror: _Mirror) -> Pending:
         if mirror.left is not None:
             training.wait_event(mirror.left)
         for sources in _on_device(bound):
@@ -100,22 +112,32 @@ class Offload:
         live = [(name, tensor) for sources in _on_device(bound) for name, tensor in sources.items()]
         for name, tensor in live:
             target.views[name].copy_(tensor, non_blocking=True)
+        for device in bound.cuda_devices - {training.device}:
+            # What lies on another device leaves it on a stream of that one.
+            training.wait_stream(torch.cuda.current_stream(device))
         total = torch.zeros(1, dtype=torch.float64, pin_memory=True)
         total.copy_(self._sum([tensor for _, tensor in live]), non_blocking=True)
         return Pending(training.record_event(), total)
 
-    def _next_mirror(self, bound: Bound) -> _Mirror:
-        old = self._mirrors.popleft()
+    def _next_mirror(self, bound: Bound) -> _Mirror | None:
         layout = {name: spec for name, spec in bound.layout.items() if name not in bound.in_host_memory}
-        if old is None or old.arena.layout != layout:
-            kept = old.arena.segments if old is not None else None
-            old = _Mirror(Arena.allocate(layout, self._device, kept=kept), old.left if old is not None else None)
-        self._mirrors.append(old)
-        return old
+        while self._mirrors:
+            old = self._mirrors.popleft()
+            if old is None or old.arena.layout != layout:
+                kept = old.arena.segments if old is not None else None
+                try:
+                    old = _Mirror(Arena.allocate(layout, self._device, kept=kept), old.left if old is not None else None)
+                except torch.OutOfMemoryError:
+                    # Training has taken the room since. With one buffer fewer a take waits for the transfer before it, and
+                    # without any it reads live tensors straight into host memory; either way nothing is lost.
+                    continue
+            self._mirrors.append(old)
+            return old
+        return None
 
     def _sum(self, tensors: list[torch.Tensor]) -> torch.Tensor:
         # Complex sums by magnitude, which is finite where both parts are; in double precision, which overflows last.
-        sums = [sum_of(tensor).abs().double() for tensor in tensors if may_be_nonfinite(tensor) and tensor.numel()]
+        sums = [sum_of(tensor).abs().double().to(self._device) for tensor in tensors if may_be_nonfinite(tensor) and tensor.numel()]
         return torch.stack(sums).sum(0, keepdim=True) if sums else torch.zeros(1, dtype=torch.float64, device=self._device)
 
 

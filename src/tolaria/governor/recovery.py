@@ -7,13 +7,13 @@ far worse than that.
 
 import math
 
+from tolaria.governor.config import RECOVERY_FAILED
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.detectors.mutual_information import INFORMED, LEFT
 from tolaria.governor.verdict import Alarm
 from tolaria.telemetry.governor_events import Probe
 from tolaria.vitals import Vitals
 
-RECOVERY_FAILED = "recovery_failed"
 IN_A_ROW = 2
 
 

@@ -22,7 +22,7 @@ from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, PlanT, Spec
 from tolaria.governor.snapshots import OPTIMIZER, NotFinite, Snapshot, SnapshotRing, wait_for_device
 from tolaria.governor.stopwatch import Stopwatch
-from tolaria.seams import NO_TAPS, PENALTY_OWED, ROLLBACK_COPYING, Taps
+from tolaria.seams import NO_TAPS, PENALTY_OWED, ROLLBACK_COPYING, Seam, Taps, is_heard
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Work
 
@@ -117,6 +117,15 @@ def check_usable(snapshot: Snapshot, governed: Governed[PlanT]) -> None:
         raise NotFinite(f"snapshot {snapshot.number} holds NaN or Inf in {', '.join(spoiled[:3])}")
 
 
+def is_asked(config: GovernorConfig, taps: Taps, copying: Seam[int]) -> bool:
+    """Whether somebody wants to be asked before each tensor that is copied.
+
+    Then tensors are copied one by one, and on a device each is waited for. Copies that leave it later would be another thing
+    altogether, so those are copied one by one only for whoever really listens at this seam.
+    """
+    return taps is not NO_TAPS and (config.digest == "always" or is_heard(copying, taps))
+
+
 def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
     trusted = ring.trusted()
     # A relapse soon after a rollback speaks against the snapshot that was restored then: it is the last resort.
@@ -141,10 +150,12 @@ def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: G
         return taps.pass_through(ROLLBACK_COPYING, at, index)
 
     # Where nobody listens all tensors are copied at once.
-    snapshot.arena.copy_out(saved, live, None if taps is NO_TAPS else before_copy)
+    snapshot.arena.copy_out(saved, live, before_copy if is_asked(config, taps, ROLLBACK_COPYING) else None)
     changed.watch.begin("settle")
     governed.restore_optimizers(optimizer, config.optimizer)
     governed.settle(_facts_of_host(snapshot))
+    # Whoever trains on another stream than this one must find what was restored, and not write before it is.
+    wait_for_device(live)
     return taps.pass_through(PENALTY_OWED, at, config.penalty)
 
 

@@ -48,8 +48,11 @@ class Segment:
         }
         return Segment(layout, flats, views)
 
-    def runs(self) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
-        """Names of neighbours, and the piece of flat storage that they fill; together they hold every tensor once."""
+    def runs(self, bytes_min: int = RUN_BYTES) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
+        """Names of neighbours, and the piece of flat storage that they fill; together they hold every tensor once.
+
+        A piece ends with the tensor that brings it to so many bytes.
+        """
         for dtype, flat in self.flats.items():
             names: list[str] = []
             start = 0
@@ -58,7 +61,7 @@ class Segment:
                     continue
                 names.append(name)
                 end = int(view.storage_offset() - flat.storage_offset()) + view.numel()
-                if (end - start) * dtype.itemsize >= RUN_BYTES:
+                if (end - start) * dtype.itemsize >= bytes_min:
                     yield tuple(names), flat[start:end]
                     names, start = [], end
             if names:

@@ -12,6 +12,7 @@ trusted before that.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,9 +22,9 @@ import torch
 
 from tolaria.errors import TolariaError
 from tolaria.governor.arena import CPU, Arena, BeforeCopy, Bound
-from tolaria.governor.memory_policy import Placement, placement
+from tolaria.governor.memory_policy import Placement, pinned_size, placement
 from tolaria.governor.offload import Offload, Pending
-from tolaria.governor.segments import layout_of
+from tolaria.governor.segments import layout_of, segment_of
 
 # Names of optimizer state begin with it. It is rebuilt under its own policy and is no part of the byte-exact copy.
 OPTIMIZER = "optimizer/"
@@ -105,7 +106,7 @@ class SnapshotRing:
     @property
     def placement(self) -> Placement | None:
         """Where copies of a state on a CUDA device are kept; None where takes wait for the device."""
-        return self._placement
+        return self._placement.with_mirrors(self._offload.mirrors) if self._placement and self._offload else self._placement
 
     def refused(self) -> tuple[str, ...]:
         """Why snapshots that had been begun were dropped when they arrived; each reason is told once."""
@@ -282,9 +283,12 @@ def without_optimizer(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Te
 
 
 def _placement(bound: Bound, arenas: int) -> Placement:
-    state = sum(tensor.nbytes for tensor in bound.live)
+    flats: Counter[tuple[str, torch.dtype]] = Counter()
+    for name, tensor in zip(bound.names, bound.live, strict=True):
+        flats[segment_of(name), tensor.dtype] += tensor.nbytes
+    pinned = arenas * sum(map(pinned_size, flats.values()))
     free, total = torch.cuda.mem_get_info(bound.device)
-    return placement(state, arenas, free, total, psutil.virtual_memory().available)
+    return placement(sum(flats.values()), pinned, free, total, psutil.virtual_memory().available)
 
 
 def _copy_and_check(bound: Bound, arena: Arena, before_copy: BeforeCopy | None, before_verify: Callable[[int], object]) -> None:

@@ -5,13 +5,16 @@ from torch import nn
 
 from tolaria.lifecycle.seed import Blend
 
+# One for all samples, or of a shape that goes with the features.
+Strength = float | torch.Tensor
 
-def add(h: torch.Tensor, residual: torch.Tensor, alpha: float) -> torch.Tensor:
+
+def add(h: torch.Tensor, residual: torch.Tensor, alpha: Strength) -> torch.Tensor:
     """h + alpha r: the host's features stay in the sum, so blocks upstream keep their gradient at alpha 1."""
     return h + alpha * residual
 
 
-def multiply(h: torch.Tensor, residual: torch.Tensor, alpha: float) -> torch.Tensor:
+def multiply(h: torch.Tensor, residual: torch.Tensor, alpha: Strength) -> torch.Tensor:
     """h (1 + alpha tanh r): the seed scales features, at most to twice their size."""
     return h * (1.0 + alpha * torch.tanh(residual))
 
@@ -20,7 +23,7 @@ def multiply(h: torch.Tensor, residual: torch.Tensor, alpha: float) -> torch.Ten
 BLENDS = {Blend.ADD: add, Blend.MULTIPLY: multiply, Blend.GATE: add}
 
 
-def blend(h: torch.Tensor, residual: torch.Tensor, alpha: float, kind: Blend) -> torch.Tensor:
+def blend(h: torch.Tensor, residual: torch.Tensor, alpha: Strength, kind: Blend) -> torch.Tensor:
     """The mixture at strength alpha in (0, 1]. Alpha 0 is not computed but selected, see `Slot`."""
     return BLENDS[kind](h, residual, alpha)
 

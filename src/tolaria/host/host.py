@@ -57,7 +57,8 @@ class Host(nn.Module, ABC):
         finally:
             for slot in slots:
                 slot.alphas = None
-        return logits.unflatten(0, (len(alphas), len(x)))
+        versions: torch.Tensor = logits.unflatten(0, (len(alphas), len(x)))
+        return versions
 
     @abstractmethod
     def shadow(self, slot_id: str, features: torch.Tensor) -> torch.Tensor:

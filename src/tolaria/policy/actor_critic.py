@@ -38,6 +38,8 @@ class ActorCritic(nn.Module):
                 nn.init.zeros_(head.bias)
             if config.orthogonal:
                 nn.init.orthogonal_(self.value.weight)
+            if self.cell is not None:
+                _open_forget_gate(self.cell, config.forget_bias)
             self.value_trunk = _encoder(observation_size, config) if config.value_trunk else None
 
     def initial_state(self, num_envs: int) -> RecurrentState:
@@ -65,6 +67,13 @@ def _encoder(observation_size: int, config: NetworkConfig) -> nn.Sequential:
             nn.init.zeros_(linear.bias)
         layers += [linear, *([nn.LayerNorm(width)] if config.layer_norm else []), ACTIVATION_LAYERS[config.activation]()]
     return nn.Sequential(*layers)
+
+
+def _open_forget_gate(memory: nn.LSTM, bias: float) -> None:
+    # PyTorch keeps the gates in the order input, forget, cell, output, and adds two biases.
+    forget = slice(memory.hidden_size, 2 * memory.hidden_size)
+    with torch.no_grad():
+        memory.get_parameter("bias_ih_l0")[forget] += bias
 
 
 def _unrolled(memory: nn.LSTM, inputs: Tensor, state: RecurrentState, fresh: Tensor) -> tuple[Tensor, RecurrentState]:

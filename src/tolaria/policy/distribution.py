@@ -60,10 +60,14 @@ class Distribution(Protocol):
 
 
 class GrowthActions:
-    """The decision of `ActionSpace`. A mask is the ops [6] and behind them the slots of each op [6, S], row by row."""
+    """The decision of `ActionSpace`. A mask is the ops [6] and behind them the slots of each op [6, S], row by row.
 
-    def __init__(self, sizes: Sequence[int]) -> None:
+    No legal op is ever less probable than `op_floor`, so that one which was rarely right can still be tried, and learnt from.
+    """
+
+    def __init__(self, sizes: Sequence[int], op_floor: float = 0.0) -> None:
         self.sizes = tuple(sizes)
+        self.op_floor = op_floor
         self._ops, self._slots = self.sizes[:2]
         self.mask_size = self._ops * (1 + self._slots)
 
@@ -71,7 +75,7 @@ class GrowthActions:
         """The sum over the heads that matter for the op."""
         op_mask, slot_mask = self._masks(mask)
         op = indices[..., 0]
-        parts = [masked_log_softmax(logits[0], op_mask), masked_log_softmax(logits[1], _rows_of(slot_mask, op))]
+        parts = [self._op_log_probs(logits[0], op_mask), masked_log_softmax(logits[1], _rows_of(slot_mask, op))]
         parts += [head.float().log_softmax(-1) for head in logits[2:]]
         taken = [part.gather(-1, indices[..., head, None]).squeeze(-1) for head, part in enumerate(parts)]
         return torch.where(RELEVANT[op], torch.stack(taken, dim=-1), 0.0).sum(-1)
@@ -79,7 +83,7 @@ class GrowthActions:
     def entropy(self, logits: Sequence[Tensor], mask: Tensor) -> Tensor:
         """H(op) + sum over ops of p(op) times the entropy of what the op uses."""
         op_mask, slot_mask = self._masks(mask)
-        op_log_probs = masked_log_softmax(logits[0], op_mask)
+        op_log_probs = self._op_log_probs(logits[0], op_mask)
         # The rows of illegal ops may be empty; opened they are finite, and they weigh nothing.
         rows = slot_mask | ~op_mask.unsqueeze(-1)
         slot = _entropy_of(masked_log_softmax(logits[1].unsqueeze(-2).expand(rows.shape), rows))  # [..., 6]
@@ -92,7 +96,7 @@ class GrowthActions:
         """Heads that do not matter for the op get index 0."""
         op_mask, slot_mask = self._masks(mask)
         races = noise.split(self.sizes, dim=-1)
-        op = (masked_log_softmax(logits[0], op_mask).exp() / races[0]).argmax(-1)
+        op = (self._op_log_probs(logits[0], op_mask).exp() / races[0]).argmax(-1)
         slot = (masked_log_softmax(logits[1], _rows_of(slot_mask, op)).exp() / races[1]).argmax(-1)
         rest = [(head.float().softmax(-1) / race).argmax(-1) for head, race in zip(logits[2:], races[2:], strict=True)]
         return torch.where(RELEVANT[op], torch.stack([op, slot, *rest], dim=-1), 0)
@@ -100,6 +104,10 @@ class GrowthActions:
     def forced(self, mask: Tensor) -> Tensor:
         """Where WAIT is the only legal op."""
         return mask[..., : self._ops].sum(-1) == 1
+
+    def _op_log_probs(self, logits: Tensor, op_mask: Tensor) -> Tensor:
+        log_probs = masked_log_softmax(logits, op_mask)
+        return floored(log_probs, op_mask, self.op_floor) if self.op_floor else log_probs
 
     def _masks(self, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The mask of ops [..., 6], and that of slots [..., 6, S]."""
@@ -154,6 +162,13 @@ def masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
     # Measured from the best legal logit, so that no legal one can sink below the masked ones.
     best = logits.masked_fill(~mask, -torch.inf).amax(-1, keepdim=True).detach()
     return (logits - best).masked_fill(~mask, MASKED_LOGIT).log_softmax(-1)
+
+
+def floored(log_probs: Tensor, mask: Tensor, floor: float) -> Tensor:
+    """The same, with so much probability for every legal choice before the rest is shared out; a single one stays certain."""
+    legal = mask.sum(-1, keepdim=True)
+    mixed = (1.0 - legal * floor) * log_probs.exp() + floor
+    return torch.where(mask & (legal > 1), mixed.log(), log_probs)
 
 
 def _rows_of(slot_mask: Tensor, op: Tensor) -> Tensor:

@@ -20,12 +20,12 @@ from tolaria.policy.view import View
 class LearnedPolicy:
     """Environments are numbered 0 to N - 1; the agent sees zeros for those that are not asked about."""
 
-    def __init__(self, space: ActionSpace, num_envs: int, hidden_size: int, seed: int) -> None:
+    def __init__(self, space: ActionSpace, num_envs: int, hidden_size: int, seed: int, op_floor: float = 0.0) -> None:
         self.space = space
         self.num_envs = num_envs
         self._observation_size = observation_size(len(space.slots), len(space.blueprints))
         network = NetworkConfig(widths=(hidden_size,), memory_size=hidden_size)
-        self.agent = Agent(self._observation_size, GrowthActions(space.sizes), num_envs, network, seed)
+        self.agent = Agent(self._observation_size, GrowthActions(space.sizes, op_floor), num_envs, network, seed)
 
     @property
     def net(self) -> ActorCritic:

@@ -2,15 +2,16 @@
 
     begin(state)      the recurrent state with which the rollout begins
     remember(...)     one row for each executed step
+    charge(...)       the row of a step that collapsed, whose penalty earlier rows may share
     mark(state)       here a segment begins, which is unrolled from this state
     finish(...)       values for the ends that were cut off; now advantages are known
     clear()           the next rollout
 
 Rewards are stored raw. What learns from them divides by the running spread of returns, which changes only in `finish`; a
-death penalty is neither divided nor counted, so it is the same number whatever the rewards are.
+death penalty is neither divided nor counted, on whichever row, so it is the same number whatever the rewards are.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -22,6 +23,7 @@ from tolaria.policy.policy import JSON, RecurrentState
 from tolaria.ppo.advantages import gae
 from tolaria.ppo.config import PpoConfig
 from tolaria.ppo.normalizer import ReturnNormalizer
+from tolaria.ppo.penalty import Cause, Charged, Price, shares
 from tolaria.ppo.row import Row
 from tolaria.ppo.saved_rows import row_facts, row_tensors, saved_rows
 from tolaria.ppo.stacked import Stacked, flags, numbers, stack
@@ -34,6 +36,7 @@ class RolloutBuffer:
         self.num_envs = num_envs
         self.horizon = horizon
         self.normalizer = ReturnNormalizer(config.gamma)
+        self.price = Price(config.penalty)
         self._config = config
         self._rows: list[list[Row]] = [[] for _ in range(num_envs)]
         self._marks: list[_Mark] = []
@@ -46,7 +49,7 @@ class RolloutBuffer:
 
     @property
     def num_penalized(self) -> int:
-        """How many rows ended in a penalty."""
+        """How many rows collapsed."""
         return sum(row.penalized for rows in self._rows for row in rows)
 
     def rows(self, env: int) -> tuple[Row, ...]:
@@ -71,6 +74,20 @@ class RolloutBuffer:
         assert not rows or row.fresh == rows[-1].ended, f"step {row.step} of environment {env}"
         rows.append(row)
 
+    def charge(self, env: int, row: Row, causes: Sequence[Cause]) -> Charged:
+        """Keep the row of a step that collapsed, which owes the whole penalty as its reward, and divide that as the config says."""
+        assert row.penalized, f"step {row.step} of environment {env} did not collapse"
+        rows = self._rows[env]
+        amount = row.reward * self.price.factor(self.normalizer.std)
+        begins = self._life_begins(env, row.life)
+        places = {earlier.step: begins + index for index, earlier in enumerate(rows[begins:])}
+        divided = shares(amount, row.step, causes, tuple(places), self._config.penalty_attribution)
+        self.remember(env, replace(row, reward=divided[-1].amount))
+        for share in divided[:-1]:
+            place = places[share.step]
+            rows[place] = replace(rows[place], share=rows[place].share + share.amount)
+        return Charged(amount, divided)
+
     def forget(self, env: int) -> None:
         """Drop what one environment did in this rollout; the control arm of the credit experiment, and of no other use."""
         assert not self._finished, "the rollout is finished"
@@ -92,6 +109,7 @@ class RolloutBuffer:
                     self.normalizer.skip(env)
                 else:
                     self.normalizer.observe(env, row.reward, row.ended)
+        self.price.learn(self.num_rows, self.num_penalized)
         self._finished = True
 
     def clear(self) -> None:
@@ -104,7 +122,7 @@ class RolloutBuffer:
     def rewards(self) -> Tensor:
         """The rewards that teach [T, N], float64: divided by the spread of returns, penalties as they are."""
         scale = self.normalizer.scale if self._config.normalize_rewards else 1.0
-        return self._numbers([[row.reward if row.penalized else row.reward / scale for row in rows] for rows in self._rows])
+        return self._numbers([[row.reward if row.penalized else row.reward / scale + row.share for row in rows] for rows in self._rows])
 
     @property
     def values(self) -> Tensor:
@@ -149,7 +167,8 @@ class RolloutBuffer:
         """The rest of the state."""
         rows: list[JSON] = [[row_facts(row) for row in rows] for rows in self._rows]
         starts: list[JSON] = [list(mark.starts) for mark in self._marks]
-        return {"rows": rows, "starts": starts, "finished": self._finished, "normalizer": self.normalizer.facts()}
+        own: dict[str, JSON] = {"normalizer": self.normalizer.facts(), "price": self.price.facts()}
+        return {"rows": rows, "starts": starts, "finished": self._finished, **own}
 
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, JSON]) -> None:
         """Put back what `tensors` and `facts` gave."""
@@ -162,6 +181,12 @@ class RolloutBuffer:
         ]
         self._finished = cast("bool", facts["finished"])
         self.normalizer.restore(cast("Mapping[str, JSON]", facts["normalizer"]))
+        self.price.restore(cast("Mapping[str, JSON]", facts["price"]))
+
+    def _life_begins(self, env: int, life: int) -> int:
+        """The index of the first row after everything that is no longer of this life."""
+        rows = self._rows[env]
+        return next((index + 1 for index in reversed(range(len(rows))) if rows[index].ended or rows[index].life != life), 0)
 
     def _numbers(self, columns: list[list[float]]) -> Tensor:
         return numbers(columns, max(map(len, self._rows)))

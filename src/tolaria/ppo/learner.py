@@ -11,7 +11,7 @@ from tolaria.policy.agent import Agent
 from tolaria.policy.policy import JSON
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.config import PpoConfig
-from tolaria.ppo.update import UpdateReport, update
+from tolaria.ppo.update import ANSWER_BROKEN, PARAMETER_BROKEN, UpdateReport, update
 
 
 class UpdatesSkipped(TolariaError):
@@ -40,9 +40,11 @@ class Learner:
         # An empty rollout says nothing about the learner.
         if buffer.num_rows > 0:
             self._updates += 1
-            self._skipped = self._skipped + 1 if report.skipped else 0
-        if self._skipped >= self.config.max_skipped_updates:
-            raise UpdatesSkipped(f"{self._skipped} updates in a row were skipped: {report.skipped}")
+            # A policy that kept its entropy by being put back may learn from the next rollout; one that broke is in trouble.
+            broken = report.skipped or (report.restored if report.restored in {PARAMETER_BROKEN, ANSWER_BROKEN} else "")
+            self._skipped = self._skipped + 1 if broken else 0
+            if self._skipped >= self.config.max_skipped_updates:
+                raise UpdatesSkipped(f"{self._skipped} updates in a row were skipped: {broken}")
         return report
 
     def tensors(self) -> dict[str, Tensor]:

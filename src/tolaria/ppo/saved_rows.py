@@ -10,7 +10,7 @@ from tolaria.policy.policy import JSON, Record
 from tolaria.ppo.row import Row
 
 RECORD_TENSORS = ("observation", "mask", "indices")
-PLAIN_FIELDS = ("step", "life", "reward", "terminated", "truncated", "bootstrap", "fresh", "penalized")
+PLAIN_FIELDS = ("step", "life", "reward", "terminated", "truncated", "bootstrap", "fresh", "penalized", "share")
 
 
 def row_tensors(env: int, rows: Sequence[Row]) -> dict[str, Tensor]:
@@ -46,6 +46,7 @@ def _saved_row(fact: Mapping[str, JSON], record: Record | None) -> Row:
         bootstrap=cast("float", fact["bootstrap"]),
         fresh=cast("bool", fact["fresh"]),
         penalized=cast("bool", fact["penalized"]),
+        share=cast("float", fact["share"]),
     )
 
 

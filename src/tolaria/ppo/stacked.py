@@ -92,7 +92,7 @@ def stack(columns: Sequence[Sequence[Row]], state: RecurrentState) -> Stacked:
         forced=torch.tensor([[record.forced for record in column] for column in padded]).T,
         valid=flags([[True] * len(rows) for rows in columns], length),
         fresh=flags([[row.fresh for row in rows] for rows in columns], length),
-        penalized=flags([[row.penalized for row in rows] for rows in columns], length),
+        penalized=flags([[row.charged for row in rows] for rows in columns], length),
         state=state,
     )
 

@@ -21,6 +21,9 @@ from tolaria.ppo.losses import approximate_kl, log_ratios, masked_mean, policy_l
 from tolaria.ppo.stacked import Stacked
 from tolaria.seeding import stream
 
+# Why an update was undone after it had stepped, where that means that the policy had broken.
+PARAMETER_BROKEN = "a parameter is not finite"
+ANSWER_BROKEN = "the entropy is not finite"
 # The update ends when KL exceeds its target by this factor (as in the reference implementations of PPO).
 KL_TOLERANCE = 1.5
 
@@ -206,9 +209,11 @@ def _report(stepped: list[tuple[float, float, float]], kl: float, epochs: int) -
 
 def _damage(agent: Agent, rollout: Stacked, entropy_before: float, config: PpoConfig) -> str:
     if not all(bool(parameter.isfinite().all()) for parameter in agent.net.parameters()):
-        return "a parameter is not finite"
+        return PARAMETER_BROKEN
     after = mean_entropy(agent, rollout)
+    if not math.isfinite(after):
+        return ANSWER_BROKEN
     # A policy that was below the floor before may move: putting it back would hold it there.
-    if entropy_before >= config.entropy_floor and not after >= config.entropy_floor:
+    if entropy_before >= config.entropy_floor and after < config.entropy_floor:
         return f"entropy fell from {entropy_before:.3g} to {after:.3g}, below {config.entropy_floor:g}"
     return ""

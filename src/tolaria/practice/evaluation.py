@@ -18,7 +18,7 @@ def evaluate(practised: Practised, make_env: Callable[[], AnyEnv], episodes: int
     """
     worlds = Worlds(make_env, episodes, derive_seed(seed, "evaluation"))
     worlds.normalizer = practised.normalizer
-    agent = _copied(practised.agent, worlds, episodes, seed)
+    agent = copied(practised.agent, worlds, episodes, seed)
     going = torch.ones(episodes, dtype=torch.bool)
     returns = [0.0] * episodes
     try:
@@ -35,7 +35,7 @@ def evaluate(practised: Practised, make_env: Callable[[], AnyEnv], episodes: int
     return returns
 
 
-def _copied(agent: Agent, worlds: Worlds, num_envs: int, seed: int) -> Agent:
+def copied(agent: Agent, worlds: Worlds, num_envs: int, seed: int) -> Agent:
     """The same network with the memories of other environments."""
     copied = Agent(worlds.observation_size, agent.distribution, num_envs, agent.net.config, derive_seed(seed, "evaluated"))
     copied.net.load_state_dict(agent.net.state_dict())

@@ -1,7 +1,8 @@
 """Practice: an agent learns in copies of any environment of gymnasium whose actions are discrete.
 
 It is the learner of growth without growth: rows, advantages and updates are the same code. A step that ends in a rollback, which
-an environment tells in `info["rollback"]` of a terminated step, becomes the row that gets the death penalty.
+an environment tells in `info["rollback"]` of a terminated step, becomes the row that owes the death penalty. There, "causes" lists
+pairs: how many steps ago what led to it was decided, and its weight; what begins with the next `reset` is a new life.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from tolaria.policy.agent import Agent, Decided
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.learner import Learner
+from tolaria.ppo.penalty import Cause
 from tolaria.ppo.row import Row
 from tolaria.ppo.update import UpdateReport
 from tolaria.practice.config import PracticeConfig
@@ -63,7 +65,7 @@ def train_env(
 ) -> Practised:
     """Practise for so many steps of all copies together, rounded up to whole rollouts, or until asked to stop after an update."""
     worlds = Worlds(make_env, config.envs, derive_seed(seed, "practice"), config.normalize_observations)
-    practice = _Practice(worlds, config, seed)
+    practice = Practice(worlds, config, seed)
     done = practice.practised
     try:
         while done.steps < steps and not should_stop():
@@ -76,8 +78,8 @@ def train_env(
     return done
 
 
-class _Practice:
-    """The parts of one training, and where each copy stands in its episode."""
+class Practice:
+    """The parts of one training, and where each copy stands in its episode; `rollout` and `learn` take turns."""
 
     def __init__(self, worlds: Worlds, config: PracticeConfig, seed: int) -> None:
         self.worlds = worlds
@@ -119,25 +121,51 @@ class _Practice:
         return report
 
     def _bootstraps(self, happened: list[Happened]) -> list[float]:
-        """The value of the state after the step for each copy that a time limit cut off, with the memory it had there; 0 for others."""
-        if not any(one.truncated for one in happened):
+        """The value of the state after the step for each copy that may have been cut off, with the memory it had there; 0 for others."""
+        cut = [one.truncated or one.rollback is not None for one in happened]
+        if not any(cut):
             return [0.0] * len(happened)
         values = self.practised.agent.values(self.worlds.normalized(np.stack([one.last for one in happened])))
-        return [value if one.truncated else 0.0 for value, one in zip(values, happened, strict=True)]
+        return [value if each else 0.0 for value, each in zip(values, cut, strict=True)]
 
     def _remember(self, env: int, step: int, decided: Decided, happened: Happened, bootstrap: float) -> None:
-        record, life, fresh = decided.record(env), self._lives[env], self._fresh[env]
-        if happened.rollback is not None:
-            row = Row.death(step, life, record, self.config.penalty, fresh)
-        else:
+        ended = True
+        if happened.rollback is None:
+            ended = happened.terminated or happened.truncated
+            record, life, fresh = decided.record(env), self._lives[env], self._fresh[env]
             row = Row(step, life, record, happened.reward, happened.terminated, happened.truncated, bootstrap, fresh)
-        self.buffer.remember(env, row)
+            self.buffer.remember(env, row)
+        elif self.config.rollback == "clear":
+            self.buffer.forget(env)
+        else:
+            ended = self._charge(env, step, decided, happened, bootstrap)
         self._rewards[env] += happened.reward
         self._lengths[env] += 1
-        self._fresh[env] = row.ended
-        if row.ended:
+        self._fresh[env] = ended
+        if ended or happened.rollback is not None:
             episode = Episode(self.practised.steps, self._rewards[env], self._lengths[env], happened.rollback is not None)
             self.practised.episodes.append(episode)
             self._lives[env] += 1
             self._rewards[env], self._lengths[env] = 0.0, 0
+        if ended:
             self.practised.agent.begin_life(env)
+
+    def _charge(self, env: int, step: int, decided: Decided, happened: Happened, bootstrap: float) -> bool:
+        """The row of a step that was rolled back; whether its segment ends there."""
+        life, record, fresh = self._lives[env], decided.record(env), self._fresh[env]
+        if self.config.rollback == "truncate":
+            self.buffer.remember(env, Row(step, life, record, happened.reward, truncated=True, bootstrap=bootstrap, fresh=fresh))
+            return True
+        if self.config.ppo.rollback_transition == "terminal":
+            row = Row.death(step, life, record, self.config.penalty, fresh)
+        else:
+            row = Row.setback(step, life, record, self.config.penalty, fresh, bootstrap if happened.truncated else None)
+        self.buffer.charge(env, row, _causes(happened, step))
+        return row.ended
+
+
+def _causes(happened: Happened, step: int) -> tuple[Cause, ...]:
+    """Who is to blame, by the step of the rollout; one that lies before it has nobody here to bear its share."""
+    assert happened.rollback is not None
+    told = ((step - int(ago), float(weight)) for ago, weight in happened.rollback.get("causes", ()))
+    return tuple(Cause(at, weight) for at, weight in told if at >= 0)

@@ -80,8 +80,8 @@ class Worlds:
             self._observations[env] = last
         if self.distribution.mask_size:
             self._put_mask(env, mask_of(world, info))
-        # An episode that is over is not also cut off.
-        return Happened(float(reward), bool(terminated), bool(truncated) and not terminated, last, rollback)
+        # An episode that is over is not also cut off. One that was rolled back is over only as far as the learner takes it so.
+        return Happened(float(reward), bool(terminated), bool(truncated) and (not terminated or rollback is not None), last, rollback)
 
     def close(self) -> None:
         """Let go of all copies."""

@@ -60,6 +60,10 @@ class Task:
         """Mean cross-entropy in nats of logits [B, K], or [B, T, K]."""
         return F.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
+    def losses(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The same of each host of a stack [G], of logits [G, B, K] and targets [G, B]."""
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape).mean(dim=1)
+
 
 def split_stratified(inputs: torch.Tensor, targets: torch.Tensor, seed: int) -> tuple[Split, Split, Split]:
     """Train, validation and test with 60, 20 and 20 percent of every class; the same ones for the same seed."""

@@ -14,7 +14,15 @@ from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import Collapsed, EnvironmentRetired, PenaltyDelivered, Remedy, RolledBack, Rung, Work
 from tolaria.telemetry.growth_events import SlotRestored, StageChanged
-from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StepFinished, StorageFailed
+from tolaria.telemetry.run_events import (
+    EpisodeFinished,
+    GrowthFrozen,
+    RunAborted,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StorageFailed,
+)
 
 # One letter and one style a stage; the letters alone say it where there are no colours.
 LETTERS: dict[Stage, tuple[str, str]] = {
@@ -190,6 +198,9 @@ def headline(event: Event) -> Text | None:
             return Text(f"{where}  fossilized {event.blueprint} in {event.slot}", "green")
         case EnvironmentRetired():
             return Text(f"{where}  retired after {event.rollbacks} rollbacks: {event.reason}", "bold red")
+        case GrowthFrozen():
+            grown = f"{event.germinations:.2g} germinations an episode, {event.control:.2g} before it was punished"
+            return Text(f"{where}  the controller has frozen: {grown}; see `rollback_transition` and `penalty.mode`", "bold yellow")
         case StorageFailed():
             return Text(f"{where}  not stored: {event.reason}", "bold red")
         case RunAborted():

@@ -171,10 +171,14 @@ class RolledBack(Event):
 
 @dataclass(frozen=True, slots=True)
 class PenaltyDelivered(Event):
-    """The death penalty was handed to the buffer's row of this very step."""
+    """The death penalty was handed to the buffer; `row` is the place there of this very step.
+
+    `shares` are pairs of a step and what its row bears, the step of the collapse last; they add up to `amount` exactly.
+    """
 
     amount: float
     row: int
+    shares: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from tolaria.telemetry.growth_events import (
 )
 from tolaria.telemetry.run_events import (
     EpisodeFinished,
+    GrowthFrozen,
     PolicyRestored,
     RolloutFinished,
     RunAborted,
@@ -67,6 +68,7 @@ EVENT_KINDS: dict[str, type[Event]] = tabulate(
         RolloutFinished,
         UpdateFinished,
         PolicyRestored,
+        GrowthFrozen,
         StorageFailed,
         RunFinished,
         RunAborted,

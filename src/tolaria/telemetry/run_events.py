@@ -86,6 +86,14 @@ class PolicyRestored(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class GrowthFrozen(Event):
+    """The controller has stopped growing under the penalty: germinations an episode, now and before it could learn anything."""
+
+    germinations: float
+    control: float
+
+
+@dataclass(frozen=True, slots=True)
 class StorageFailed(Event):
     """A checkpoint, or a snapshot on its way to the disk, could not be stored; the ones before it stand."""
 

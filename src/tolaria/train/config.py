@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from tolaria.env.config import AttributionConfig, RewardConfig, TrainingConfig
+from tolaria.env.config import BACKENDS, AttributionConfig, RewardConfig, TrainingConfig
 from tolaria.errors import ConfigError
 from tolaria.governor.config import GovernorConfig
 from tolaria.lifecycle.action import Action
@@ -38,7 +38,8 @@ class TrainConfig:
     """A run. `steps` are decision steps of every environment; an episode is `episode_steps` long, None for the whole run.
 
     `rollout_steps` rows of every environment make one update of a controller that learns. `threads` is recorded because
-    the number of intra-op threads changes the bits of a CPU run. `data` is the folder of a task that is read from one.
+    the number of intra-op threads changes the bits of a CPU run, and so does the `backend`, which trains hosts one by one
+    or several at once. `data` is the folder of a task that is read from one.
     """
 
     task: str = "digits"
@@ -51,6 +52,7 @@ class TrainConfig:
     episode_steps: int | None = None
     rollout_steps: int = 20
     threads: int = 1
+    backend: str = "loop"
     checkpoint_every: int = 20
     script: tuple[Move, ...] = ()
     training: TrainingConfig = TrainingConfig()
@@ -76,6 +78,11 @@ class TrainConfig:
                 raise ConfigError(name, getattr(self, name), "1 or more")
         if self.episode_steps is not None and self.episode_steps < 1:
             raise ConfigError("episode_steps", self.episode_steps, "1 or more, or nothing for the whole run")
+        if self.backend not in BACKENDS:
+            raise ConfigError("backend", self.backend, f"one of {', '.join(BACKENDS)}")
+        # More threads cut a stack into pieces wherever it is convenient, and then a host's bits depend on how many there are.
+        if self.backend == "stacked" and self.threads > 1:
+            raise ConfigError("threads", self.threads, "1 with backend: stacked")
         if self.seed < 0:
             raise ConfigError("seed", self.seed, "0 or more")
         if self.ppo.minibatches > self.envs:

@@ -4,15 +4,18 @@ Whoever has read `take_step` knows the system. Judging comes after acting inside
 death penalty always exists; a collapse in the very first step is no special case.
 """
 
-from tolaria.env.growth_env import GrowthEnv, Outcome
-from tolaria.env.vector_env import Broken
+from tolaria.env.growth_env import Broken, GrowthEnv, Outcome
 from tolaria.governor.governor import Response
+from tolaria.governor.verdict import Standing
+from tolaria.lifecycle.action import Op
 from tolaria.policy.policy import Choice
+from tolaria.ppo.penalty import Cause
 from tolaria.ppo.row import Row
 from tolaria.seams import DECIDED, REWARD_READY, ROLLOUT_READY, STEP_FINISHED, VERDICT_READY, VIEW_READY
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.governor_events import PenaltyDelivered
-from tolaria.telemetry.run_events import EpisodeFinished, PolicyRestored, RolloutFinished, UpdateFinished
+from tolaria.telemetry.run_events import EpisodeFinished, GrowthFrozen, PolicyRestored, RolloutFinished, UpdateFinished
+from tolaria.train.blame import Ablations, ablate, causes_of
 from tolaria.train.run import Run, Tally
 
 
@@ -41,23 +44,38 @@ def take_step(run: Run) -> None:
             continue
 
         # Judge: reads only.
-        verdict = run.taps.pass_through(VERDICT_READY, at, governor.judge(outcome.vitals))
+        verdict = run.taps.pass_through(VERDICT_READY, at, governor.judge(outcome.vitals, at))
+
+        # Blame: asked while the seeds that may be the cause are still there.
+        note_decision(run, env, choice, outcome)
+        lost = verdict.standing is Standing.COLLAPSED
+        ablations = ablate(env.training, outcome.vitals, env.task.chance_loss) if lost else Ablations()
 
         # Enforce: a snapshot when healthy and due, a rollback when collapsed; a penalty may be owed.
         response = governor.enforce(verdict, outcome.vitals, env.training, at, outcome.fossilized)
 
-        # Remember: the row of this very step, with the penalty in the place of its reward.
-        remember(run, env, choice, outcome, response, life)
+        # Remember: the row of this very step, with the penalty in the place of its reward; the causes of a collapse share it.
+        causes = causes_of(run.tallies[view.env].touched, ablations, response.pruned)
+        remember(run, env, choice, outcome, response, life, causes)
         run.taps.pass_through(STEP_FINISHED, at, env.training)
     run.step += 1
 
 
-def remember(run: Run, env: GrowthEnv, choice: Choice, outcome: Outcome, response: Response, life: int) -> None:
+def note_decision(run: Run, env: GrowthEnv, choice: Choice, outcome: Outcome) -> None:
+    """Keep which step last touched a slot, and count germinations."""
+    if outcome.accepted and choice.action.op is not Op.WAIT:
+        run.tallies[env.env].touched[choice.action.slot] = run.step
+        run.monitor.germinated(choice.action.op is Op.GERMINATE)
+
+
+def remember(
+    run: Run, env: GrowthEnv, choice: Choice, outcome: Outcome, response: Response, life: int, causes: tuple[Cause, ...]
+) -> None:  # fmt: skip
     """Store the row of an executed step, and begin a new life where this one ended."""
     at = Point(run.step, env.env)
     tally = run.tallies[env.env]
     if response.penalty is not None:
-        remember_death(run, env, choice, response.penalty, life)
+        remember_death(run, env, choice, response, life, causes)
     elif outcome.reward is None:
         # Nobody governs this host, and its loss is no number: the step ends its life without a reward, as in `GrowthEnv.step`.
         run.buffer.remember(env.env, Row(run.step, life, choice.record, 0.0, terminated=True, fresh=tally.fresh))
@@ -69,7 +87,7 @@ def remember(run: Run, env: GrowthEnv, choice: Choice, outcome: Outcome, respons
         run.buffer.remember(env.env, row)
         tally.count(reward, died=False)
     # The next row begins a segment exactly where the recurrent state begins anew, also when a rollout ends in between.
-    ended = response.penalty is not None or outcome.reward is None or outcome.truncated
+    ended = run.buffer.rows(env.env)[-1].ended
     tally.fresh = ended
     if response.retired:
         run.envs.retired.add(env.env)
@@ -79,12 +97,20 @@ def remember(run: Run, env: GrowthEnv, choice: Choice, outcome: Outcome, respons
         run.policy.begin_life(env.env)
 
 
-def remember_death(run: Run, env: GrowthEnv, choice: Choice, penalty: float, life: int) -> None:
-    """The row that ends a life: the penalty is its reward."""
+def remember_death(run: Run, env: GrowthEnv, choice: Choice, response: Response, life: int, causes: tuple[Cause, ...] = ()) -> None:
+    """The row that ends a life: what it bears of the penalty is its reward."""
+    assert response.penalty is not None, env.env
     tally = run.tallies[env.env]
-    run.buffer.remember(env.env, Row.death(run.step, life, choice.record, penalty, tally.fresh))
-    run.history.emit(PenaltyDelivered(Point(run.step, env.env), penalty, len(run.buffer.rows(env.env)) - 1))
-    tally.count(penalty, died=True)
+    if run.config.ppo.rollback_transition == "terminal" or response.retired:
+        row = Row.death(run.step, life, choice.record, response.penalty, tally.fresh)
+    else:
+        bootstrap = run.policy.values([env.view()])[0] if env.is_over else None
+        row = Row.setback(run.step, life, choice.record, response.penalty, tally.fresh, bootstrap)
+    charged = run.buffer.charge(env.env, row, causes)
+    borne = tuple((share.step, share.amount) for share in charged.shares)
+    run.history.emit(PenaltyDelivered(Point(run.step, env.env), charged.amount, len(run.buffer.rows(env.env)) - 1, borne))
+    tally.count(charged.amount, died=True)
+    tally.touched.clear()
     if run.config.governor.rewind:
         run.policy.rewind(env.env, env.course.controller)
     else:
@@ -93,8 +119,7 @@ def remember_death(run: Run, env: GrowthEnv, choice: Choice, penalty: float, lif
 
 def remember_broken(run: Run, env: GrowthEnv, choice: Choice, response: Response, life: int) -> None:
     """The last row of an environment that raised in the middle of its step."""
-    assert response.penalty is not None, env.env
-    remember_death(run, env, choice, response.penalty, life)
+    remember_death(run, env, choice, response, life)
     run.envs.retired.add(env.env)
     run.policy.begin_life(env.env)
 
@@ -142,6 +167,9 @@ def finish_rollout(run: Run) -> None:
     run.buffer.finish({view.env: value for view, value in zip(views, run.policy.values(views), strict=True)})
     run.taps.pass_through(ROLLOUT_READY, at, run.buffer)
     run.history.emit(RolloutFinished(at, run.buffer.num_rows, run.buffer.num_penalized))
+    frozen = run.monitor.finish_rollout(run.buffer.num_rows, run.buffer.num_penalized)
+    if frozen is not None and run.learner is not None:
+        run.history.emit(GrowthFrozen(at, frozen.germinations, frozen.control))
     if run.learner is not None:
         report = run.learner.learn(run.buffer)
         run.history.emit(

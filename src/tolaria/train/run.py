@@ -1,14 +1,16 @@
 """Everything of one run, put together from its config, and taken apart for a checkpoint."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 
 from tolaria.env.config import Recovery
 from tolaria.env.growth_env import EnvConfig
-from tolaria.env.vector_env import VectorEnv
+from tolaria.env.pool import HostPool, LoopPool
+from tolaria.env.vector_env import POOLS, VectorEnv
+from tolaria.env.worker_pool import Plan, WorkerPool
 from tolaria.errors import ConfigError
 from tolaria.governor.governor import Governor
 from tolaria.policy.action_space import ActionSpace
@@ -21,23 +23,28 @@ from tolaria.policy.schedule import SchedulePolicy
 from tolaria.policy.scripted import ScriptedMove, ScriptedPolicy
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.learner import Learner
-from tolaria.seams import Taps
+from tolaria.seams import NO_TAPS, Taps
 from tolaria.seeding import derive_seed
 from tolaria.tasks import FOLDER_TASKS, TASKS
 from tolaria.tasks.task import Task
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
 from tolaria.train.config import TrainConfig
+from tolaria.train.frozen import GrowthMonitor
 from tolaria.train.manifest import Facts, Tensors
 
 
 @dataclass(slots=True)
 class Tally:
-    """What is counted of one environment's episode; `fresh`: its next row begins a segment."""
+    """What is counted of one environment's episode; `fresh`: its next row begins a segment.
+
+    `touched`: the latest step of this life in which a decision was executed on a slot.
+    """
 
     fresh: bool = True
     total_reward: float = 0.0
     rollbacks: int = 0
+    touched: dict[str, int] = field(default_factory=dict)
 
     def count(self, reward: float, died: bool) -> None:
         """One more step."""
@@ -49,8 +56,8 @@ class Run:
     """The parts of a run and how far it is. `step` counts finished decision steps."""
 
     def __init__(
-        self, config: TrainConfig, device: torch.device, history: History, taps: Taps, task: Task | None = None
-    ) -> None:
+        self, config: TrainConfig, device: torch.device, history: History, taps: Taps, task: Task | None = None, workers: int = 1
+    ) -> None:  # fmt: skip
         self.config = config
         self.history = history
         self.taps = taps
@@ -64,7 +71,9 @@ class Run:
         env_config = EnvConfig(
             config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery, config.attribution
         )
-        self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit)
+        plan = Plan(task, env_config, config.seed, POOLS[config.backend], config.threads)
+        pool = build_pool(plan, min(workers, config.envs), device, taps)
+        self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit, pool)
         self.governors = [
             Governor(config.governor, task.chance_loss, task.explosion_loss, taps, history.emit, task.prior_loss)
             for _ in range(config.envs)
@@ -75,6 +84,7 @@ class Run:
         )
         self.buffer = RolloutBuffer(config.envs, config.rollout_steps, config.ppo)
         self.tallies = [Tally() for _ in range(config.envs)]
+        self.monitor = GrowthMonitor(config.episode_length)
 
     @property
     def finished(self) -> bool:
@@ -88,6 +98,10 @@ class Run:
             env.note_controller(self.policy.position(env.env))
             governor.begin(env.training, Point(0, env.env))
         self.buffer.begin(self.policy.recurrent_state())
+
+    def close(self) -> None:
+        """Let go of whatever steps the environments."""
+        self.envs.close()
 
     def capsule(self) -> tuple[Tensors, Facts]:
         """The run's whole mutable state: tensors by path, and JSON."""
@@ -108,6 +122,7 @@ class Run:
             "policy": self.policy.facts(),
             "buffer": self.buffer.facts(),
             "tallies": [asdict(tally) for tally in self.tallies],
+            "monitor": self.monitor.facts(),
         }
         if self.learner is not None:
             tensors |= _under("learner", self.learner.tensors())
@@ -127,6 +142,7 @@ class Run:
         self.policy.restore(_below("policy", tensors), facts["policy"])
         self.buffer.restore(_below("buffer", tensors), facts["buffer"])
         self.tallies = [Tally(**tally) for tally in facts["tallies"]]
+        self.monitor.restore(facts["monitor"])
         if self.learner is not None:
             self.learner.restore(_below("learner", tensors), facts["learner"])
 
@@ -139,11 +155,28 @@ def build_task(config: TrainConfig) -> Task:
     return FOLDER_TASKS[config.task](Path(config.data))
 
 
+def build_pool(plan: Plan, workers: int, device: torch.device, taps: Taps) -> HostPool:
+    """Who steps the environments: this process, or so many others. How many they are changes no bit, so that no config records it."""
+    check_workers(workers, device)
+    if workers == 1:
+        return plan.pool()
+    assert taps is NO_TAPS, "nobody listens in another process"
+    return WorkerPool(plan, workers, together=plan.pool is not LoopPool)
+
+
+def check_workers(workers: int, device: torch.device) -> None:
+    """Refuse what no pool can do."""
+    if workers < 1:
+        raise ConfigError("workers", workers, "1 or more")
+    if workers > 1 and device.type != "cpu":
+        raise ConfigError("workers", workers, f"1 on {device.type}; only on the CPU environments are stepped in processes of their own")
+
+
 def build_policy(config: TrainConfig, space: ActionSpace) -> Policy:
     """The controller that the config names."""
     seed = derive_seed(config.seed, "policy")
     if config.policy == "ppo":
-        return LearnedPolicy(space, config.envs, config.ppo.hidden_size, seed)
+        return LearnedPolicy(space, config.envs, config.ppo.hidden_size, seed, config.ppo.op_floor)
     if config.policy == "random":
         return RandomPolicy(space, seed)
     if config.policy == "scripted":

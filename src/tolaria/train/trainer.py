@@ -20,7 +20,7 @@ from tolaria.train import checkpoint, disk, trial
 from tolaria.train.config import TrainConfig, dump, load, save
 from tolaria.train.manifest import Facts, Tensors
 from tolaria.train.rollout import finish_rollout, take_step, tell_episode
-from tolaria.train.run import Run, build_task, choose_device
+from tolaria.train.run import Run, build_task, check_workers, choose_device
 from tolaria.train.warm_start import warm_start
 
 # What decides about the bits of a run beside its config and commit.
@@ -37,28 +37,31 @@ class Trainer:
         self._held = ExitStack()
 
     @classmethod
-    def start(cls, config: TrainConfig, folder: Path | None, sinks: tuple[Sink, ...] = ()) -> "Trainer":
-        """A new run; raises `ConfigError` where the folder holds one already, or the device or the data is not there."""
-        choose_device(config.device)
+    def start(cls, config: TrainConfig, folder: Path | None, sinks: tuple[Sink, ...] = (), workers: int = 1) -> "Trainer":
+        """A new run, stepped by so many processes.
+
+        Raises `ConfigError` where the folder holds one already, or where the device, the data or the processes cannot be had.
+        """
+        check_workers(workers, choose_device(config.device))
         # Asked once more by the run itself; here nothing is written yet.
         build_task(config)
         if folder is None:
-            return cls.tapped(config, History(sinks), NO_TAPS)
+            return cls.tapped(config, History(sinks), NO_TAPS, workers=workers)
         disk.make_folder(folder)
         with ExitStack() as held:
             held.enter_context(disk.held(folder))
             history = History.open(folder / "events.jsonl", _with_timings(folder, sinks))
             save(config, folder / "config.json")
-            trainer = cls.tapped(config, history, NO_TAPS, folder)
+            trainer = cls.tapped(config, history, NO_TAPS, folder, workers)
             trainer._held = held.pop_all()
         return trainer
 
     @classmethod
-    def tapped(cls, config: TrainConfig, history: History, taps: Taps, folder: Path | None = None) -> "Trainer":
+    def tapped(cls, config: TrainConfig, history: History, taps: Taps, folder: Path | None = None, workers: int = 1) -> "Trainer":
         """A new run that tells its events to a given history and lets a harness listen at its seams."""
         device = choose_device(config.device)
         torch.set_num_threads(config.threads)
-        run = Run(config, device, history, taps)
+        run = Run(config, device, history, taps, workers=workers)
         history.emit(
             RunStarted(
                 Point(0),
@@ -73,16 +76,17 @@ class Trainer:
         return cls(run, folder)
 
     @classmethod
-    def resume(cls, folder: Path, sinks: tuple[Sink, ...] = ()) -> tuple["Trainer", list[str]]:
+    def resume(cls, folder: Path, sinks: tuple[Sink, ...] = (), workers: int = 1) -> tuple["Trainer", list[str]]:
         """Continue a run from its newest whole checkpoint; also returns what the user should know about that."""
         events = folder / "events.jsonl"
-        return cls.resumed(folder, lambda next_seq: (History.resume(events, next_seq, _with_timings(folder, sinks)), NO_TAPS))
+        return cls.resumed(folder, lambda next_seq: (History.resume(events, next_seq, _with_timings(folder, sinks)), NO_TAPS), workers)
 
     @classmethod
-    def resumed(cls, folder: Path, voices: Callable[[int], tuple[History, Taps]]) -> tuple["Trainer", list[str]]:
+    def resumed(cls, folder: Path, voices: Callable[[int], tuple[History, Taps]], workers: int = 1) -> tuple["Trainer", list[str]]:
         """The same with a history of the caller's and whoever listens at its seams, given the number of the next event."""
         config = load(folder / "config.json")
         device = choose_device(config.device)
+        check_workers(workers, device)
         torch.set_num_threads(config.threads)
 
         def accept(tensors: Tensors, facts: Facts) -> tuple[Tensors, Facts]:
@@ -93,7 +97,7 @@ class Trainer:
             held.enter_context(disk.held(folder))
             (tensors, facts), remarks = checkpoint.read_newest(folder / "checkpoints", accept)
             history, taps = voices(facts["next_seq"])
-            run = Run(config, device, history, taps)
+            run = Run(config, device, history, taps, workers=workers)
             run.restore(trial.placed(tensors, device), facts)
             trainer = cls(run, folder)
             trainer._held = held.pop_all()
@@ -135,6 +139,7 @@ class Trainer:
     def close(self) -> list[str]:
         """Close the history and let go of the folder; returns what sinks missed."""
         try:
+            self.run.close()
             self.run.history.close()
         finally:
             self._held.close()

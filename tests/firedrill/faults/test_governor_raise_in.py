@@ -53,3 +53,7 @@ def test_a_disk_is_full() -> None:
 def test_passages_count_from_one() -> None:
     with pytest.raises(Unfit, match="nth counts from 1"):
         GovernorRaiseIn("snapshot", nth=0)
+
+
+def test_a_detector_fails_where_it_is_asked() -> None:
+    assert GovernorRaiseIn("detector").allowed_phases == ("detector_asked",)

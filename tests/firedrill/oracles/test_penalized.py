@@ -35,7 +35,10 @@ def test_a_lost_penalty_fails(drop: Edit) -> None:
 
 
 def test_a_penalty_that_is_delivered_twice_fails(add: Edit) -> None:
-    assert Penalized().judge(add(PenaltyDelivered(Point(5, 1), -10.0, 5))).detail == "env 1 step 5: 2 penalties delivered, 1 owed"
+    assert (
+        Penalized().judge(add(PenaltyDelivered(Point(5, 1), -10.0, 5, ((5, -10.0),)))).detail
+        == "env 1 step 5: 2 penalties delivered, 1 owed"
+    )
 
 
 def test_a_penalty_in_another_step_fails(edit: Edit) -> None:
@@ -129,7 +132,7 @@ def test_a_rollback_in_the_last_row_of_a_rollout_begins_the_next_one_afresh(drop
 def test_a_retirement_owes_the_penalty_once(add: Edit, penalties: int, answer: Answer) -> None:
     """The last rollout was never completed, so a delivery is all that can be seen."""
     retired = EnvironmentRetired(Point(14, 1), 2, "budget spent")
-    assert Penalized().judge(add(retired, *[PenaltyDelivered(Point(14, 1), -10.0, 14)] * penalties)).answer is answer
+    assert Penalized().judge(add(retired, *[PenaltyDelivered(Point(14, 1), -10.0, 14, ((14, -10.0),))] * penalties)).answer is answer
 
 
 def test_a_retirement_in_the_step_of_a_rollback_owes_nothing_more(add: Edit) -> None:

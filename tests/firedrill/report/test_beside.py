@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from firedrill.bench import record
+from firedrill.bench import figures, record
+from firedrill.bench.figures import KEPT, DeviceRecord, Figure
 from firedrill.bench.record import Case, Record
 from firedrill.compare.compared import Change, Compared, MetricClass
 from firedrill.compare.record import write_comparison
@@ -20,10 +21,11 @@ def test_each_file_is_known_by_what_it_says(tmp_path: Path) -> None:
     record.write_json(tmp_path / "3.json", Record({}, {}, (CASE,)))
     (tmp_path / "4.json").write_text(json.dumps({"schema": "firedrill.coverage/1", "cells": [], "marks": {}}))
     (tmp_path / "5.json").write_text(json.dumps({"suite": "default", "cells": {"default": []}, "false_alarms": {}}))
-    found = read_beside(tmp_path / f"{number}.json" for number in range(1, 6))
+    figures.write_json(tmp_path / "6.json", DeviceRecord({"device": "an imagined one"}, {}, (Figure(KEPT, 100_000, 20.0, "µs"),)))
+    found = read_beside(tmp_path / f"{number}.json" for number in range(1, 7))
     assert found.changes == (CHANGE,) * 3
     assert found.cases == (CASE,)
-    assert [shown.title.partition(" ")[0] for shown in found.maps] == ["Coverage:", "Envelope"]
+    assert [shown.title.partition(" ")[0] for shown in found.maps] == ["Coverage:", "Envelope", "On"]
 
 
 def test_nothing_beside_is_nothing_compared() -> None:

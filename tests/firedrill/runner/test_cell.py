@@ -7,10 +7,13 @@ import pytest
 
 from firedrill.events import FaultStruck, RunResumed, StateLeft
 from firedrill.runner import cell as recording
+from firedrill.runner.inject import Injector
+from firedrill.runner.observe import Observer
 from firedrill.runner.plan import config_of
 from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import load
 from firedrill.scenario.starter import starter
+from tolaria.seams import ROLLBACK_COPYING, SNAPSHOT_COPYING, STEP_FINISHED
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.history import read
 from tolaria.telemetry.run_events import RunAborted, StepFinished, StorageFailed
@@ -41,6 +44,14 @@ def test_a_child_leaves_ctrl_c_to_its_parent_and_does_not_outlive_it_for_long(
         signal.signal(signal.SIGINT, before)
     assert interruptions == [signal.SIG_IGN]
     assert alarms == [40]
+
+
+def test_a_harness_listens_at_single_copies_only_where_it_strikes_there(cell: Cell) -> None:
+    (planned, *_) = cell.scenario.faults
+    copying = replace(planned, at=replace(planned.at, phase=ROLLBACK_COPYING.name))
+    for faults, heard in (((planned,), {STEP_FINISHED}), ((copying,), {STEP_FINISHED, ROLLBACK_COPYING})):
+        harness = recording.Harness(Injector(faults, 0, print), Observer(print, 0))
+        assert {seam for seam in (STEP_FINISHED, SNAPSHOT_COPYING, ROLLBACK_COPYING) if harness.hears(seam)} == heard
 
 
 STORED = """\

@@ -17,6 +17,7 @@ OFF = ("steps: 16", "steps: 16, governor: {enabled: false}")
         ("do: governor.suppress", [OFF], "it is off"),
         ("do: snapshot.corrupt", [OFF], "it is off"),
         ("do: cuda.sticky", [], "the matrix has a CPU"),
+        ("do: cuda.oom", [], "the matrix has a CPU"),
         ("do: data.damage\n    with: {value: nan, first: 160, batches: 1}", [], "there are 160 batches in all"),
         ("do: loss.drift\n    with: {rate: 1.3, since: 16}", [], "there are 16 steps"),
         ("do: optim.poison\n    with: {field: exp_avg, value: 0.0}", [], "sgd keeps no exp_avg"),

@@ -37,8 +37,6 @@ def test_a_small_experiment_prints_its_table_and_writes_its_files(tmp_path: Path
         (("--picture", "grow.svg"), "a name that ends in .png"),
     ],
 )
-def test_what_cannot_be_had_is_refused_at_once(
-    arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_had_is_refused_at_once(arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*arguments) == 2
     assert complaint in capsys.readouterr().err

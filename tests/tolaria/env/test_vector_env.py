@@ -6,7 +6,7 @@ import torch
 
 from tolaria.env.config import TrainingConfig
 from tolaria.env.growth_env import EnvConfig
-from tolaria.env.vector_env import VectorEnv
+from tolaria.env.vector_env import POOLS, VectorEnv
 from tolaria.lifecycle.action import WAIT, Action, Op
 from tolaria.policy.view import View
 from tolaria.seams import BATCH_READY, NO_TAPS, WEIGHTS_UPDATED, Batch, Seam, T, Taps
@@ -46,9 +46,9 @@ class BatchOverwritten:
 class Played:
     """N environments after six steps; an environment that is left out is retired from the start."""
 
-    def __init__(self, num_envs: int, taps: Taps = NO_TAPS, retired: Sequence[int] = ()) -> None:
+    def __init__(self, num_envs: int, taps: Taps = NO_TAPS, retired: Sequence[int] = (), backend: str = "loop") -> None:
         self.events: list[Event] = []
-        self.envs = VectorEnv(TASKS["spirals"](), CONFIG, num_envs, 0, torch.device("cpu"), taps, self.events.append)
+        self.envs = VectorEnv(TASKS["spirals"](), CONFIG, num_envs, 0, torch.device("cpu"), taps, self.events.append, POOLS[backend]())
         self.envs.retired.update(retired)
         self.views: list[list[View]] = []
         for step in range(STEPS):
@@ -72,25 +72,29 @@ def assert_untouched(ours: Played, theirs: Played, envs: Sequence[int]) -> None:
         assert [name for name in tensors if not torch.equal(tensors[name], tensors_too[name])] == []
 
 
-def test_removing_an_environment_leaves_the_others_unchanged() -> None:
-    assert_untouched(Played(2), Played(3), (0, 1))
+@pytest.mark.parametrize("backend", POOLS)
+def test_removing_an_environment_leaves_the_others_unchanged(backend: str) -> None:
+    assert_untouched(Played(2, backend=backend), Played(3, backend=backend), (0, 1))
 
 
+@pytest.mark.parametrize("backend", POOLS)
 @pytest.mark.parametrize("struck", [(1,), (0, 2)])
-def test_others_notice_nothing_of_one_that_is_struck(struck: tuple[int, ...]) -> None:
-    calm, broken = Played(3), Played(3, NanIn(*struck))
+def test_others_notice_nothing_of_one_that_is_struck(struck: tuple[int, ...], backend: str) -> None:
+    calm, broken = Played(3, backend=backend), Played(3, NanIn(*struck), backend=backend)
     assert_untouched(calm, broken, [env for env in range(3) if env not in struck])
     assert all(calm.state(env)[0] != broken.state(env)[0] for env in struck)
 
 
-def test_a_batch_that_is_overwritten_in_place_is_nobody_elses() -> None:
-    calm, overwritten = Played(3), Played(3, BatchOverwritten())
+@pytest.mark.parametrize("backend", POOLS)
+def test_a_batch_that_is_overwritten_in_place_is_nobody_elses(backend: str) -> None:
+    calm, overwritten = Played(3, backend=backend), Played(3, BatchOverwritten(), backend=backend)
     assert_untouched(calm, overwritten, (1, 2))
     assert calm.state(0)[0] != overwritten.state(0)[0]
 
 
-def test_others_notice_nothing_of_one_that_is_retired() -> None:
-    assert_untouched(Played(3), Played(3, retired=(1,)), (0, 2))
+@pytest.mark.parametrize("backend", POOLS)
+def test_others_notice_nothing_of_one_that_is_retired(backend: str) -> None:
+    assert_untouched(Played(3, backend=backend), Played(3, retired=(1,), backend=backend), (0, 2))
 
 
 def test_every_environment_is_another_world() -> None:

@@ -97,6 +97,32 @@ def test_only_what_is_named_is_written_back() -> None:
     assert (tensors["a"].tolist(), tensors["b"].tolist()) == ([5.0] * 3, [1.0] * 3)
 
 
+def test_what_goes_back_to_a_device_goes_in_pieces_and_each_tensor_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = zoo()
+    monkeypatch.setattr("tolaria.governor.arena.STAGED_BYTES", 64)
+    arena = taken(tensors)
+    pieces = list(arena.staged(tensors, CPU))
+    assert sorted(name for piece in pieces for name in piece) == sorted(tensors)
+    assert len(pieces) > len({tensor.dtype for tensor in tensors.values()})
+    assert raw({name: view for piece in pieces for name, view in piece.items()}) == raw(tensors)
+
+
+def test_of_a_piece_nobody_asks_for_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    arena = taken({"a": torch.ones(3), "b": torch.ones(3), "c": torch.ones(3, dtype=torch.float64)})
+    sent: list[torch.dtype] = []
+    to = torch.Tensor.to
+    monkeypatch.setattr(torch.Tensor, "to", lambda piece, *how, **options: [sent.append(piece.dtype), to(piece, *how, **options)][1])
+    assert [list(piece) for piece in arena.staged(["b"], CPU)] == [["b"]]
+    assert sent == [torch.float32]
+
+
+def test_what_lies_in_host_memory_or_fills_a_piece_alone_is_not_staged(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = {"large": torch.ones(40), "counter": torch.ones(3, dtype=torch.float64), "other": torch.ones(3, dtype=torch.float64)}
+    arena = Arena.allocate(layout_of(tensors), CPU, in_host_memory=frozenset({"counter", "other"}))
+    monkeypatch.setattr(torch.Tensor, "to", None)
+    assert [list(piece) for piece in arena.staged(tensors, CPU)] == [["large"], ["counter", "other"]]
+
+
 @pytest.mark.parametrize("before_copy", [None, bool])
 def test_a_restore_between_forward_and_backward_raises(before_copy: Callable[[int], object] | None) -> None:
     weight = torch.nn.Parameter(torch.ones(3))

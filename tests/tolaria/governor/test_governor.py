@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tolaria.governor.governor import Governor
 from tolaria.governor.verdict import Alarm, Standing, Verdict
 from tolaria.governor.window import LossWindow
 from tolaria.lifecycle.stage import Stage
-from tolaria.seams import NO_TAPS, SNAPSHOT_COPYING, SNAPSHOT_VERIFYING
+from tolaria.seams import DETECTOR_ASKED, NO_TAPS, SNAPSHOT_COPYING, SNAPSHOT_VERIFYING
 from tolaria.telemetry.codec import from_line, to_line
 from tolaria.telemetry.governor_events import (
     Collapsed,
@@ -80,6 +81,19 @@ def test_a_detector_that_raises_is_a_collapse_and_no_crash(new_world: NewWorld, 
     collapsed = world.told(Collapsed)[0]
     assert (collapsed.cause, collapsed.evidence) == ("detector_failed", "confirmed_lobotomy: ZeroDivisionError: division by zero")
     assert len(world.told(RolledBack)) == 1
+
+
+def test_a_listener_that_raises_before_a_detector_is_asked_makes_that_one_fail(new_world: NewWorld) -> None:
+    world = new_world()
+    world.taps.arm(DETECTOR_ASKED, "slow_drift", times=2)
+    assert world.governor.judge(world.vitals(0.3)) == Verdict.healthy()
+    alarm = world.governor.judge(world.vitals(0.3), world.at).alarm
+    assert alarm is not None
+    assert (alarm.cause, alarm.evidence) == ("detector_failed", "slow_drift: RuntimeError: tripped")
+    # All others are asked as ever, and the first cause wins.
+    lost = world.governor.judge(replace(world.vitals(0.3), nonfinite=("buffers",)), world.at)
+    assert lost.alarm is not None
+    assert (lost.alarm.cause, lost.streaks) == ("non_finite", {"non_finite": 1, "detector_failed": 1})
 
 
 def test_the_first_cause_wins(new_world: NewWorld) -> None:

@@ -62,7 +62,7 @@ class Listener:
 def test_a_life_is_told_from_its_first_snapshot_to_its_rollback(new_story: NewStory) -> None:
     story = new_story(snapshot_every=2, probation=1)
     responses = [story.tell(1), story.tell(2), story.tell(3), story.tell(4, loss=9.0), story.tell(5, good=False)]
-    assert responses == [Response(None, False)] * 4 + [Response(-10.0, False)]
+    assert responses == [Response()] * 4 + [Response(-10.0)]
     second, first = story.governor.snapshots.published
     decision = Decision("non_finite", 0.25, None, 0.25, 0.0, 1, (0.25, 0.25, 0.25, 9.0, 0.25), (3, 5))
     assert story.events == [
@@ -77,7 +77,7 @@ def test_a_life_is_told_from_its_first_snapshot_to_its_rollback(new_story: NewSt
 
 def test_nothing_is_known_of_losses_when_the_first_step_is_lost(new_story: NewStory) -> None:
     story = new_story(optimizer="restore", penalty=-2.5)
-    assert story.tell(1, good=False) == Response(-2.5, False)
+    assert story.tell(1, good=False) == Response(-2.5)
     (told,) = (event for event in story.events if isinstance(event, RolledBack))
     assert told.decision == Decision("non_finite", 0.25, None, None, None, 1, (0.25,), (1,))
     assert (told.optimizer_policy, story.host.policies) == ("restore", ["restore"])
@@ -212,7 +212,7 @@ def test_a_snapshot_that_cannot_be_taken_is_refused_where_there_is_another_and_a
 
 def test_the_budget_ends_an_environment_and_its_last_row_owes_the_penalty(new_story: NewStory) -> None:
     story = new_story(budget=2, budget_window=30)
-    assert [story.tell(step, good=False) for step in (1, 2)] == [Response(-10.0, False), Response(-10.0, True)]
+    assert [story.tell(step, good=False) for step in (1, 2)] == [Response(-10.0), Response(-10.0, retired=True)]
     assert story.events[-1] == EnvironmentRetired(at(2), 2, "2 rollbacks within 30 steps")
     assert (remedies(story)[-1].rung, story.governor.life) == (Rung.RETIRED, 2)
 
@@ -220,7 +220,7 @@ def test_the_budget_ends_an_environment_and_its_last_row_owes_the_penalty(new_st
 def test_an_environment_that_cannot_be_stepped_is_retired_like_any_other_death(new_story: NewStory) -> None:
     story = new_story(penalty=-4.0)
     story.tell(1, good=False)
-    assert story.governor.retire(at(2), "it hangs") == Response(-4.0, True)
+    assert story.governor.retire(at(2), "it hangs") == Response(-4.0, retired=True)
     assert (story.events[-1], story.governor.life) == (EnvironmentRetired(at(2), 1, "it hangs"), 2)
 
 
@@ -266,7 +266,7 @@ def test_a_governor_that_is_switched_off_keeps_nothing_says_nothing_and_owes_not
     story = new_story(enabled=False)
     vitals = Vitals(1, math.nan, math.nan, 0.1, None, ("parameters",))
     assert story.governor.judge(vitals) == Verdict.healthy()
-    assert story.tell(1, good=False, fossilized=True) == Response(None, False)
+    assert story.tell(1, good=False, fossilized=True) == Response()
     assert (story.events, story.governor.snapshots.published) == ([], ())
 
 

@@ -217,12 +217,13 @@ def memory(monkeypatch: pytest.MonkeyPatch, free: int, total: int, host: int) ->
 @pytest.mark.parametrize(
     ("free", "host", "mirrors", "names"),
     [
-        # A state of 400 bytes, four times in the host, which keeps a tenth of its memory for others; so does the device of its 2,000.
-        (1000, 1800, 2, ["host/w", "optimizer/host/w/m"]),
-        (999, 1800, 1, ["host/w", "optimizer/host/w/m"]),
-        (600, 1800, 1, ["host/w", "optimizer/host/w/m"]),
-        (599, 1800, 0, ["host/w", "optimizer/host/w/m"]),
-        (1000, 1700, 0, ["host/w"]),
+        # A state of 400 bytes, four times in the host, where each takes 512; a tenth of its memory is kept for others, and of the
+        # device's 2,000 too.
+        (1000, 2280, 2, ["host/w", "optimizer/host/w/m"]),
+        (999, 2280, 1, ["host/w", "optimizer/host/w/m"]),
+        (600, 2280, 1, ["host/w", "optimizer/host/w/m"]),
+        (599, 2280, 0, ["host/w", "optimizer/host/w/m"]),
+        (1000, 2270, 0, ["host/w"]),
     ],
 )
 def test_where_copies_go_is_decided_by_the_memory_that_is_left(
@@ -235,6 +236,18 @@ def test_where_copies_go_is_decided_by_the_memory_that_is_left(
     assert (list(bound.names), bound is ring._bound) == (names, True)
 
 
+def test_what_is_pinned_apart_is_counted_apart(monkeypatch: pytest.MonkeyPatch, ways: list[Way]) -> None:
+    """Two slots of 260 bytes take 512 each, four times 1,024 in all."""
+    memory(monkeypatch, 10_000, 10_000, 4600)
+    apart = SnapshotRing(3, 1, "offload")
+    apart._bind({f"host/slots.s{n}.w": torch.ones(65) for n in range(2)})
+    assert apart.placement is Placement.TWO_MIRRORS
+    memory(monkeypatch, 10_000, 10_000, 4500)
+    short = SnapshotRing(3, 1, "offload")
+    short._bind({f"host/slots.s{n}.w": torch.ones(65) for n in range(2)})
+    assert short.placement is Placement.PARAMETERS_ONLY
+
+
 def test_a_way_serves_until_the_state_is_on_another_device(monkeypatch: pytest.MonkeyPatch, ways: list[Way]) -> None:
     monkeypatch.setattr(snapshots, "_placement", lambda *_: Placement.TWO_MIRRORS)
     ring = SnapshotRing(3, 1, "offload")
@@ -244,6 +257,15 @@ def test_a_way_serves_until_the_state_is_on_another_device(monkeypatch: pytest.M
     assert [way.device.index for way in ways] == [1]
     ring._bind({"w": torch.full((4,), 2.0)})
     assert [way.device.index for way in ways] == [1, 2]
+
+
+def test_where_copies_are_kept_is_told_as_it_has_become(monkeypatch: pytest.MonkeyPatch, ways: list[Way]) -> None:
+    monkeypatch.setattr(snapshots, "_placement", lambda *_: Placement.TWO_MIRRORS)
+    ring = SnapshotRing(3, 1, "offload")
+    ring._bind({"w": torch.ones(4)})
+    assert ring.placement is Placement.TWO_MIRRORS
+    ways[0].mirrors = 0
+    assert ring.placement is Placement.PINNED
 
 
 def test_what_is_sealed_at_once_is_waited_for_and_needs_no_way(ways: list[Way]) -> None:

@@ -26,5 +26,5 @@ def test_every_dtype_may_be_large(dtype: torch.dtype) -> None:
 
 def test_bytes_are_those_of_the_tensor_itself_also_where_it_has_no_dimension() -> None:
     single = torch.tensor(1.0, dtype=torch.bfloat16)
-    raw_bytes(single)[:] = 0
+    raw_bytes(single)[:] = bytes(2)
     assert single.item() == 0.0

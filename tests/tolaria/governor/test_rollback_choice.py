@@ -12,9 +12,9 @@ import torch
 from tolaria.errors import RollbackFailed
 from tolaria.governor.arena import Arena
 from tolaria.governor.config import GovernorConfig
-from tolaria.governor.rollback import Done, LayoutMismatch, check_layout, check_optimizer, check_usable, roll_back
+from tolaria.governor.rollback import Done, LayoutMismatch, check_layout, check_optimizer, check_usable, is_asked, roll_back
 from tolaria.governor.snapshots import NotFinite, Snapshot, SnapshotRing
-from tolaria.seams import NO_TAPS
+from tolaria.seams import NO_TAPS, ROLLBACK_COPYING, SNAPSHOT_COPYING, Seam, T, Taps
 from tolaria.telemetry.event import Event, Point
 
 # `Single` and `Story` of the conftest.
@@ -84,6 +84,58 @@ def test_all_tensors_are_copied_back_at_once_where_nobody_listens(new_single: Ne
     monkeypatch.setattr(Arena, "copy_out", watched)
     restore(filled(host), host)
     assert asked == [True]
+
+
+def test_the_device_is_waited_for_before_the_first_write_and_after_the_last(new_single: NewSingle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, because of kernels of other streams that still write; after, because of those that will read."""
+    host, told, copy_out, settle = new_single(), list[str](), Arena.copy_out, type(new_single()).settle
+
+    def watched(arena: Arena, names: Any, live: Any, before_copy: Any) -> None:
+        told.append("written")
+        copy_out(arena, names, live, before_copy)
+
+    def settled(self: Any, facts: dict[str, Any]) -> None:
+        told.append("settled")
+        settle(self, facts)
+
+    monkeypatch.setattr(Arena, "copy_out", watched)
+    monkeypatch.setattr(type(host), "settle", settled)
+    ring = filled(host)
+    monkeypatch.setattr("tolaria.governor.rollback.wait_for_device", lambda tensors: told.append(f"waited for {', '.join(tensors)}"))
+    restore(ring, host)
+    assert told == ["waited for host/number", "written", "settled", "waited for host/number"]
+
+
+class Listening:
+    """Taps that listen at every seam of a list, or do not say where."""
+
+    def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
+        return value
+
+
+class Choosy(Listening):
+    def __init__(self, *seams: Seam[Any]) -> None:
+        self.seams = seams
+
+    def hears(self, seam: Seam[Any]) -> bool:
+        return seam in self.seams
+
+
+@pytest.mark.parametrize(
+    ("digest", "taps", "asked"),
+    [
+        ("always", NO_TAPS, False),
+        ("offload", NO_TAPS, False),
+        ("always", Listening(), True),
+        ("offload", Listening(), True),
+        ("always", Choosy(), True),
+        ("offload", Choosy(), False),
+        ("offload", Choosy(SNAPSHOT_COPYING), False),
+        ("offload", Choosy(ROLLBACK_COPYING), True),
+    ],
+)
+def test_copies_that_need_not_be_waited_for_are_single_only_for_whoever_listens_there(digest: str, taps: Taps, asked: bool) -> None:
+    assert is_asked(GovernorConfig(digest=digest), taps, ROLLBACK_COPYING) is asked
 
 
 def test_a_snapshot_is_tried_twice_and_then_the_next_older_one(new_single: NewSingle) -> None:

@@ -16,7 +16,9 @@ from tolaria.lifecycle.stage import IllegalMove, Stage, is_possible
 CONFIG = GateConfig(training_steps_min=3, magnitude_max=1.0, holding_steps_min=1, contribution_min=0.01, prune_age_min=2, seeds_max=1)
 
 # A seed of each stage for which every gate stands open.
-READY = SlotState("s0", blueprint="norm", ramp=Ramp(0.0, 1.0, 4, 4), age=20, steps_in_stage=9, contribution=0.05, contribution_error=0.02, magnitude=0.3)
+READY = SlotState(
+    "s0", blueprint="norm", ramp=Ramp(0.0, 1.0, 4, 4), age=20, steps_in_stage=9, contribution=0.05, contribution_error=0.02, magnitude=0.3
+)
 
 
 def ask(state: SlotState, op: Op, config: GateConfig = CONFIG, **neighbours: SlotState) -> str | None:

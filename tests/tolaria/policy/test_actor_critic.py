@@ -116,3 +116,24 @@ def test_a_value_trunk_and_a_memory_do_not_go_together() -> None:
 def test_a_network_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"network\."):
         NetworkConfig(**wrong)
+
+
+def test_open_forget_gates_remember_longer() -> None:
+    """The first step's input is felt after twenty steps of nothing, and the other gates begin as they did."""
+    short, long = (ActorCritic(5, SIZES, NetworkConfig(widths=(8,), memory_size=8, forget_bias=bias), seed=1) for bias in (0.0, 3.0))
+
+    def felt(built: ActorCritic) -> float:
+        fresh = torch.zeros(21, 2, dtype=torch.bool)
+        inputs = torch.zeros(21, 2, 5)
+        inputs[0, 1] = 5.0
+        _, _, (_, cell) = built(inputs, built.initial_state(2), fresh)
+        return float((cell[0] - cell[1]).norm().detach())
+
+    assert felt(long) > 100.0 * felt(short)
+    moved = (long.cell.bias_ih_l0 - short.cell.bias_ih_l0).detach()
+    assert moved.view(4, 8).tolist() == [[0.0] * 8, pytest.approx([3.0] * 8), [0.0] * 8, [0.0] * 8]
+
+
+def test_a_forget_bias_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"network\.forget_bias"):
+        NetworkConfig(forget_bias=float("nan"))

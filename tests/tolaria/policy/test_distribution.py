@@ -55,6 +55,53 @@ def test_a_single_legal_op_has_log_prob_and_entropy_zero() -> None:
     assert not bool(GROWTH.forced(MASK))
 
 
+FLOORED = GrowthActions(SIZES, op_floor=0.01)
+# WAIT has been right for so long that nothing else is ever drawn.
+STARVED = [torch.tensor([60.0, 0.0, 0.0, 0.0, 0.0, 0.0]), *logits_of(0)[1:]]
+
+
+def op_probs(growth: GrowthActions, logits: list[Tensor], mask: Tensor = MASK) -> list[float]:
+    """The probability of each op: the sum over its legal actions."""
+    found = [0.0] * 6
+    for action in legal_actions():
+        found[action[0]] += float(growth.log_prob(logits, mask, torch.tensor(action)).exp())
+    return found
+
+
+def test_no_legal_op_is_ever_less_probable_than_the_floor() -> None:
+    assert op_probs(FLOORED, STARVED) == pytest.approx([0.97, 0.01, 0.0, 0.01, 0.0, 0.01], abs=1e-6)
+    assert op_probs(GROWTH, STARVED) == pytest.approx([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_a_floor_the_probabilities_sum_to_one_and_the_entropy_is_that_of_all_actions(seed: int) -> None:
+    logits = logits_of(seed)
+    log_probs = torch.stack([FLOORED.log_prob(logits, MASK, torch.tensor(action)) for action in legal_actions()]).double()
+    assert float(log_probs.exp().sum()) == pytest.approx(1.0, abs=1e-5)
+    assert float(FLOORED.entropy(logits, MASK)) == pytest.approx(float(-(log_probs.exp() * log_probs).sum()), abs=1e-5)
+
+
+def test_with_a_floor_starved_ops_are_drawn_as_often_as_it_says() -> None:
+    noise = torch.empty(20_000, sum(SIZES)).exponential_(generator=torch.Generator().manual_seed(1))
+    logits = [head.expand(20_000, -1) for head in STARVED]
+    drawn = FLOORED.sample(logits, MASK.expand(20_000, -1), noise)[:, 0].bincount(minlength=6) / 20_000
+    assert drawn.tolist() == pytest.approx([0.97, 0.01, 0.0, 0.01, 0.0, 0.01], abs=0.003)
+    assert GROWTH.sample(logits, MASK.expand(20_000, -1), noise)[:, 0].tolist() == [0] * 20_000
+
+
+def test_with_a_floor_a_single_legal_op_is_certain() -> None:
+    op_mask = torch.tensor([True, False, False, False, False, False])
+    mask = torch.cat([op_mask, op_mask.repeat_interleave(2)])
+    assert float(FLOORED.entropy(logits_of(0), mask)) == 0.0
+    assert float(FLOORED.log_prob(logits_of(0), mask, torch.zeros(8, dtype=torch.int64))) == 0.0
+
+
+def test_with_a_floor_a_starved_op_still_has_a_finite_gradient() -> None:
+    logits = [head.clone().requires_grad_() for head in STARVED]
+    (FLOORED.log_prob(logits, MASK, torch.tensor([5, 1, 0, 0, 0, 0, 0, 0])) + FLOORED.entropy(logits, MASK)).backward()
+    assert all(head.grad is None or bool(head.grad.isfinite().all()) for head in logits)
+
+
 def test_heads_that_do_not_matter_do_not_count() -> None:
     plain = torch.tensor([5, 1, 0, 0, 0, 0, 0, 0])
     other = torch.tensor([5, 1, 1, 0, 1, 0, 0, 0])

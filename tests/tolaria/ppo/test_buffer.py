@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tolaria.policy.policy import Record
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.config import PpoConfig
 from tolaria.ppo.row import Row
+from tolaria.ppo.update import recomputed_log_probs
 
 CONFIG = PpoConfig(gamma=0.5, gae_lambda=1.0)
 
@@ -162,3 +166,101 @@ def test_rows_of_a_controller_that_does_not_learn_survive_saving() -> None:
     for each in (buffer, other):
         each.finish({0: 1.0})
     assert other.facts() == buffer.facts()
+
+
+# What comes after a row: it goes on, the episode is over, a time limit cuts it, a rollback undoes it.
+STEP = st.tuples(
+    st.floats(-10.0, 10.0), st.floats(-10.0, 10.0), st.floats(-10.0, 10.0), st.sampled_from(["on", "on", "end", "limit", "death"])
+)
+
+
+def as_row(step: int, fresh: bool, reward: float, value: float, bootstrap: float, kind: str) -> Row:
+    record = Record(torch.zeros(1), torch.ones(0, dtype=torch.bool), torch.zeros(1, dtype=torch.int64), 0.0, value, forced=False)
+    if kind == "death":
+        return Row.death(step, 0, record, -10.0, fresh)
+    cut = kind == "limit"
+    return Row(step, 0, record, reward, terminated=kind == "end", truncated=cut, bootstrap=bootstrap if cut else 0.0, fresh=fresh)
+
+
+def advantage_of(steps: list[tuple[float, float, float, str]], t: int, after: float, gamma: float, gae_lambda: float) -> float:
+    """By the definition, forward: the weighted sum of the n-step advantages' increments up to the end of the segment."""
+    total = 0.0
+    for k in range(t, len(steps)):
+        reward, value, bootstrap, kind = steps[k]
+        following = steps[k + 1][1] if k + 1 < len(steps) else after
+        expected = {"on": following, "limit": bootstrap}.get(kind, 0.0)
+        paid = -10.0 if kind == "death" else reward
+        total += (gamma * gae_lambda) ** (k - t) * (paid + gamma * expected - value)
+        if kind != "on":
+            break
+    return total
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.lists(STEP, min_size=1, max_size=9), min_size=1, max_size=4), st.floats(0.5, 1.0), st.floats(0.0, 1.0), st.floats(-5.0, 5.0)
+)
+def test_advantages_equal_brute_force_whatever_rows_come(
+    columns: list[list[tuple[float, float, float, str]]], gamma: float, gae_lambda: float, after: float
+) -> None:
+    buffer = RolloutBuffer(len(columns), 9, PpoConfig(gamma=gamma, gae_lambda=gae_lambda, normalize_rewards=False))
+    buffer.begin(None)
+    for env, steps in enumerate(columns):
+        for t, step in enumerate(steps):
+            buffer.remember(env, as_row(t, t == 0 or steps[t - 1][3] != "on", *step))
+    buffer.finish(dict.fromkeys(range(len(columns)), after))
+    for env, steps in enumerate(columns):
+        wanted = [advantage_of(steps, t, after, gamma, gae_lambda) for t in range(len(steps))]
+        torch.testing.assert_close(buffer.advantages[: len(steps), env], torch.tensor(wanted, dtype=torch.float64), rtol=0.0, atol=1e-10)
+
+
+def test_segments_are_columns_with_the_state_they_began_with(rollout: Callable[..., Any]) -> None:
+    played = rollout()
+    states = []
+    for steps in (range(3), range(3, 6), range(6, 8)):
+        if steps.start:
+            states.append(played.policy.recurrent_state())
+            played.buffer.mark(states[-1])
+        played.play(deaths=frozenset({(4, 1)}), steps=steps)
+    stacked = played.buffer.stacked()
+    assert tuple(stacked.valid.shape) == (3, 9)
+    assert stacked.valid.sum(dim=0).tolist() == [3] * 6 + [2] * 3
+    assert torch.equal(stacked.state[0][3:6], states[0][0])
+    assert torch.equal(stacked.state[1][6:9], states[1][1])
+    played.finish()
+    advantages = played.buffer.advantages
+    assert torch.equal(played.buffer.by_column(advantages)[:, 4], advantages[3:6, 1])
+
+
+def test_a_forgotten_environment_has_no_segment_before_its_next_life(rollout: Callable[..., Any]) -> None:
+    played = rollout()
+    played.play(steps=range(4))
+    played.buffer.mark(played.policy.recurrent_state())
+    played.buffer.forget(1)
+    played.fresh[1] = True
+    played.policy.begin_life(1)
+    played.play(steps=range(4, 8))
+    stacked = played.buffer.stacked()
+    assert stacked.valid.sum(dim=0).tolist() == [4, 0, 4, 4, 4, 4]
+    assert (
+        recomputed_log_probs(played.policy.agent, played.buffer) - torch.where(stacked.valid, stacked.log_probs, 0.0)
+    ).abs().max() < 1e-5
+
+
+def test_segments_are_stored_with_a_rollout(rollout: Callable[..., Any]) -> None:
+    played, other = rollout(), rollout(seed=8)
+    played.play(steps=range(4))
+    played.buffer.mark(played.policy.recurrent_state())
+    played.play(steps=range(4, 6))
+    other.buffer.restore(played.buffer.tensors(), json.loads(json.dumps(played.buffer.facts())))
+    assert torch.equal(other.buffer.stacked().valid, played.buffer.stacked().valid)
+    assert torch.equal(other.buffer.stacked().state[0], played.buffer.stacked().state[0])
+
+
+def test_rewards_may_be_left_as_they_are() -> None:
+    buffer = RolloutBuffer(1, 10, PpoConfig(normalize_rewards=False))
+    buffer.begin(None)
+    for step in range(6):
+        buffer.remember(0, plain(step, 5.0 * step))
+    buffer.finish({0: 0.0})
+    assert buffer.rewards.flatten().tolist() == [0.0, 5.0, 10.0, 15.0, 20.0, 25.0]

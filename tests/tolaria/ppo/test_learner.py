@@ -55,6 +55,44 @@ def test_an_empty_rollout_costs_no_patience(rollout: Callable[..., Any]) -> None
     assert learner.learn(played.buffer).skipped
 
 
+def test_updates_that_break_the_weights_stop_the_run_too(rollout: Callable[..., Any]) -> None:
+    played = rollout(config=PpoConfig(max_skipped_updates=2, epochs=1))
+    played.play()
+    played.finish()
+    learner = Learner(played.policy.agent, played.config)
+    learner.optimizer = torch.optim.SGD(played.policy.net.parameters())
+    # Every weight is finite afterwards, and what the network makes of them is not.
+    learner.config = replace(played.config, lr=3e38)
+    before = [parameter.detach().clone() for parameter in played.policy.net.parameters()]
+    assert learner.learn(played.buffer).restored == "the entropy is not finite"
+    with pytest.raises(UpdatesSkipped, match="2 updates in a row were skipped: the entropy is not finite"):
+        learner.learn(played.buffer)
+    assert all(torch.equal(one, two) for one, two in zip(before, played.policy.net.parameters(), strict=True))
+
+
+def test_the_learning_rate_falls_on_a_straight_line(rollout: Callable[..., Any]) -> None:
+    played = rollout(config=PpoConfig(lr=0.004, lr_decay_updates=4))
+    played.play()
+    played.finish()
+    learner, rates = Learner(played.policy.agent, played.config), []
+    for _ in range(5):
+        learner.learn(played.buffer)
+        rates.append(learner.optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.004, 0.003, 0.002, 0.001, 0.0])
+
+
+def test_a_restored_learner_goes_on_at_its_place_in_the_schedule(rollout: Callable[..., Any]) -> None:
+    played = rollout(config=PpoConfig(lr=0.004, lr_decay_updates=4))
+    played.play()
+    played.finish()
+    first, second = (Learner(played.policy.agent, played.config) for _ in range(2))
+    for _ in range(2):
+        first.learn(played.buffer)
+    second.restore(first.tensors(), first.facts())
+    second.learn(played.buffer)
+    assert second.optimizer.param_groups[0]["lr"] == pytest.approx(0.002)
+
+
 def test_more_minibatches_than_environments_are_refused(rollout: Callable[..., Any]) -> None:
     with pytest.raises(ConfigError, match=r"ppo\.minibatches"):
         Learner(rollout().policy.agent, PpoConfig(minibatches=4))

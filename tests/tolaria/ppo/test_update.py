@@ -1,13 +1,19 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from tolaria.policy.agent import Agent, Seen
+from tolaria.policy.config import NetworkConfig
+from tolaria.policy.distribution import IndependentHeads
+from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.config import PpoConfig
+from tolaria.ppo.row import Row
 from tolaria.ppo.update import clip_gradients, lesson_of, losses_of, minibatches, recomputed_log_probs, update
 
 BUSY = {"deaths": frozenset({(2, 0), (3, 1), (7, 1)}), "limits": frozenset({(4, 2)}), "forced": frozenset({(1, 0), (5, 2)})}
@@ -226,3 +232,57 @@ def test_huge_gradients_have_a_finite_norm_and_are_clipped_to_the_limit() -> Non
 def test_every_environment_is_in_one_minibatch_of_each_epoch() -> None:
     assert [part.tolist() for part in minibatches(5, 2, epoch=0)] == [[0, 1, 2], [3, 4]]
     assert [part.tolist() for part in minibatches(5, 2, epoch=1)] == [[4, 0, 1], [2, 3]]
+
+
+def test_shuffled_columns_are_each_in_one_minibatch_and_the_order_follows_from_seed_update_and_epoch() -> None:
+    orders = [torch.cat(list(minibatches(50, 4, epoch, (seed, number)))).tolist() for seed, number, epoch in product(range(2), repeat=3)]
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 8
+    assert torch.cat(list(minibatches(50, 4, 1, (1, 1)))).tolist() == orders[-1]
+
+
+def test_rows_without_memory_teach_the_same_one_by_one_and_in_their_columns() -> None:
+    distribution = IndependentHeads((3,), masked=False)
+    agent = Agent(4, distribution, 2, NetworkConfig(widths=(8,), memory="none", value_trunk=True), seed=0)
+    buffer = RolloutBuffer(2, 6, PpoConfig())
+    buffer.begin(agent.recurrent_state())
+    generator = torch.Generator().manual_seed(0)
+    for step in range(6):
+        seen = Seen(torch.randn(2, 4, generator=generator), torch.ones(2, 0, dtype=torch.bool), torch.ones(2, dtype=torch.bool))
+        decided = agent.act(seen)
+        # The second environment stops early, so that there is padding.
+        for env in range(2 if step < 4 else 1):
+            buffer.remember(env, Row(step, 0, decided.record(env), float(step), fresh=step == 0))
+    buffer.finish({0: 1.0, 1: 2.0})
+    lesson = lesson_of(buffer)
+    whole, apart = (losses_of(agent, one, PpoConfig()) for one in (lesson, lesson.by_row()))
+    assert lesson.by_row().rollout.num_columns == 10
+    torch.testing.assert_close(whole.total, apart.total)
+    torch.testing.assert_close(whole.entropy, apart.entropy)
+
+
+def test_rows_that_remember_are_not_torn_apart(rollout: Callable[..., Any]) -> None:
+    played = rollout()
+    played.play()
+    played.finish()
+    with pytest.raises(AssertionError, match="torn apart"):
+        lesson_of(played.buffer).by_row()
+
+
+@pytest.mark.parametrize(("number", "total"), [(0, -1.2), (5, -1.1), (10, -1.0)])
+def test_the_clip_falls_with_the_updates(rollout: Callable[..., Any], number: int, total: float) -> None:
+    played = rollout(num_envs=1, horizon=1, config=PpoConfig(clip_decay_updates=10, value_coef=0.0, entropy_coef=0.0))
+    played.play(reward=1.0)
+    played.finish()
+    replaced(played, 0, 0, log_prob=played.buffer.rows(0)[0].record.log_prob - 3.0)
+    lesson = replace(lesson_of(played.buffer), advantages=torch.ones(1, 1))
+    assert losses_of(played.policy.agent, lesson, played.config, number).policy.item() == pytest.approx(total)
+
+
+def test_without_a_limit_of_divergence_every_epoch_is_done(rollout: Callable[..., Any]) -> None:
+    played = rollout(config=PpoConfig(target_kl=None))
+    played.play()
+    played.finish()
+    for t in range(8):
+        replaced(played, 0, t, log_prob=played.buffer.rows(0)[t].record.log_prob - 3.0)
+    assert learn(played).epochs == 4

@@ -1,12 +1,11 @@
 """Environments whose every number is known beforehand."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
-import torch
 
 from tolaria.policy.config import NetworkConfig
 from tolaria.ppo.config import PpoConfig
@@ -46,15 +45,6 @@ class Counting(gymnasium.Env[Any, Any]):
             info["rollback"] = {"causes": [[1, 1.0]]}
         terminated = over and self.ends != "truncated"
         return self._show(), float(action), terminated, over and self.ends in {"truncated", "both"}, info
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small matrices are slower on several threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

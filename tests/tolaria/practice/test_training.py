@@ -7,15 +7,15 @@ import torch
 from tolaria.ppo.config import PpoConfig
 from tolaria.ppo.update import lesson_of, losses_of, recomputed_log_probs
 from tolaria.practice.config import PracticeConfig
-from tolaria.practice.training import Progress, _Practice, train_env
+from tolaria.practice.training import Practice, Progress, train_env
 from tolaria.practice.worlds import Worlds
 
 
-def practice_of(make_env: Callable[[], Any], config: PracticeConfig) -> _Practice:
-    return _Practice(Worlds(make_env, config.envs, 0, config.normalize_observations), config, seed=0)
+def practice_of(make_env: Callable[[], Any], config: PracticeConfig) -> Practice:
+    return Practice(Worlds(make_env, config.envs, 0, config.normalize_observations), config, seed=0)
 
 
-def value_of(practice: _Practice, observation: list[float]) -> float:
+def value_of(practice: Practice, observation: list[float]) -> float:
     """What a network without memory expects of an observation."""
     return practice.practised.agent.values(torch.tensor([observation, observation]))[0]
 
@@ -45,11 +45,56 @@ def test_an_end_expects_nothing_and_the_next_row_is_fresh(counting: Callable[...
 
 
 def test_a_rollback_becomes_the_row_with_the_penalty(counting: Callable[..., Any], small: Callable[..., PracticeConfig]) -> None:
+    """A half of it is for the step before, which the environment blames."""
     practice = practice_of(lambda: counting(length=3, ends="rollback"), small(penalty=-7.0))
     practice.rollout()
-    assert [(row.reward, row.penalized) for row in practice.buffer.rows(0) if row.ended] == [(-7.0, True), (-7.0, True)]
+    borne = [(row.step, row.share, row.reward if row.penalized else 0.0) for row in practice.buffer.rows(0) if row.charged]
+    assert borne == [(1, -3.5, 0.0), (2, 0.0, -3.5), (4, -3.5, 0.0), (5, 0.0, -3.5)]
+    assert [row.step for row in practice.buffer.rows(0) if row.ended] == [2, 5]
     assert practice.buffer.num_penalized == 4
     assert all(episode.rolled_back for episode in practice.practised.episodes)
+
+
+def test_a_cause_before_the_rollout_or_in_an_earlier_life_leaves_everything_with_the_last_row(
+    counting: Callable[..., Any], small: Callable[..., PracticeConfig]
+) -> None:
+    # Episodes of one step, so that the step before is of an earlier life.
+    practice = practice_of(lambda: counting(length=1, ends="rollback"), small(penalty=-7.0))
+    practice.rollout()
+    assert [(row.share, row.reward) for row in practice.buffer.rows(0)] == [(0.0, -7.0)] * 8
+
+
+def test_a_rollback_that_is_no_end_leaves_segment_and_memory_as_they_are(
+    counting: Callable[..., Any], small: Callable[..., PracticeConfig]
+) -> None:
+    config = small("lstm", PpoConfig(rollback_transition="continue", penalty_attribution="last"))
+    practice = practice_of(lambda: counting(length=3, ends="rollback"), config)
+    practice.rollout()
+    rows = practice.buffer.rows(0)
+    assert [row.step for row in rows if row.penalized] == [2, 5]
+    assert [(row.ended, row.fresh) for row in rows] == [(False, True), *[(False, False)] * 7]
+    assert [row.life for row in rows] == [0, 0, 0, 1, 1, 1, 2, 2]
+    drift = recomputed_log_probs(practice.practised.agent, practice.buffer) - practice.buffer.stacked().log_probs
+    assert drift.abs().max().item() < 1e-5
+
+
+def test_a_rollback_that_is_taken_for_a_time_limit_is_valued_by_what_was_seen_last(
+    counting: Callable[..., Any], small: Callable[..., PracticeConfig]
+) -> None:
+    practice = practice_of(lambda: counting(length=3, ends="rollback"), small(rollback="truncate"))
+    practice.rollout()
+    ends = [row for row in practice.buffer.rows(0) if row.ended]
+    assert [(row.truncated, row.penalized, row.share) for row in ends] == [(True, False, 0.0)] * 2
+    assert ends[0].bootstrap == pytest.approx(value_of(practice, [3.0, 0.0]))
+
+
+def test_a_rollback_may_clear_what_its_copy_did(counting: Callable[..., Any], small: Callable[..., PracticeConfig]) -> None:
+    practice = practice_of(lambda: counting(length=3, ends="rollback"), small("lstm", rollback="clear"))
+    practice.rollout()
+    rows = practice.buffer.rows(0)
+    assert [(row.step, row.fresh) for row in rows] == [(6, True), (7, False)]
+    practice.learn()
+    assert practice.practised.episodes[0].rolled_back
 
 
 @pytest.mark.parametrize("memory", ["none", "lstm"])

@@ -9,16 +9,17 @@ import torch
 
 from tolaria.env.config import RewardConfig
 from tolaria.governor.config import GovernorConfig
-from tolaria.lifecycle.action import Action, Op
+from tolaria.lifecycle.action import WAIT, Action, Op
 from tolaria.lifecycle.stage import Stage
+from tolaria.policy.policy import Choice
 from tolaria.ppo.config import PpoConfig
 from tolaria.ppo.learner import UpdatesSkipped
-from tolaria.seams import ROLLOUT_READY, STEP_BEGUN, Seam, T
+from tolaria.seams import NO_TAPS, ROLLOUT_READY, STEP_BEGUN, Seam, T
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import EnvironmentRetired, PenaltyDelivered, RolledBack
 from tolaria.telemetry.growth_events import StageChanged
 from tolaria.telemetry.history import History
-from tolaria.telemetry.run_events import EpisodeFinished, RolloutFinished, RunFinished, StepFinished, UpdateFinished
+from tolaria.telemetry.run_events import EpisodeFinished, GrowthFrozen, RolloutFinished, RunFinished, StepFinished, UpdateFinished
 from tolaria.train.config import Move, TrainConfig
 from tolaria.train.trainer import Trainer
 
@@ -37,9 +38,12 @@ def of_kind(trainer: Trainer, kind: type[Event], env: int | None = None) -> list
 @pytest.mark.parametrize("step", STEPS)
 def test_a_collapse_makes_one_terminal_row_with_the_death_penalty(step: int, small_config: Configure, run_struck: Struck) -> None:
     trainer, witness = run_struck(small_config("ppo"), (step, 1))
-    penalized = [(row.step, row.reward, row.terminated, row.bootstrap) for row in witness.rows(1) if row.penalized]
-    assert penalized == [(step, -10.0, True, 0.0)]
-    assert not any(row.penalized or row.terminated for env in (0, 2) for row in witness.rows(env))
+    penalized = [(row.step, row.terminated, row.bootstrap) for row in witness.rows(1) if row.penalized]
+    assert penalized == [(step, True, 0.0)]
+    borne = [(row.step, row.reward if row.penalized else row.share) for row in witness.rows(1) if row.charged]
+    assert math.fsum(amount for _, amount in borne) == -10.0
+    assert [event.shares for event in of_kind(trainer, PenaltyDelivered)] == [tuple(borne)]
+    assert not any(row.charged or row.terminated for env in (0, 2) for row in witness.rows(env))
     assert [(event.at.step, event.amount) for event in of_kind(trainer, PenaltyDelivered)] == [(step, -10.0)]
     assert [len(witness.rows(env)) for env in range(3)] == [12, 12, 12]
 
@@ -49,7 +53,77 @@ def test_nothing_flows_back_across_a_death(step: int, small_config: Configure, r
     _, witness = run_struck(small_config("ppo"), (step, 1))
     rollout, position = divmod(step, 6)
     row = witness.rollouts[rollout][1][position]
-    assert witness.advantages[rollout][position, 1].item() == pytest.approx(-10.0 - row.record.value)
+    assert witness.advantages[rollout][position, 1].item() == pytest.approx(row.reward - row.record.value)
+
+
+GROWN = (
+    Move(1, None, Action(op=Op.GERMINATE, slot="s0", blueprint="residual_mlp")),
+    Move(2, None, Action(op=Op.ADVANCE, slot="s0")),
+    Move(3, None, Action(op=Op.FOSSILIZE, slot="s0")),
+)
+
+
+@pytest.mark.parametrize(
+    ("how", "struck", "shares"),
+    [
+        ("last", 4, ((4, -10.0),)),
+        ("split", 4, ((2, -5.0), (4, -5.0))),
+        ("cause", 4, ((2, -10.0), (4, 0.0))),
+        # In the step of the latest decision, and before there was any.
+        ("split", 2, ((2, -10.0),)),
+        ("split", 0, ((0, -10.0),)),
+        # The rollout with the cause in it is over.
+        ("split", 6, ((6, -10.0),)),
+    ],
+)
+def test_the_latest_executed_decision_on_a_pruned_seed_bears_its_share(
+    how: str, struck: int, shares: tuple[tuple[int, float], ...], small_config: Configure, run_struck: Struck
+) -> None:  # fmt: skip
+    # The fossilization of step 3 is refused, so that it is nobody's cause.
+    config = small_config("scripted", envs=2, script=GROWN, ppo=PpoConfig(penalty_attribution=how))
+    trainer, witness = run_struck(config, (struck, 1))
+    (told,) = of_kind(trainer, PenaltyDelivered)
+    assert (told.amount, told.shares) == (-10.0, shares)
+    assert [(row.step, row.share) for row in witness.rows(1) if row.share] == list(shares[:-1])
+    assert [(row.step, row.reward) for row in witness.rows(1) if row.penalized] == list(shares[-1:])
+
+
+def test_a_later_collapse_has_nothing_to_do_with_decisions_of_an_earlier_life(small_config: Configure, run_struck: Struck) -> None:
+    trainer, _ = run_struck(small_config("scripted", envs=1, script=GROWN, rollout_steps=12), (4, 0), (8, 0))
+    assert [event.shares for event in of_kind(trainer, PenaltyDelivered)] == [((2, -5.0), (4, -5.0)), ((8, -10.0),)]
+
+
+def test_after_a_rollback_that_is_no_end_the_segment_goes_on_in_a_new_life(small_config: Configure, run_struck: Struck) -> None:
+    config = small_config("ppo", episode_steps=8, ppo=PpoConfig(rollback_transition="continue", penalty_attribution="last"))
+    _, witness = run_struck(config, (2, 1), (7, 1))
+    rows = witness.rows(1)
+    assert [(row.step, row.reward, row.terminated, row.truncated) for row in rows if row.penalized] == [
+        (2, -10.0, False, False),
+        # In the last step of an episode the time limit is what ends it.
+        (7, -10.0, False, True),
+    ]
+    assert [row.step for row in rows if row.fresh] == [0, 8]
+    assert rows[7].bootstrap != 0.0
+    assert rows[3].life == rows[2].life + 1
+    assert witness.drift < 1e-5
+
+
+def test_a_retirement_is_the_end_whatever_the_transition(small_config: Configure, run_struck: Struck) -> None:
+    config = small_config("ppo", ppo=PpoConfig(rollback_transition="continue"))
+    _, witness = run_struck(config, *((step, 1) for step in range(12)))
+    assert [row.terminated for row in witness.rows(1)] == [False, False, False, True]
+
+
+def test_a_controller_that_froze_is_told_once(small_config: Configure) -> None:
+    config = small_config("ppo", steps=16, rollout_steps=2)
+    trainer = Trainer.tapped(config, History(), NO_TAPS)
+    trainer.run.monitor.restore({"rates": [9.0, 9.0, 9.0, 0.0, 0.0, 0.0, 0.0], "deaths": 1, "count": 0, "frozen": False})
+    policy = trainer.run.policy
+    act = policy.act
+    policy.act = lambda views: [Choice(WAIT, choice.record) for choice in act(views)]
+    assert trainer.train()
+    (frozen,) = of_kind(trainer, GrowthFrozen)
+    assert (frozen.at.step, frozen.germinations, frozen.control) == (1, 0.0, 9.0)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -99,7 +173,7 @@ def test_a_collapse_in_the_last_step_of_an_episode_counts_in_this_episode(small_
     first, second, _ = of_kind(trainer, EpisodeFinished, env=1)
     rows = witness.rows(1)
     assert (first.at.step, first.rollbacks, second.rollbacks) == (4, 1, 0)
-    assert first.total_reward == pytest.approx(sum(row.reward for row in rows[:5]))
+    assert first.total_reward == pytest.approx(sum(row.reward + row.share for row in rows[:5]))
     assert first.total_reward < -9.0
     assert [(row.step, row.terminated, row.truncated, row.fresh) for row in rows[4:6]] == [(4, True, False, False), (5, False, False, True)]
     assert rows[4].life < rows[5].life

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from tolaria.errors import ConfigError
+from tolaria.policy.distribution import GrowthActions
 from tolaria.policy.heuristic import HeuristicPolicy
 from tolaria.policy.learned import LearnedPolicy
 from tolaria.policy.random_policy import RandomPolicy
 from tolaria.policy.scripted import ScriptedPolicy
+from tolaria.ppo.config import PpoConfig
 from tolaria.seams import NO_TAPS
 from tolaria.tasks.pydoc_lm import pydoc_lm
 from tolaria.telemetry.governor_events import SnapshotTaken
@@ -49,6 +51,13 @@ def test_the_policy_is_the_one_that_was_asked_for(name: str, kind: type, small_c
     run = build(small_config(name))
     assert type(run.policy) is kind
     assert (run.learner is not None) == (name == "ppo")
+
+
+def test_a_controller_that_learns_has_the_floor_of_its_config(small_config: Configure) -> None:
+    policy = build(replace(small_config("ppo"), ppo=PpoConfig(op_floor=0.02))).policy
+    assert isinstance(policy, LearnedPolicy)
+    assert isinstance(policy.agent.distribution, GrowthActions)
+    assert policy.agent.distribution.op_floor == 0.02
 
 
 def test_every_host_has_a_snapshot_before_the_first_step(small_config: Configure) -> None:

@@ -20,6 +20,7 @@ from typing import Self
 
 from firedrill.runner.executors import socket_place
 from firedrill.runner.executors.executor import Done, Work
+from firedrill.runner.executors.leash import follow_the_fork_server
 from firedrill.runner.folder import told_ending
 from firedrill.runner.verdict import End, Ending
 
@@ -113,6 +114,7 @@ def in_child(work: Work, controls: Path) -> None:
     """The child's whole work; its process has what that needs, and its parent does not."""
     from firedrill.runner.cell import record_apart
 
+    follow_the_fork_server()
     record_apart(work.cell, work.folder, controls)
 
 

@@ -91,9 +91,7 @@ def make(piece: Piece) -> tuple[str, Grown | ScheduleConfig | tuple[Weights, tup
 def _growing(tasks: Iterable[Task], seeds: Sequence[int]) -> list[Piece]:
     ready = [task for task in tasks if task.is_ready]
     # Seed by seed, so that whoever stops early has whole seeds.
-    return [
-        Piece(task.plan, arm, seed, task.weights if arm == "ppo" else None) for seed in seeds for task in ready for arm in GROWING
-    ]
+    return [Piece(task.plan, arm, seed, task.weights if arm == "ppo" else None) for seed in seeds for task in ready for arm in GROWING]
 
 
 def _static(tasks: Iterable[Task], seeds: Sequence[int]) -> list[Piece]:

@@ -4,6 +4,8 @@ I = H(mean answer) - mean H(answer), in nats on the validation batch, is what an
 a constant one, whether uniform or certain, with any number of classes and any frequency of labels.
 """
 
+from statistics import fmean
+
 from tolaria.governor.detectors.detector import Limits
 from tolaria.governor.verdict import Alarm
 from tolaria.governor.window import LossWindow
@@ -13,23 +15,44 @@ from tolaria.vitals import Vitals
 LEFT = 0.25
 # Below this part of ln C there has never been anything to lose.
 INFORMED = 0.05
-IN_A_ROW = 2
+WITNESSED, SUSPECT_AT, IN_A_ROW = 2, 3, 4
+# A host that has just begun may turn round, and says a fifth of the usual for a step or two while its loss stays where it was. One that is
+# dead says nothing, and one that is as good as dead has a loss half as high again.
+NOTHING, TIMES, RECENT = 0.1, 1.5, 10
+# More than so much of the usual information contradicts a loss which says that all is lost.
+CONTRADICTS = 0.5
 
 
 class MutualInformation:
-    """Counted, two in a row, and one says nothing: the mutual information is below a quarter of its median in the clean window."""
+    """Counted, and one says nothing: the mutual information is below a quarter of its median in the clean window.
+
+    Two in a row are a collapse where nothing is left of it or the loss has risen as well; else three are suspect, and four one.
+    """
 
     def __init__(self, limits: Limits) -> None:
-        self._samples_min = limits.config.samples_min
-        self._floor = INFORMED * limits.chance_loss
+        self._limits = limits
 
     def alarm(self, vitals: Vitals, window: LossWindow) -> Alarm | None:
         """Nothing to say where nobody looked at the answers, or not often enough yet."""
-        if vitals.outputs is None or len(window.clean.outputs) < self._samples_min:
+        left = information_left(vitals, window, self._limits)
+        if left is None or left >= LEFT:
             return None
-        usual = window.clean.median_information
-        now = vitals.outputs.mutual_information
-        if usual <= self._floor or now >= LEFT * usual:
-            return None
-        evidence = f"answers say {now:.4f} nats of inputs, usually {usual:.4f}"
-        return Alarm("mutual_information", IN_A_ROW, vitals.val_loss, None, evidence, suspect_at=IN_A_ROW)
+        assert vitals.outputs is not None
+        risen = vitals.val_loss > TIMES * fmean(window.clean.losses[-RECENT:])
+        in_a_row = WITNESSED if risen or left < NOTHING else IN_A_ROW
+        evidence = f"answers say {vitals.outputs.mutual_information:.4f} nats of inputs, usually {window.clean.median_information:.4f}"
+        return Alarm("mutual_information", in_a_row, vitals.val_loss, None, evidence, suspect_at=min(in_a_row, SUSPECT_AT))
+
+
+def information_left(vitals: Vitals, window: LossWindow, limits: Limits) -> float | None:
+    """What part of their usual information the answers hold; None where that is not known or has never been any."""
+    if vitals.outputs is None or len(window.clean.outputs) < limits.config.samples_min:
+        return None
+    usual = window.clean.median_information
+    return vitals.outputs.mutual_information / usual if usual > INFORMED * limits.chance_loss else None
+
+
+def contradicted(vitals: Vitals, window: LossWindow, limits: Limits) -> bool:
+    """Whether the answers are known to say more than half of what they usually say, whatever has become of the loss."""
+    left = information_left(vitals, window, limits)
+    return left is not None and left > CONTRADICTS

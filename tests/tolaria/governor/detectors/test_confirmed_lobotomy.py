@@ -69,12 +69,12 @@ def test_a_healthy_spike_onto_the_chance_loss_collapses_the_classic_suite_only()
     def standings(suite: str) -> list[Standing]:
         jury = Jury(GovernorConfig(detectors=suite), LIMITS)
         told = []
-        for vitals in [*[GOOD] * 12, AT_CHANCE, GOOD, AT_CHANCE, AT_CHANCE, AT_CHANCE]:
+        for vitals in [*[GOOD] * 12, AT_CHANCE, GOOD, *[AT_CHANCE] * 6]:
             verdict = jury.judge(vitals)
             jury.remember(verdict, vitals)
             told.append(verdict.standing)
         return told[12:]
 
     assert standings("classic")[0] is Standing.COLLAPSED
-    # It stays at chance for a third step: whatever the answers say, its skill is lost.
-    assert standings("default") == [Standing.HEALTHY] * 3 + [Standing.SUSPECT, Standing.COLLAPSED]
+    # It stays at chance for a sixth step: whatever the answers say, its skill is lost.
+    assert standings("default") == [Standing.HEALTHY] * 3 + [Standing.SUSPECT] * 4 + [Standing.COLLAPSED]

@@ -36,9 +36,23 @@ def test_a_step_whose_answers_nobody_saw_is_no_alarm(alarm: Any, window_of: Any,
     assert alarm("mutual_information", vitals(outputs=None), window_of([vitals()] * 12)) is None
 
 
-def test_two_in_a_row_are_a_collapse_and_one_says_nothing(alarm: Any, window_of: Any, vitals: Any) -> None:
+def test_four_in_a_row_are_a_collapse_three_a_suspicion_and_two_say_nothing(alarm: Any, window_of: Any, vitals: Any) -> None:
     found = alarm("mutual_information", vitals(outputs=answers(0.1)), window_of([vitals()] * 10))
-    assert found == Alarm("mutual_information", 2, 0.3, None, "answers say 0.1000 nats of inputs, usually 0.8000", suspect_at=2)
+    assert found == Alarm("mutual_information", 4, 0.3, None, "answers say 0.1000 nats of inputs, usually 0.8000", suspect_at=3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "information", "in_a_row"),
+    [(0.76, 0.1, 2), (0.75, 0.1, 4), (0.74, 0.1, 4), (0.5, 0.0624, 2), (0.5, 0.0625, 4), (0.5, 0.0626, 4)],
+    ids=["the loss has risen by half", "by half just not", "by less", "less than a tenth is left", "a tenth", "more"],
+)
+def test_two_are_enough_where_nothing_is_left_or_the_loss_has_risen(
+    alarm: Any, window_of: Any, vitals: Any, loss: float, information: float, in_a_row: int
+) -> None:
+    # The mean of the last ten losses is half a nat, and the answers usually say 0.625 nats.
+    window = window_of([vitals(one, outputs=answers(0.625)) for one in [9.0] * 3 + [0.25, 0.75] * 5])
+    found = alarm("mutual_information", vitals(loss, outputs=answers(information)), window)
+    assert (found.collapse_at, found.suspect_at) == (in_a_row, min(in_a_row, 3))
 
 
 def test_what_counts_as_nothing_to_lose_grows_with_chance(alarm: Any, window_of: Any, vitals: Any) -> None:

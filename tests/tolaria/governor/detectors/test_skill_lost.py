@@ -6,6 +6,13 @@ from typing import Any
 import pytest
 
 from tolaria.governor.verdict import Alarm
+from tolaria.vitals import Outputs, Vitals
+
+
+def unseen(vitals: Any, loss: float) -> Vitals:
+    """A step of whose answers nothing is known."""
+    found: Vitals = vitals(loss, outputs=None)
+    return found
 
 
 @pytest.mark.parametrize(("loss", "noticed"), [(1.79, False), (1.8, False), (1.81, True)])
@@ -31,8 +38,52 @@ def test_ten_steps_are_enough_and_nine_are_not(alarm: Any, window_of: Any, vital
 
 
 def test_three_in_a_row_are_a_collapse_two_a_suspicion_and_one_says_nothing(alarm: Any, window_of: Any, vitals: Any) -> None:
-    found = alarm("skill_lost", vitals(1.5), window_of([vitals(0.25)] * 10))
+    found = alarm("skill_lost", unseen(vitals, 1.5), window_of([vitals(0.25)] * 10))
     assert found == Alarm("skill_lost", 3, 1.5, 0.9, "loss 1.5 above 0.9 after a mean of 0.25", suspect_at=2)
+
+
+@pytest.mark.parametrize(
+    ("information", "in_a_row"),
+    [(0.41, 6), (0.4, 3), (0.39, 3)],
+    ids=["more than half of the usual", "half of it", "less"],
+)
+def test_six_are_asked_for_where_the_answers_say_as_much_as_ever(
+    alarm: Any, window_of: Any, vitals: Any, information: float, in_a_row: int
+) -> None:
+    now = vitals(1.2, outputs=Outputs(information, 1.0, 0.4))
+    assert alarm("skill_lost", now, window_of([vitals()] * 10)).collapse_at == in_a_row
+
+
+@pytest.mark.parametrize(
+    ("flagged", "loss", "in_a_row"),
+    [
+        ((1.51, 1.6), 1.52, 3),
+        ((1.5, 1.6), 1.52, 6),
+        ((1.6, 1.5), 1.52, 6),
+        ((1.6, 1.6), 1.5, 6),
+        ((1.6, math.nan), 1.6, 6),
+        ((0.5, 1.6, 1.6), 1.6, 3),
+    ],
+    ids=["three", "all but the first", "all but the second", "all but the last", "one is no number", "what was before does not count"],
+)
+def test_three_losses_that_are_worse_than_knowing_nothing_by_half_are_believed_whatever_the_answers_say(
+    alarm: Any, window_of: Any, vitals: Any, flagged: tuple[float, ...], loss: float, in_a_row: int
+) -> None:
+    # They do not come in order, so that nothing grew there.
+    window = window_of([vitals(one) for one in (0.1, 0.3) * 6], [vitals(one) for one in flagged])
+    assert alarm("skill_lost", vitals(loss), window).collapse_at == in_a_row
+
+
+@pytest.mark.parametrize(("loss", "in_a_row"), [(3.0, 6), (3.01, 3)])
+def test_how_far_is_worse_is_measured_by_the_prior_loss(alarm: Any, window_of: Any, vitals: Any, loss: float, in_a_row: int) -> None:
+    window = window_of([vitals()] * 12, [vitals(3.2), vitals(3.1)])
+    assert alarm("skill_lost", vitals(loss), window, prior_loss=2.0).collapse_at == in_a_row
+
+
+@pytest.mark.parametrize("looks", [9, 0])
+def test_where_the_answers_are_not_known_well_enough_three_are_a_collapse(alarm: Any, window_of: Any, vitals: Any, looks: int) -> None:
+    window = window_of([vitals()] * looks + [unseen(vitals, 0.3)] * (12 - looks))
+    assert alarm("skill_lost", vitals(1.2), window).collapse_at == 3
 
 
 # Twelve losses without a trend, then six that grow.
@@ -58,12 +109,32 @@ def test_two_are_enough_where_the_loss_grew_there_in_order_and_out_of_reach(
 ) -> None:
     first, loss = pair
     window = window_of([vitals(one) for one in USUAL], [vitals(one) for one in (*grown, first)])
+    assert alarm("skill_lost", unseen(vitals, loss), window).collapse_at == in_a_row
+
+
+@pytest.mark.parametrize(
+    ("latest", "in_a_row"),
+    [
+        pytest.param((1.51, 1.52), 2, id="both are above one and a half"),
+        pytest.param((1.5, 1.52), 6, id="the first is not"),
+        pytest.param((1.52, 1.5), 6, id="the second is not"),
+        pytest.param((0.91, 0.92, 0.93), 3, id="a third that grew"),
+        pytest.param((0.64, 0.65, 0.91), 3, id="it is as far out of reach as the others, however low they are"),
+        pytest.param((0.59, 0.65, 0.91), 6, id="the first of three is within reach"),
+        pytest.param((math.nan, 0.92, 0.93), 6, id="one is no number"),
+    ],
+)
+def test_a_loss_that_grew_while_the_answers_say_as_much_as_ever_must_be_far_above_or_stay_for_a_third_step(
+    alarm: Any, window_of: Any, vitals: Any, latest: tuple[float, ...], in_a_row: int
+) -> None:
+    *flagged, loss = latest
+    window = window_of([vitals(one) for one in USUAL], [vitals(one) for one in (*GROWN, *flagged)])
     assert alarm("skill_lost", vitals(loss), window).collapse_at == in_a_row
 
 
 def test_two_are_not_enough_where_a_loss_was_no_number(alarm: Any, window_of: Any, vitals: Any) -> None:
     window = window_of([vitals(one) for one in USUAL], [vitals(one) for one in (math.nan, *GROWN, 0.91)])
-    assert alarm("skill_lost", vitals(0.92), window).collapse_at == 3
+    assert alarm("skill_lost", unseen(vitals, 0.92), window).collapse_at == 3
 
 
 @pytest.mark.parametrize(("loss", "noticed"), [(1.179, False), (1.18, False), (1.181, True)])

@@ -1,0 +1,268 @@
+"""A stack against the loop: the same but for rounding, with whatever grows in its hosts, and a lane of it against itself elsewhere."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+
+from tolaria.env.config import TrainingConfig
+from tolaria.env.growth_env import Broken, EnvConfig, Outcome
+from tolaria.env.vector_env import POOLS, VectorEnv
+from tolaria.lifecycle.action import WAIT, Action, Op
+from tolaria.lifecycle.gates import GateConfig
+from tolaria.lifecycle.seed import Blend
+from tolaria.lifecycle.stage import Stage
+from tolaria.seams import BATCH_READY, GRADIENTS_READY, LOSS_READY, NO_TAPS, STEP_BEGUN, WEIGHTS_UPDATED, Seam, T, Taps
+from tolaria.tasks import TASKS
+from tolaria.telemetry.event import Event, Point
+
+OPEN = GateConfig(training_steps_min=0, magnitude_max=1e9, holding_steps_min=0, contribution_min=-1.0, prune_age_min=0, seeds_max=2)
+# Environments, and what each of them grows; the last one grows nothing.
+GROWN = [(blueprint, blend) for blueprint in ("mlp_norm", "linear_bottleneck", "residual_mlp") for blend in Blend]
+ENVS = len(GROWN) + 1
+STEPS = 12
+TRAINED = Stage.TRAINING
+
+
+def moves(step: int, env: int) -> Action:
+    """In even steps a seed in s0 goes on, in odd ones one in s1, so that every stage meets every other; in the end s0 is committed."""
+    if env == ENVS - 1:
+        return WAIT
+    blueprint, blend = GROWN[env]
+    slot, age = f"s{step % 2}", step // 2
+    # Some are earlier than others.
+    age -= env % 2
+    if age < 0:
+        return WAIT
+    ops = (Op.GERMINATE, Op.ADVANCE, Op.ADVANCE, Op.ADVANCE, Op.FOSSILIZE if slot == "s0" else Op.WAIT)
+    op = ops[age] if age < len(ops) else Op.WAIT
+    return Action(op=op, slot=slot, blueprint=blueprint, blend=blend, tempo=1)
+
+
+def waits(_step: int, _env: int) -> Action:
+    """Nothing grows."""
+    return WAIT
+
+
+@dataclass(slots=True)
+class Gradients:
+    """Keeps every gradient that a batch came to, clipped by nobody yet."""
+
+    kept: dict[tuple[int, int, int], dict[str, torch.Tensor]] = field(default_factory=dict)
+
+    def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
+        if seam is GRADIENTS_READY:
+            host = value.host  # type: ignore[attr-defined]  # the seam passes a trainee
+            found = {name: p.grad.detach().clone() for name, p in host.named_parameters() if p.grad is not None}
+            self.kept[at.step, at.env or 0, at.batch or 0] = found
+        return value
+
+
+class Does:
+    """Does something to one environment, at a seam of one step."""
+
+    def __init__(self, seam: Seam[Any], act: Callable[[Any], Any], env: int = 1, step: int = 5) -> None:
+        self.seam, self.act, self.env, self.step = seam, act, env, step
+
+    def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
+        due = seam is self.seam and at.env == self.env and at.step == self.step and not at.batch
+        return self.act(value) if due else value
+
+
+@dataclass(slots=True)
+class Played:
+    """All environments after their steps."""
+
+    backend: str
+    taps: Taps = NO_TAPS
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    only: Sequence[int] = tuple(range(ENVS))
+    moves: Callable[[int, int], Action] = moves
+    task: str = "spirals"
+    steps: int = STEPS
+    events: list[Event] = field(default_factory=list)
+    outcomes: dict[tuple[int, int], Outcome | Broken] = field(default_factory=dict)
+    envs: VectorEnv = field(init=False)
+
+    def __post_init__(self) -> None:
+        config = EnvConfig(self.steps, TrainingConfig(**({"batches_per_step": 3} | dict(self.settings))), OPEN)
+        task = TASKS[self.task]()
+        self.envs = VectorEnv(task, config, ENVS, 0, torch.device("cpu"), self.taps, self.events.append, POOLS[self.backend]())
+        self.envs.retired.update(set(range(ENVS)) - set(self.only))
+        for step in range(self.steps):
+            views = self.envs.views()
+            came = self.envs.advance(views, [self.moves(step, view.env) for view in views], step)
+            self.outcomes |= {(step, env): outcome for env, outcome in came.items()}
+            self.envs.retired.update(env for env, outcome in came.items() if isinstance(outcome, Broken))
+
+    def tensors(self, env: int) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach() for name, tensor in self.envs.envs[env].training.all_tensors().items()}
+
+
+def assert_equal(one: Played, other: Played, envs: Sequence[int]) -> None:
+    for env in envs:
+        mine, theirs = one.tensors(env), other.tensors(env)
+        assert mine.keys() == theirs.keys()
+        assert [name for name in mine if not torch.equal(mine[name], theirs[name])] == []
+        for step in range(one.steps):
+            assert repr(one.outcomes[step, env]) == repr(other.outcomes[step, env])
+
+
+@pytest.fixture(scope="module", params=["shadow", "regression"])
+def both(request: pytest.FixtureRequest) -> tuple[Played, Played, Gradients, Gradients]:
+    looped, stacked = Gradients(), Gradients()
+    settings = {"seed_objective": request.param}
+    return Played("loop", looped, settings), Played("stacked", stacked, settings), looped, stacked
+
+
+def test_every_gradient_is_that_of_the_loop(both: tuple[Played, Played, Gradients, Gradients]) -> None:
+    _, _, looped, stacked = both
+    assert looped.kept.keys() == stacked.kept.keys()
+    seeds = 0
+    for key, found in looped.kept.items():
+        assert found.keys() == stacked.kept[key].keys(), key
+        seeds += any(name.startswith("slots.") for name in found)
+        for name, gradient in found.items():
+            torch.testing.assert_close(stacked.kept[key][name], gradient, atol=1e-5, rtol=1e-4, msg=f"{key} {name}")
+    # Most batches of most environments had seeds.
+    assert seeds > len(looped.kept) / 2
+
+
+def test_hosts_seeds_and_momentum_are_those_of_the_loop(both: tuple[Played, Played, Gradients, Gradients]) -> None:
+    looped, stacked, *_ = both
+    for env in range(ENVS):
+        mine, theirs = stacked.tensors(env), looped.tensors(env)
+        assert mine.keys() == theirs.keys()
+        for name in mine:
+            torch.testing.assert_close(mine[name], theirs[name], atol=2e-5, rtol=1e-4, msg=f"{env} {name}")
+        slots = stacked.envs.envs[env].training.host.slot_states(), looped.envs.envs[env].training.host.slot_states()
+        assert [state.stage for state in slots[0].values()] == [state.stage for state in slots[1].values()]
+        assert stacked.envs.envs[env].training.batches_stepped == looped.envs.envs[env].training.batches_stepped
+    for key, outcome in stacked.outcomes.items():
+        other = looped.outcomes[key]
+        assert isinstance(outcome, Outcome)
+        assert isinstance(other, Outcome)
+        assert outcome.vitals.train_loss == pytest.approx(other.vitals.train_loss, abs=1e-5)
+        assert outcome.vitals.gradient_norm == pytest.approx(other.vitals.gradient_norm, rel=1e-4)
+        assert outcome.vitals.val_loss == pytest.approx(other.vitals.val_loss, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def calm() -> Played:
+    return Played("stacked")
+
+
+def test_somebody_listening_changes_no_bit(calm: Played) -> None:
+    assert_equal(Played("stacked", Gradients()), calm, range(ENVS))
+
+
+@pytest.mark.parametrize("only", [(4,), (0, 3, 8, 9)])
+def test_a_host_has_the_same_bits_whoever_else_is_trained(calm: Played, only: tuple[int, ...]) -> None:
+    assert_equal(calm, Played("stacked", only=only), only)
+
+
+def test_a_host_does_not_notice_the_seed_that_learns_beside_it() -> None:
+    def isolated(step: int, env: int) -> Action:
+        ops = {0: Op.GERMINATE, 1: Op.ADVANCE}
+        return Action(op=ops.get(step, Op.WAIT), slot="s0", blueprint="residual_mlp") if env < 3 else WAIT
+
+    grown, bare = Played("stacked", moves=isolated), Played("stacked", moves=waits)
+    for env in range(3):
+        assert grown.envs.envs[env].training.host.slot_states()["s0"].stage is TRAINED
+        mine, theirs = grown.tensors(env), bare.tensors(env)
+        own = [name for name in theirs if ".slots." not in name]
+        assert [name for name in own if not torch.equal(mine[name], theirs[name])] == []
+
+
+def test_a_seed_whose_gradient_is_no_number_skips_its_step_and_its_neighbours_do_not() -> None:
+    def spoil(trainee: Any) -> Any:
+        with torch.no_grad():
+            next(trainee.host.slot("s0").seed.parameters()).grad.fill_(math.nan)
+        return trainee
+
+    # In step 3 the seeds of s0 in even environments learn in isolation.
+    struck, calm = Played("stacked", Does(GRADIENTS_READY, spoil, env=2, step=3), steps=4), Played("stacked", steps=4)
+    assert struck.envs.envs[2].training.host.slot_states()["s0"].stage is TRAINED
+    assert struck.envs.envs[2].training.batches_stepped["s0.1"] == calm.envs.envs[2].training.batches_stepped["s0.1"] - 1
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in struck.tensors(2).values())
+    assert_equal(struck, calm, [env for env in range(ENVS) if env != 2])
+
+
+def fill(value: float) -> Callable[[Any], Any]:
+    def act(trainee: Any) -> Any:
+        with torch.no_grad():
+            trainee.host.head.weight.fill_(value)
+        return trainee
+
+    return act
+
+
+def listen(trainee: Any) -> Any:
+    trainee.host.head.register_forward_hook(lambda _module, _inputs, output: output * 0.5)
+    return trainee
+
+
+def hasten(trainee: Any) -> Any:
+    trainee.optimizers["host"].register_step_pre_hook(lambda optimizer, *_: optimizer.param_groups[0].update(lr=3.0))
+    return trainee
+
+
+def replace_gradients(trainee: Any) -> Any:
+    for parameter in trainee.host.parameters():
+        parameter.grad = None if parameter.grad is None else torch.full_like(parameter.grad, 0.25)
+    return trainee
+
+
+def fail(value: Any) -> Any:
+    raise OSError("the disk with the data is gone")
+
+
+STRUCK: dict[str, tuple[Seam[Any], Callable[[Any], Any]]] = {
+    "a weight": (WEIGHTS_UPDATED, fill(math.nan)),
+    "a weight before the step": (STEP_BEGUN, fill(7.0)),
+    "a loss": (LOSS_READY, lambda loss: loss * math.nan),
+    "a loss that is large": (LOSS_READY, lambda loss: loss * 100.0),
+    "gradients": (GRADIENTS_READY, replace_gradients),
+    "an answer": (WEIGHTS_UPDATED, listen),
+    "an optimizer": (GRADIENTS_READY, hasten),
+}
+
+
+@pytest.mark.parametrize("what", STRUCK)
+def test_what_strikes_one_host_strikes_it_as_in_the_loop_and_no_other_in_any_bit(what: str, calm: Played) -> None:
+    struck, looped = Played("stacked", Does(*STRUCK[what])), Played("loop", Does(*STRUCK[what]), only=(1,))
+    assert_equal(struck, calm, [env for env in range(ENVS) if env != 1])
+    mine, theirs = struck.tensors(1), looped.tensors(1)
+    assert mine.keys() == theirs.keys()
+    for name in mine:
+        torch.testing.assert_close(mine[name], theirs[name], atol=1e-4, rtol=1e-3, equal_nan=True)
+    assert any(not torch.equal(mine[name], tensor) for name, tensor in calm.tensors(1).items())
+
+
+@pytest.mark.parametrize("seam", [STEP_BEGUN, BATCH_READY, LOSS_READY, GRADIENTS_READY, WEIGHTS_UPDATED])
+def test_an_environment_that_raises_breaks_and_the_others_go_on(seam: Seam[Any], calm: Played) -> None:
+    struck = Played("stacked", Does(seam, fail))
+    assert struck.outcomes[5, 1] == Broken("OSError: the disk with the data is gone")
+    assert_equal(struck, calm, [env for env in range(ENVS) if env != 1])
+
+
+def test_our_own_mistakes_are_not_taken_for_a_broken_environment() -> None:
+    def mistaken(value: Any) -> Any:
+        raise AssertionError("ours")
+
+    with pytest.raises(AssertionError, match="ours"):
+        Played("stacked", Does(LOSS_READY, mistaken))
+
+
+@pytest.mark.parametrize(
+    ("task", "settings"),
+    [("digits", {}), ("spirals", {"optimizer": "adamw", "learning_rate": 0.01}), ("spirals", {"gate": True})],
+    ids=["conv", "adamw", "gate"],
+)
+def test_what_cannot_be_stacked_is_trained_as_the_loop_trains_it(task: str, settings: dict[str, Any]) -> None:
+    envs = (0, 1)
+    one, other = (Played(backend, settings=settings, task=task, only=envs, moves=waits, steps=3) for backend in ("stacked", "loop"))
+    assert_equal(one, other, envs)

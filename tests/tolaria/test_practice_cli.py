@@ -1,0 +1,75 @@
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tolaria.errors import ConfigError
+from tolaria.interruption import INTERRUPTED
+from tolaria.practice import training
+from tolaria.practice_cli import Ppo
+
+SMALL = {"env": "tolaria/TMaze-v0", "steps": 200, "memory": "none", "envs": 2, "rollout_steps": 20, "batch_size": 20, "epochs": 1}
+
+
+def test_an_agent_is_trained_tried_and_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record, picture = tmp_path / "run.json", tmp_path / "run.png"
+    assert Ppo(**SMALL, evaluate=3, json=record, picture=picture).run() == 0
+    told = capsys.readouterr()
+    assert "practice: 200 steps" in told.out
+    assert "in 3 new episodes" in told.out
+    assert told.err.splitlines()[-1].startswith("200 of 200 steps, ")
+    value = json.loads(record.read_text())
+    assert (value["steps"], value["complete"], len(value["evaluation"]["returns"])) == (200, True, 3)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_said_replaces_what_is_recommended_and_nothing_else() -> None:
+    config = Ppo(env="CartPole-v1", lr=0.5, batch_size=100, decay=False, normalize=True, penalty=-3.0).config()
+    assert (config.ppo.lr, config.ppo.minibatches, config.ppo.lr_decay_updates, config.ppo.clip_decay_updates) == (0.5, 3, None, None)
+    assert (config.normalize_observations, config.ppo.normalize_rewards, config.penalty) == (True, True, -3.0)
+    assert (config.envs, config.ppo.gamma, config.ppo.epochs) == (8, 0.98, 20)
+    assert Ppo(env="Acrobot-v1", steps=4096 * 3, decay=True).config().ppo.clip_at(2) == pytest.approx(0.2 / 3)
+
+
+def test_ctrl_c_keeps_what_was_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    learn = training.Practice.learn
+
+    def interrupted(practice: training.Practice) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        return learn(practice)
+
+    monkeypatch.setattr(training.Practice, "learn", interrupted)
+    record = tmp_path / "run.json"
+    assert Ppo(**SMALL, evaluate=1, json=record).run() == INTERRUPTED
+    value = json.loads(record.read_text())
+    assert (value["steps"], value["complete"]) == (40, False)
+    assert value["evaluation"]["returns"]
+    assert "stopping after this update" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"steps": 0}, "1 step or more"),
+        ({"picture": Path("run.jpg")}, "ends in .png"),
+        ({"env": "Nothing-v0"}, "gymnasium knows"),
+        ({"env": "Pendulum-v1"}, "discrete actions"),
+        ({"batch_size": 41}, "40 rows"),
+        ({"lr": 0.0}, r"ppo\.lr"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_before_anything_is_learnt(wrong: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Ppo(**(SMALL | wrong)).run()
+
+
+def test_growth_is_an_environment_like_any_other(tmp_path: Path) -> None:
+    record = tmp_path / "run.json"
+    few = {"env": "tolaria/Growth-v0", "steps": 50, "envs": 2, "rollout_steps": 25, "batch_size": 25, "epochs": 1}
+    assert Ppo(**few, evaluate=0, json=record).run() == 0
+    value = json.loads(record.read_text())
+    assert [episode[2] for episode in value["episodes"]] == [20, 20]
+    assert value["config"]["network"]["memory"] == "lstm"
+    assert value["evaluation"] is None
