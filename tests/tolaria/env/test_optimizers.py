@@ -71,7 +71,9 @@ MOVES = [
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(0, 99), min_size=8, max_size=25), st.integers(0, 24), st.sampled_from(["reset", "restore", "reset_all", "rewarm"]))
+@given(
+    st.lists(st.integers(0, 99), min_size=8, max_size=25), st.integers(0, 24), st.sampled_from(["reset", "restore", "reset_all", "rewarm"])
+)
 def test_after_every_move_and_every_rollback_optimizers_hold_exactly_what_learns(draws: list[int], fall: int, policy: str) -> None:
     host = build()
     ring = SnapshotRing(2, 0)
