@@ -135,7 +135,9 @@ def _name_seeds(panel: Axes, record: EnvironmentRecord, end: int) -> None:
     for valued in record.valued:
         for slot, value in zip(valued.slots, valued.values, strict=True):
             place = (valued.at.step + 0.9, rows[slot])
-            panel.text(*place, f"{100 * value:+.1f} points", fontsize=8, fontweight="bold", va="center", ha="right", color="black", zorder=5)
+            panel.text(
+                *place, f"{100 * value:+.1f} points", fontsize=8, fontweight="bold", va="center", ha="right", color="black", zorder=5
+            )
 
 
 def _end_of_life(record: EnvironmentRecord, begin: int, end: int) -> int:
