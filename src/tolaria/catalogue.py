@@ -32,5 +32,6 @@ TASK_ABOUT: dict[str, str] = {
     "spirals_impaired": "the same spirals on a host that draws straight lines and cannot learn them alone",
     "pydoc_lm": "the next character of Python's own manual on a small transformer; real text without a download",
     "stdlib_lm": "the next character of the standard library's sources on a larger transformer",
+    "wide": "digits, enlarged, on a perceptron as wide as one likes, --width N: up to a billion parameters",
     "cifar10": "60000 colour images of 32x32 pixels on a convolutional host; from a folder, --data DIR",
 }

@@ -79,7 +79,8 @@ def the_penalty_hits_the_row_before(patch: Patch) -> None:
 
 
 def the_causes_are_let_off(patch: Patch) -> None:
-    wrap(patch, RolloutBuffer, "charge", lambda real, self, env, row, causes: real(self, env, row, ()))
+    """The row that collapsed bears everything, as if nobody had decided anything before."""
+    wrap(patch, RolloutBuffer, "charge", lambda real, self, env, row, _: real(self, env, row, ()))
 
 
 def the_first_row_is_blamed(patch: Patch) -> None:

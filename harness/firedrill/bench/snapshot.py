@@ -55,9 +55,17 @@ def rounds_of(sizes: Iterable[Size], modes: Sequence[str]) -> int:
 def measure(sizes: Sequence[Size], modes: Sequence[str], after_round: Callable[[], object]) -> Record:
     """Sample every size in every mode; torch works on one thread."""
     cases = [case for size in sizes for mode in modes for case in _cases(size, mode, after_round)]
-    machine = {"system": f"{platform.system()} {platform.machine()}", "cores": str(os.cpu_count()), "threads": "1"}
-    versions = {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy", "safetensors", "xxhash")}
-    return Record(machine, versions, tuple(cases))
+    return Record(machine(), versions(), tuple(cases))
+
+
+def machine() -> dict[str, str]:
+    """Where it is measured."""
+    return {"system": f"{platform.system()} {platform.machine()}", "cores": str(os.cpu_count()), "threads": "1"}
+
+
+def versions() -> dict[str, str]:
+    """With what."""
+    return {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy", "safetensors", "xxhash")}
 
 
 def _cases(size: Size, mode: str, after_round: Callable[[], object]) -> list[Case]:

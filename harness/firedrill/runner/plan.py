@@ -25,6 +25,7 @@ def config_of(cell: Cell, governed: bool = True) -> TrainConfig:
         seed=cell.seed,
         device=cell.device,
         backend=subject.backend,
+        width=subject.width,
         rollout_steps=subject.rollout_steps or subject.steps,
         checkpoint_every=subject.checkpoint_every or TrainConfig().checkpoint_every,
         script=tuple(Move(line.step, line.env, line.action) for line in subject.script),

@@ -33,6 +33,7 @@ OF_GROWTH = {
     "rollout_steps": "a loop has no rollouts",
     "batches_per_step": "a step of a loop is one optimizer step",
     "gates": "a loop has no slots",
+    "width": "the model of a loop has one width",
     "backend": "a loop is one environment",
     "gate": "the gate of a loop is the mechanism tolaria_gated",
     "checkpoint_every": "a loop stores its own checkpoints",

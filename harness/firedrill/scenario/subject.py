@@ -15,7 +15,7 @@ from tolaria.lifecycle.alpha import Curve
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.seed import Blend
 
-TaskName = Literal["digits", "digits_impaired", "spirals", "spirals_impaired", "pydoc_lm", "stdlib_lm"]
+TaskName = Literal["digits", "digits_impaired", "spirals", "spirals_impaired", "pydoc_lm", "stdlib_lm", "wide"]
 
 # The slots of each task's host, and the family of blueprints that fit them. Tests hold them equal to the hosts themselves.
 SLOTS: dict[str, tuple[str, ...]] = {
@@ -25,6 +25,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "spirals_impaired": ("s0", "s1"),
     "pydoc_lm": ("s0", "s1"),
     "stdlib_lm": ("s0", "s1", "s2"),
+    "wide": ("s0", "s1"),
 }
 FAMILIES: dict[str, str] = {
     "digits": "conv",
@@ -33,6 +34,7 @@ FAMILIES: dict[str, str] = {
     "spirals_impaired": "mlp",
     "pydoc_lm": "transformer",
     "stdlib_lm": "transformer",
+    "wide": "mlp",
 }
 
 # The floating-point parameters and buffers of each task's own host, without seeds; what a selector can match before anything grows.
@@ -52,6 +54,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "spirals_impaired": (*_STRAIGHT, "head.weight", "head.bias"),
     "pydoc_lm": (*_EMBEDDED, *_LATER[1], *_ENDS),
     "stdlib_lm": (*_EMBEDDED, *_LATER[1], *_LATER[2], *_ENDS),
+    "wide": (*_DENSE, "head.weight", "head.bias"),
 }
 BUFFERS: dict[str, tuple[str, ...]] = {
     "digits": _STATISTICS,
@@ -60,6 +63,7 @@ BUFFERS: dict[str, tuple[str, ...]] = {
     "spirals_impaired": (),
     "pydoc_lm": (),
     "stdlib_lm": (),
+    "wide": (),
 }
 
 # The modules of each task's own host that compute something, by name, with their types; the slots of seeds are among them.
@@ -84,14 +88,16 @@ _READING = {
     **{f"blocks.{block}{part}": kind for block in ("0.1", "1") for part, kind in _BLOCK.items()},
 }
 _ANSWERING = {**_PLACES, "head": "TokenHead", "head.norm": "LayerNorm", "head.linear": "Linear"}
+_PERCEPTRON = {
+    **{f"blocks.{n}{part}": kind for n in (0, 1) for part, kind in (("", "DenseBlock"), (".linear", "Linear"))},
+    **_PLACES,
+    "head": "Linear",
+}
 MODULES: dict[str, dict[str, str]] = {
     "digits": _DIGITS,
     "digits_impaired": _DIGITS,
-    "spirals": {
-        **{f"blocks.{n}{part}": kind for n in (0, 1) for part, kind in (("", "DenseBlock"), (".linear", "Linear"))},
-        **_PLACES,
-        "head": "Linear",
-    },
+    "spirals": _PERCEPTRON,
+    "wide": _PERCEPTRON,
     "spirals_impaired": {**{f"blocks.{n}": "Linear" for n in (0, 1)}, **_PLACES, "head": "Linear"},
     "pydoc_lm": {**_READING, **_ANSWERING},
     "stdlib_lm": {**_READING, **{f"blocks.2{part}": kind for part, kind in _BLOCK.items()}, **_ANSWERING, "slots.s2": "Slot"},
@@ -144,6 +150,8 @@ LOOP_PARAMETERS = (*(f"blocks.{n}.{name}" for n in (0, 1) for name in _NORMED), 
 LOOP_BUFFERS = tuple(f"blocks.{n}.norm.{name}" for n in (0, 1) for name in ("running_mean", "running_var"))
 
 ENVS_MAX = 64
+# About a billion parameters.
+WIDTH_MAX = 32_768
 STEPS_MAX = 10_000
 
 
@@ -193,7 +201,7 @@ class Subject:
     """A run of `steps` decision steps in `envs` environments. `rollout_steps` None makes the whole run one rollout.
 
     `gate`: fused optimizers keep a gradient that is not finite from the weights. `backend` trains hosts one by one, or
-    perceptrons as one stack. `checkpoint_every` so many steps the struck
+    perceptrons as one stack. `width` is that of the host of the task `wide`. `checkpoint_every` so many steps the struck
     run stores a checkpoint on the disk; None means that nothing is stored.
 
     `kind` is "growth" for tolaria's own training; "canary" is the same with a bug that was planted on purpose, for a campaign's
@@ -218,6 +226,7 @@ class Subject:
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     gate: bool = TrainingConfig().gate
     backend: Literal["loop", "stacked"] = "loop"
+    width: Annotated[int, Field(ge=1, le=WIDTH_MAX)] | None = None
     governor: Annotated[GovernorConfig, WrapValidator(_refusable)] = GovernorConfig()
     gates: Annotated[GateConfig, WrapValidator(_refusable)] = GateConfig()
 

@@ -11,6 +11,7 @@ from tolaria.tasks.spirals import spirals
 from tolaria.tasks.spirals_impaired import spirals_impaired
 from tolaria.tasks.stdlib_lm import stdlib_lm
 from tolaria.tasks.task import Task
+from tolaria.tasks.wide import wide
 
 TASKS: dict[str, Callable[[], Task]] = {
     "digits": digits,
@@ -19,6 +20,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "spirals_impaired": spirals_impaired,
     "pydoc_lm": pydoc_lm,
     "stdlib_lm": stdlib_lm,
+    "wide": wide,
 }
 
 FOLDER_TASKS: dict[str, Callable[[Path], Task]] = {

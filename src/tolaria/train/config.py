@@ -19,6 +19,7 @@ from tolaria.policy.heuristic import HeuristicConfig
 from tolaria.policy.schedule import ScheduleConfig
 from tolaria.ppo.config import PpoConfig
 from tolaria.tasks import FOLDER_TASKS, TASKS
+from tolaria.tasks.wide import WIDTH_MAX
 from tolaria.train import disk
 
 POLICIES = ("heuristic", "ppo", "random", "schedule", "noop", "scripted")
@@ -39,7 +40,7 @@ class TrainConfig:
 
     `rollout_steps` rows of every environment make one update of a controller that learns. `threads` is recorded because
     the number of intra-op threads changes the bits of a CPU run, and so does the `backend`, which trains hosts one by one
-    or several at once. `data` is the folder of a task that is read from one.
+    or several at once. `data` is the folder of a task that is read from one, `width` that of the host of the task `wide`.
     """
 
     task: str = "digits"
@@ -53,6 +54,7 @@ class TrainConfig:
     rollout_steps: int = 20
     threads: int = 1
     backend: str = "loop"
+    width: int | None = None
     checkpoint_every: int = 20
     script: tuple[Move, ...] = ()
     training: TrainingConfig = TrainingConfig()
@@ -78,6 +80,8 @@ class TrainConfig:
                 raise ConfigError(name, getattr(self, name), "1 or more")
         if self.episode_steps is not None and self.episode_steps < 1:
             raise ConfigError("episode_steps", self.episode_steps, "1 or more, or nothing for the whole run")
+        if self.width is not None and (self.task != "wide" or not 1 <= self.width <= WIDTH_MAX):
+            raise ConfigError("width", self.width, f"1 to {WIDTH_MAX} with task: wide, and nothing with any other")
         if self.backend not in BACKENDS:
             raise ConfigError("backend", self.backend, f"one of {', '.join(BACKENDS)}")
         # More threads cut a stack into pieces wherever it is convenient, and then a host's bits depend on how many there are.

@@ -27,6 +27,7 @@ from tolaria.seams import NO_TAPS, Taps
 from tolaria.seeding import derive_seed
 from tolaria.tasks import FOLDER_TASKS, TASKS
 from tolaria.tasks.task import Task
+from tolaria.tasks.wide import wide
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.history import History
 from tolaria.train.config import TrainConfig
@@ -149,6 +150,8 @@ class Run:
 
 def build_task(config: TrainConfig) -> Task:
     """The task that the config names; raises `ConfigError` where its data is not there."""
+    if config.width is not None:
+        return wide(config.width)
     if config.task in TASKS:
         return TASKS[config.task]()
     assert config.data is not None, config.task

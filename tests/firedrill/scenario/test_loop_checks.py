@@ -67,6 +67,8 @@ GIVEN = {
     "batches_per_step": "3",
     "gates": "{prune_age_min: 7}",
     "gate": "true",
+    "backend": "stacked",
+    "width": "64",
     "checkpoint_every": "5",
 }
 
