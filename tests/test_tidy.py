@@ -36,10 +36,7 @@ LAZY_IMPORTERS = {"conduct.py", "screen.py", "pytest_plugin.py", "runner/cell.py
 LAZY_IMPORTERS |= {f"runner/executors/{name}.py" for name in ("local", "by_name")}
 
 # A test tree and the package it mirrors.
-MIRRORS = {
-    "tests/tolaria": ROOT / "src" / "tolaria",
-    "tests/firedrill": ROOT / "harness" / "firedrill",
-}
+MIRRORS = {"tests/tolaria": ROOT / "src" / "tolaria", "tests/firedrill": ROOT / "harness" / "firedrill"}
 
 # Tests that mirror no module, with the reason.
 UNMIRRORED: dict[str, str] = {
