@@ -42,7 +42,6 @@ MIRRORS = {
 
 # Tests that mirror no module, with the reason.
 UNMIRRORED: dict[str, str] = {
-    "tests/tolaria/env/test_optimizers.py": "training.py, growing.py and capsule.py together: what becomes of optimizers when slots change",
     "tests/tolaria/ppo/test_buffer_charges.py": "buffer.py, what deaths cost; test_buffer.py is about everything else",
     "tests/tolaria/governor/test_governor_remedies.py": "governor.py on a host of one number, with what is done beside restoring",
     "tests/tolaria/governor/test_governor_story.py": "governor.py on a host of one number; test_governor.py has a real host",

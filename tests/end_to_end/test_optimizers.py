@@ -1,8 +1,6 @@
 """What becomes of optimizers when slots change: `training.py`, `growing.py` and `capsule.py` together."""
 
 import itertools
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -165,8 +163,8 @@ def test_a_new_group_is_warmed_up_and_the_old_ones_are_not_slowed_down() -> None
     assert [rate["s0.1"] for rate in rates[1:]] == pytest.approx([0.005, 0.01, 0.015, 0.02, 0.02])
 
 
-def test_a_gate_is_in_the_optimizer_of_its_seed_from_the_first_batch(make_host: Callable[..., Any]) -> None:
-    host = make_host().subject
+def test_a_gate_is_in_the_optimizer_of_its_seed_from_the_first_batch() -> None:
+    host = build()
     for action in [Action(op=Op.GERMINATE, slot="s0", blueprint="residual_mlp", blend=Blend.GATE), Action(op=Op.ADVANCE, slot="s0")]:
         move(host, action)
     held = {id(parameter) for group in host.optimizers["s0.1"].param_groups for parameter in group["params"]}
