@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from firedrill import bench_cli, cli
-from firedrill.bench import on_device, snapshot
+from firedrill.bench import on_device, rollback, snapshot, training
 from firedrill.bench.figures import ARRIVED, KEPT, DeviceRecord, Figure
+from firedrill.bench.ratios import Measured
 from firedrill.bench.record import Case, Record
 
 
@@ -28,6 +29,31 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("wrong", [("--sizes", "2M"), ("--mode", "cold"), ("--sizes", "1M,")])
 def test_a_benchmark_of_what_is_not_known_is_bad_input(wrong: tuple[str, str]) -> None:
     assert command("bench", "snapshot", *wrong) == 2
+
+
+@pytest.mark.parametrize("subject", ["rollback", "training"])
+@pytest.mark.parametrize("wrong", [("--aa",), ("--against", "main"), ("--device", "cuda")])
+def test_training_and_rollbacks_have_bounds_of_their_own(subject: str, wrong: tuple[str, ...]) -> None:
+    assert command("bench", subject, *wrong) == 2
+
+
+@pytest.mark.parametrize(("value", "contended", "code"), [(2.0, False, 0), (1.2, False, 1), (1.2, True, 4)])
+def test_a_bound_that_is_missed_is_the_exit_code(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: float, contended: bool, code: int
+) -> None:
+    found = [Measured("one / two", value, value, value, 1.7, at_most=False, clock="wall", contended=contended)]
+    monkeypatch.setattr(training, "measure", lambda *_: found)
+    assert command("bench", "training", "--json", "training.json") == code
+    assert "one / two" in capsys.readouterr().out
+    assert json.loads(Path("training.json").read_text())["schema"] == "firedrill.ratios/1.0"
+
+
+def test_everything_is_measured_one_after_the_other(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "measure", lambda *_: [])
+    monkeypatch.setattr(rollback, "measure", lambda *_: [])
+    monkeypatch.setattr(snapshot, "measure", lambda *_: Record({}, {}, ()))
+    assert command("bench", "all", "--json", "all.json") == 0
+    assert sorted(path.name for path in here.iterdir()) == ["all.json", "all.rollback.json", "all.training.json"]
 
 
 @pytest.mark.parametrize("wrong", [("--aa",), ("--against", "main"), ("--sizes", "2M")])

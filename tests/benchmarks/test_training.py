@@ -1,0 +1,50 @@
+"""What training costs around the host's own mathematics, and what stacks of hosts save: steps in turns, equal work, one thread."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from firedrill.bench.training import AROUND, BOUNDS, CONV, MIXED, STACKED, STEPS, WAITING, Bare, stepping
+from tolaria.train.config import TrainConfig
+from tolaria.train.trainer import Trainer
+
+PERCEPTRONS = TrainConfig(task="spirals", envs=32, steps=STEPS, heuristic=WAITING)
+IMAGES = TrainConfig(task="digits", envs=1, steps=STEPS, heuristic=WAITING)
+WARMUPS = 2
+
+
+def steps_of(config: TrainConfig, folder: Path | None = None) -> Callable[[], object]:
+    """Steps of a run that has made its first ones."""
+    trainer = Trainer.start(config, folder)
+    trainer.run.begin()
+    step = stepping(trainer)
+    for _ in range(WARMUPS):
+        step()
+    return step
+
+
+def test_everything_around_the_mathematics_costs_at_most_three_percent(contest, tmp_path: Path) -> None:
+    bare = Bare(IMAGES)
+    for _ in range(WARMUPS):
+        bare.step()
+    contest.alternate({"step": steps_of(IMAGES, tmp_path / "run"), "bare": bare.step}, rounds=40)
+    # A quiet machine tells three percent apart; on a busy one only what lies wholly above the bar is red.
+    assert contest.compare("step", "bare").low <= BOUNDS[AROUND]
+
+
+def saved(contest, config: TrainConfig, rounds: int) -> float:
+    """How many times as long the loop takes, as the upper end of its interval."""
+    contest.alternate({name: steps_of(replace(config, backend=name)) for name in ("loop", "stacked")}, rounds)
+    return contest.compare("loop", "stacked").high
+
+
+def test_a_stack_of_perceptrons_is_much_faster_than_the_loop(contest) -> None:
+    assert saved(contest, PERCEPTRONS, 15) >= BOUNDS[STACKED]
+
+
+def test_so_is_one_with_whatever_seeds(contest) -> None:
+    assert saved(contest, replace(PERCEPTRONS, policy="random", episode_steps=20), 20) >= BOUNDS[MIXED]
+
+
+def test_hosts_that_cannot_be_stacked_lose_nothing(contest) -> None:
+    assert saved(contest, replace(IMAGES, envs=4), 15) >= BOUNDS[CONV]
