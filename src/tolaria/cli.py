@@ -67,6 +67,8 @@ class Train:
     """Steps until a host is replaced by a new one."""
     batches_per_step: int = 10
     """Training batches in one decision step."""
+    warm_start: Annotated[int, arg(metavar="EPISODES")] = 0
+    """With ppo: episodes of the heuristic whose decisions the controller takes over before it learns from its own."""
     snapshot_every: int = 5
     """Steps between the governor's snapshots."""
     width: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 256)")] = None
@@ -100,9 +102,12 @@ class Train:
         """The configuration of the run; raises `ConfigError` for what cannot be had, before anything is written."""
         from tolaria.env.config import TrainingConfig
         from tolaria.governor.config import GovernorConfig
+        from tolaria.ppo.config import PpoConfig
         from tolaria.train.config import TrainConfig
         from tolaria.train.run import choose_device
 
+        if self.warm_start and self.policy != "ppo":
+            raise ConfigError("warm-start", self.warm_start, "--policy ppo, which alone learns")
         steps = STEPS[self.policy] if self.steps is None else self.steps
         episode_steps = PPO_EPISODE_STEPS if self.episode_steps is None and self.policy == "ppo" else self.episode_steps
         return TrainConfig(
@@ -121,6 +126,7 @@ class Train:
             checkpoint_every=self.persist,
             training=TrainingConfig(batches_per_step=self.batches_per_step),
             governor=GovernorConfig(enabled=self.governor, snapshot_every=self.snapshot_every),
+            ppo=PpoConfig(warm_start=self.warm_start),
         )
 
 

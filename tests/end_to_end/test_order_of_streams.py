@@ -187,7 +187,18 @@ def now_here_now_there(device: Device, tensors: Tensors, way: Offload, bound: Bo
             way.take(bound, arena)
 
 
-WAYS: tuple[Way, ...] = (on_the_training_stream, on_a_stream_of_its_own, now_here_now_there)
+def training_stays_where_the_first_take_was(device: Device, tensors: Tensors, way: Offload, bound: Bound, arenas: list[Arena]) -> None:
+    training = device.new()
+    for step, arena in enumerate(arenas, start=2):
+        with device.on(training):
+            train(device, tensors, float(step))
+        with device.on(training if step == 2 else device.default):
+            way.take(bound, arena)
+    with device.on(training):
+        train(device, tensors, -1.0)
+
+
+WAYS: tuple[Way, ...] = (on_the_training_stream, on_a_stream_of_its_own, now_here_now_there, training_stays_where_the_first_take_was)
 
 
 def copies(device: Device, way: Way, mirrors: int, order: Sequence[int]) -> list[int]:
@@ -221,6 +232,7 @@ def nowhere(*_: object) -> None:
         (on_a_stream_of_its_own, "wait_event"),
         (on_a_stream_of_its_own, "wait_stream"),
         (now_here_now_there, "wait_event"),
+        (training_stays_where_the_first_take_was, "wait_stream"),
     ],
 )
 def test_without_the_waiting_some_order_tears_copies(device: Device, monkeypatch: pytest.MonkeyPatch, way: Way, lost: str) -> None:

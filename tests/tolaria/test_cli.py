@@ -173,6 +173,8 @@ def test_a_mistake_is_answered_in_one_line_and_leaves_nothing_behind(
         (("train", "--snapshot-every", "0"), "governor.snapshot_every: found 0"),
         (("train", "--batches-per-step", "0"), "training.batches_per_step: found 0"),
         (("train", "--seed", "-1"), "seed: found -1"),
+        (("train", "--warm-start", "4"), "warm-start: found 4, expected --policy ppo"),
+        (("train", "--policy", "ppo", "--warm-start", "-1"), "ppo.warm_start: found -1"),
         (("blueprints", "--width", "0"), "width: found 0"),
     ],
 )

@@ -49,7 +49,7 @@ class Credit:
         if unknown := sorted(set(self.only.split(",")) - set(QUESTIONS)):
             raise ConfigError("only", unknown[0], f"some of {', '.join(QUESTIONS)}")
         from tolaria.bench.credit.cells import run_cell
-        from tolaria.bench.credit.first_update import ARMS_ASKED, falls
+        from tolaria.bench.credit.first_update import ARMS_ASKED, SEEDS, falls
         from tolaria.bench.credit.plan import cells
         from tolaria.bench.parallel import in_parallel
         from tolaria.envelope.progress import progress
@@ -61,7 +61,7 @@ class Credit:
             for _ in seen.follow("runs", in_parallel(run_cell, planned, self.jobs, runs.append), len(planned)):
                 self._write(runs, fallen, complete=False)
             if not seen.interrupted:
-                fallen.extend(seen.follow("first updates", falls(), len(ARMS_ASKED)))
+                fallen.extend(seen.follow("first updates", falls(SEEDS), len(ARMS_ASKED)))
         missed = self._tell(runs, fallen, complete=not seen.interrupted)
         return INTERRUPTED if seen.interrupted else int(missed)
 

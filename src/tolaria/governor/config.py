@@ -50,7 +50,7 @@ class GovernorConfig:
     `optimizer` and `live_seeds` both "restore" the run then goes on as if it had never fallen, to the last bit.
     `digest` is when a snapshot is sealed: "always" at the take, "offload" when it becomes trusted or leaves memory.
     On a CUDA device, "always" waits for all streams at every take; "offload" lets the host go on, orders the copy behind the
-    training stream, which is that of the takes, and checks it in a later step.
+    training stream (the default one, or that of the takes), and checks it in a later step.
     Within `budget_window` steps, the rollback that reaches `ease_from`, and each one after it, also cuts the learning rate by
     `ease_factor` for as many steps and skips the data of `ease_skip` steps; the one that reaches `budget` retires the environment.
     """

@@ -134,8 +134,10 @@ def _name_seeds(panel: Axes, record: EnvironmentRecord, end: int) -> None:
             panel.text(begin + 0.004 * end, rows[seed.slot], seed.blueprint, fontsize=7, va="center", ha="left", color="black", zorder=4)
     for valued in record.valued:
         for slot, value in zip(valued.slots, valued.values, strict=True):
-            where = {"ha": "right", "va": "center", "fontsize": 8, "fontweight": "bold", "color": "black", "zorder": 5}
-            panel.text(valued.at.step + 0.9, rows[slot], f"{100 * value:+.1f} points", **where)
+            place = (valued.at.step + 0.9, rows[slot])
+            panel.text(
+                *place, f"{100 * value:+.1f} points", fontsize=8, fontweight="bold", va="center", ha="right", color="black", zorder=5
+            )
 
 
 def _end_of_life(record: EnvironmentRecord, begin: int, end: int) -> int:

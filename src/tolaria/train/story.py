@@ -16,8 +16,8 @@ from tolaria.lifecycle.stage import Stage
 from tolaria.telemetry.console import LETTERS, describe_remedy, describe_work
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.governor_events import Collapsed, RolledBack
-from tolaria.telemetry.run_events import RunAborted, RunFinished, RunStarted
 from tolaria.telemetry.growth_events import SeedsValued
+from tolaria.telemetry.run_events import RunAborted, RunFinished, RunStarted
 from tolaria.train.chronicle import Chronicle, EnvironmentRecord, SeedLife, compile_chronicle, stage_at
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -113,8 +113,8 @@ def _tell_environment(env: int, record: EnvironmentRecord, chronicle: Chronicle)
         losses = [step.val_loss for step in record.steps]
         parts.append(Text(f"loss  {sparkline(losses)}  {losses[0]:.4f} → {losses[-1]:.4f}"))
         if record.seeds:
-            steps = [step.at.step for step in record.steps]
-            parts += [Text(f"{slot:<6}").append_text(swim_lane(lane, steps)) for slot, lane in record.lanes.items()]
+            numbers = [step.at.step for step in record.steps]
+            parts += [Text(f"{slot:<6}").append_text(swim_lane(lane, numbers)) for slot, lane in record.lanes.items()]
     parts.append(Text("growth" if record.seeds else "growth: none"))
     parts += [_tell_seed(seed) for seed in record.seeds]
     parts += _tell_worth(record)
@@ -150,7 +150,7 @@ def _tell_seed(seed: SeedLife) -> Text:
 
 
 def _tell_worth(record: EnvironmentRecord) -> list[Text]:
-    """At which strength seeds were committed where that was another than the one they were held at, and what they were found to be worth."""
+    """At which strength seeds were committed, where that is not the one they were held at, and what they were found to be worth."""
     lines = [
         Text(
             f"  {found.slot}.{found.generation}  committed at alpha {found.chosen:.2f}: loss "

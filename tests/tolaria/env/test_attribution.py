@@ -97,6 +97,12 @@ def test_a_contribution_is_accuracy_with_the_seed_minus_accuracy_without_it() ->
         "s1": pytest.approx(accuracy() - accuracy("s1"), abs=1e-6),
     }
     assert found["s0"].mean != 0.0
+    # Sample by sample: the deviation of right with it minus right without it, over the root of one less than their number.
+    with torch.no_grad():
+        hits = [(host(data.inputs, without).argmax(-1) == data.targets).double() for without in ((), ("s0",))]
+    differences = hits[0] - hits[1]
+    assert found["s0"].error == pytest.approx(float(differences.std(correction=0)) / math.sqrt(len(differences) - 1))
+    assert found["s0"].error > 0.0
 
 
 def test_a_paired_difference_has_the_error_of_its_mean() -> None:

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -118,7 +119,7 @@ def test_over_an_episode_only_what_committed_seeds_are_worth_at_its_end_is_paid(
     for end, expected in ((slot(Stage.HOLDING, kept), 0.0), (committed, kept)):
         total = 0.0
         way = [*states, end]
-        for number, (before, after) in enumerate(zip(way, way[1:], strict=False)):
+        for number, (before, after) in enumerate(pairwise(way)):
             deed = Deed(0.0, acted=False, is_last=number == len(way) - 2, slots_before=(before,), slots=(after,))
             total += earned(1.0, 1.0, 1.0, deed, config)
         assert total == pytest.approx(expected, abs=1e-9)

@@ -252,14 +252,14 @@ def test_where_copies_go_is_decided_by_the_memory_that_is_left(
 
 
 def test_what_is_pinned_apart_is_counted_apart(monkeypatch: pytest.MonkeyPatch, ways: list[Way]) -> None:
-    """Two slots of 260 bytes take 512 each, four times 1,024 in all."""
-    memory(monkeypatch, 10_000, 10_000, 4600)
+    """Three slots of 260 bytes take 512 each; as one they would take 1,024."""
+    memory(monkeypatch, 10_000, 10_000, 6830)
     apart = SnapshotRing(3, 1, "offload")
-    apart._bind({f"host/slots.s{n}.w": torch.ones(65) for n in range(2)})
+    apart._bind({f"host/slots.s{n}.w": torch.ones(65) for n in range(3)})
     assert apart.placement is Placement.TWO_MIRRORS
-    memory(monkeypatch, 10_000, 10_000, 4500)
+    memory(monkeypatch, 10_000, 10_000, 6820)
     short = SnapshotRing(3, 1, "offload")
-    short._bind({f"host/slots.s{n}.w": torch.ones(65) for n in range(2)})
+    short._bind({f"host/slots.s{n}.w": torch.ones(65) for n in range(3)})
     assert short.placement is Placement.PARAMETERS_ONLY
 
 

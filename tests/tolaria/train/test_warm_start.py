@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,9 +46,19 @@ def test_a_controller_that_has_watched_decides_more_like_the_heuristic(warm: Tra
     assert run.buffer.normalizer.std > 0.0
 
 
-def test_the_hosts_it_watches_are_not_those_of_the_run(warm: TrainConfig) -> None:
+def test_the_hosts_it_watches_are_not_those_of_the_run(warm: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = run_of(warm), run_of(warm)
+    seeds: list[int] = []
+
+    class Watched(Run):
+        def __init__(self, config: TrainConfig, *rest: Any) -> None:
+            seeds.append(config.seed)
+            super().__init__(config, *rest)
+
+    monkeypatch.setattr("tolaria.train.warm_start.Run", Watched)
     warm_start(one)
+    assert len(seeds) == 1
+    assert seeds[0] != warm.seed
     ours, theirs = (run.envs.envs[0].training.all_tensors() for run in (one, two))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 

@@ -19,6 +19,10 @@ UPDATES = 120
 # The last tenth of a run is what it came to.
 SETTLED = 0.1
 PPO = PpoConfig(lr=1e-3, minibatches=4)
+# What is rare is learnt from many episodes at once: of 16 in an update less than five collapse by accident.
+LONG_PPO = replace(PPO, lr=2e-3, epochs=8)
+LONG_EPISODES = 5
+LONG_UPDATES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +35,23 @@ class Cell:
     seed: int
     world: BaitConfig
     gae_lambda: float = PPO.gae_lambda
-    updates: int = UPDATES
+    long: bool = False
+
+    @property
+    def updates(self) -> int:
+        """How often it learns."""
+        return LONG_UPDATES if self.long else UPDATES
+
+    @property
+    def episodes(self) -> int:
+        """Episodes of every environment in one update."""
+        return LONG_EPISODES if self.long else 1
 
     def config(self) -> PracticeConfig:
-        """An update after every episode of every environment."""
+        """What is practised."""
         network = NetworkConfig(memory=self.memory)
-        ppo = replace(PPO, gae_lambda=self.gae_lambda)
-        return ARMS[self.arm](PracticeConfig(ENVS, self.world.episode_steps, network=network, ppo=ppo))
+        ppo = replace(LONG_PPO if self.long else PPO, gae_lambda=self.gae_lambda)
+        return ARMS[self.arm](PracticeConfig(ENVS, self.episodes * self.world.episode_steps, network=network, ppo=ppo))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +72,16 @@ class Run:
     @property
     def settled_collapses(self) -> float:
         """Collapses an episode in the last tenth."""
-        return settled(self.collapses)
+        return settled(self.collapses) / self.cell.episodes
 
     @property
     def settled_germinations(self) -> float:
         """Germinations an episode in the last tenth."""
-        return settled(self.germinations)
+        return settled(self.germinations) / self.cell.episodes
 
 
 def settled(counts: tuple[int, ...] | tuple[float, ...]) -> float:
-    """The mean of an environment's episode in the last tenth of the updates."""
+    """The mean of an environment in the last tenth of the updates."""
     last = counts[-max(1, round(SETTLED * len(counts))) :]
     return sum(last) / (len(last) * ENVS)
 
@@ -81,9 +95,10 @@ def run_cell(cell: Cell) -> Run:
         worlds.append(BaitWorld(cell.world))
         return worlds[-1]
 
-    counted = _Counted(worlds, GrowthMonitor(cell.world.episode_steps))
+    config = cell.config()
+    counted = _Counted(worlds, config.rows, GrowthMonitor(cell.world.episode_steps))
     began = time.process_time()
-    practised = train_env(make, cell.config(), cell.seed, cell.updates * ENVS * cell.world.episode_steps, counted.follow)
+    practised = train_env(make, config, cell.seed, cell.updates * config.rows, counted.follow)
     took = time.process_time() - began
     frozen_at = next((update for update, found in enumerate(counted.said) if found is not None), None)
     return Run(
@@ -100,8 +115,9 @@ def run_cell(cell: Cell) -> Run:
 class _Counted:
     """Sums over all worlds after every update."""
 
-    def __init__(self, worlds: list[BaitWorld], monitor: GrowthMonitor) -> None:
+    def __init__(self, worlds: list[BaitWorld], rows: int, monitor: GrowthMonitor) -> None:
         self.worlds = worlds
+        self.rows = rows
         self.monitor = monitor
         self.collapses = [0]
         self.germinations = [0]
@@ -113,9 +129,8 @@ class _Counted:
         self.collapses.append(sum(world.collapses for world in self.worlds))
         self.germinations.append(sum(world.germinations for world in self.worlds))
         self.rewards.append(sum(episode.reward for episode in progress.episodes))
-        rows = ENVS * self.worlds[0].config.episode_steps
         self.monitor.germinated(self.germinations[-1] - self.germinations[-2])
-        self.said.append(self.monitor.finish_rollout(rows, self.collapses[-1] - self.collapses[-2]))
+        self.said.append(self.monitor.finish_rollout(self.rows, self.collapses[-1] - self.collapses[-2]))
 
 
 def _steps_of(sums: list[int]) -> tuple[int, ...]:

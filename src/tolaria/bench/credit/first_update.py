@@ -26,7 +26,7 @@ class Fall:
     fell: int
 
 
-def falls(seeds: int = SEEDS, arms: Sequence[str] = ARMS_ASKED) -> Iterator[Fall]:
+def falls(seeds: int, arms: Sequence[str] = ARMS_ASKED) -> Iterator[Fall]:
     """One answer for each arm."""
     for arm in arms:
         yield Fall(arm, seeds, sum(change_of(arm, seed) < 0.0 for seed in range(seeds)))

@@ -46,7 +46,7 @@ def _panel(axes: Axes, panel: tuple[str, str], found: list[tuple[str, str, str, 
     collapses = question in COLLAPSES_SHOWN
     for _, _, arm, runs in found:
         for index, run in enumerate(runs):
-            curve = smoothed(run.collapses if collapses else run.germinations)
+            curve = [each / run.cell.episodes for each in smoothed(run.collapses if collapses else run.germinations)]
             axes.plot(curve, color=COLOURS[arm], alpha=0.75, linewidth=1.1, label=f"{arm}: {ARM_ABOUT[arm]}" if index == 0 else None)
     axes.set_title(f"{question}, {'MLP' if memory == 'none' else 'LSTM'}: {ABOUT[question]}", fontsize=9, wrap=True)
     axes.set_xlabel("update", fontsize=9)

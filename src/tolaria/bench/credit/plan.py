@@ -45,7 +45,7 @@ def cells(seeds: int, questions: Sequence[str] = tuple(ABOUT)) -> list[Cell]:
     asked = [Cell(DELAY_5, arm, memory, seed, BAIT) for memory in ("none", "lstm") for arm in (SHIPPED, *CONTROLS) for seed in some]
     asked += [Cell(DELAY_20, arm, "none", seed, BaitConfig(delay=20)) for arm in ATTRIBUTIONS for seed in more]
     asked += [Cell(SHORT_TRACE, arm, "none", seed, GARDEN, SHORT_LAMBDA) for arm in ATTRIBUTIONS for seed in some]
-    asked += [Cell(UNAVOIDABLE, arm, "none", seed, ACCIDENTS) for arm in CONSERVATIVE for seed in some]
+    asked += [Cell(UNAVOIDABLE, arm, "none", seed, ACCIDENTS, long=True) for arm in CONSERVATIVE for seed in some]
     asked += [Cell(DELAY_5, arm, "none", seed, BAIT) for arm in OTHERS for seed in some]
     return [cell for cell in asked if cell.question in questions]
 

@@ -35,7 +35,7 @@ def told(runs: Sequence[Run], falls: Sequence[Fall], bars: Sequence[Bar]) -> Ite
             f"{question:<12} {net:<5} {arm:<13} {len(found):>5} {fmean(collapses):>10.3f} {max(collapses):>7.3f} "
             f"{germinations:>13.2f} {cpu_s:>6.1f}"
         )
-    yield "in the last tenth of 120 updates, an episode of 40 steps"
+    yield "in the last tenth of the updates, an episode of 40 steps"
     yield ""
     for fall in falls:
         yield f"first update: the decision that led there is less likely after it in {fall.fell:>2} of {fall.seeds} seeds with {fall.arm}"

@@ -23,7 +23,7 @@ ON_CPU = {
     aten._scaled_dot_product_flash_attention_for_cpu_backward: aten._scaled_dot_product_flash_attention_backward,
 }
 
-# What decides about the products of a batch, for each slot: stage, blueprint, blend, whether alpha is above 0, and whether it is pulled back.
+# What decides about a batch's products, for each slot: stage, blueprint, blend, whether alpha is above 0, and whether it is pulled back.
 Shape = tuple[tuple[Stage, str | None, str, bool, bool], ...]
 
 
@@ -51,7 +51,7 @@ class Meter:
             self._stop()
             if self._shape not in self._known:
                 self._products = _Products()
-                self._products.__enter__()
+                self._products.__enter__()  # type: ignore[no-untyped-call]  # torch does not annotate it
         elif seam is WEIGHTS_UPDATED:
             if self._products is not None:
                 self._known[self._shape] = self._stop()
@@ -70,7 +70,7 @@ class Meter:
         counting, self._products = self._products, None
         if counting is None:
             return 0
-        counting.__exit__(None, None, None)
+        counting.__exit__(None, None, None)  # type: ignore[no-untyped-call]  # torch does not annotate it
         return counting.macs
 
 
@@ -78,7 +78,7 @@ class _Products(TorchDispatchMode):
     """While it is entered, adds up what every product costs."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch does not annotate it
         self.macs = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""What all runs of one task come to: a line for each arm, a line for each difference, and two gates that must be open before either counts."""
+"""What all runs of one task come to: a line for each arm and each difference, and two gates that must be open before either counts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,0 +1,38 @@
+"""A reward is checked before anybody learns from it: fixed controllers must be paid in the order of what they achieve."""
+
+from functools import cache
+from statistics import mean
+
+import pytest
+
+from tolaria.bench.grow.arms import Grown, Plan, grow
+
+CONTROLLERS = ("noop", "random", "schedule", "heuristic")
+SEEDS = (1, 2, 3)
+
+
+@cache
+def runs(task: str, controller: str) -> tuple[Grown, ...]:
+    """Whole episodes of as many steps, and so of equal epochs; a test that asks again waits for nothing."""
+    return tuple(grow(Plan(task, steps=60), controller, seed) for seed in SEEDS)
+
+
+def by_accuracy(task: str) -> list[str]:
+    return sorted(CONTROLLERS, key=lambda controller: mean(run.test_accuracy for run in runs(task, controller)))
+
+
+def by_return(task: str, dearer: float = 1.0) -> list[str]:
+    """With a rent that is so many times dearer, at which a fixed controller does what it does anyway."""
+    return sorted(CONTROLLERS, key=lambda controller: mean(run.reward + (dearer - 1.0) * run.rent for run in runs(task, controller)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["spirals_impaired", "digits_impaired"])
+def test_whoever_reaches_more_is_paid_more(task: str) -> None:
+    assert by_return(task) == by_accuracy(task)
+
+
+@pytest.mark.slow
+def test_with_ten_times_the_rent_the_best_is_to_do_nothing() -> None:
+    assert by_return("digits_impaired")[-1] == "schedule"
+    assert by_return("digits_impaired", dearer=10.0)[-1] == "noop"

@@ -1,0 +1,35 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tolaria.bench.credit import cells, first_update, plan
+from tolaria.cli import main
+
+
+def code_of(arguments: list[str]) -> int | str | None:
+    with pytest.raises(SystemExit) as left:
+        main(["bench", "credit", *arguments])
+    return left.value.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [(["--seeds", "0"], "seeds"), (["--only", "delay-5,delay-6"], "delay-6"), (["--picture", "x.jpg"], ".png"), (["--jobs", "0"], "seeds")],
+)
+def test_what_cannot_be_had_is_refused_before_anything_runs(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(arguments) == 2
+    assert word in capsys.readouterr().err
+
+
+def test_a_run_that_is_too_short_to_learn_misses_its_bars_and_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cells, "UPDATES", 2)
+    monkeypatch.setattr(plan, "ATTRIBUTIONS", ("shipped",))
+    monkeypatch.setattr(first_update, "SEEDS", 1)
+    assert code_of(["--seeds", "1", "--only", "delay-20", "--json", str(tmp_path / "credit.json")]) == 1
+    value = json.loads((tmp_path / "credit.json").read_text())
+    assert value["complete"]
+    assert [run["cell"]["question"] for run in value["runs"]] == ["delay-20"]
+    assert "MISSED  delay 20" in capsys.readouterr().out
