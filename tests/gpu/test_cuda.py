@@ -92,8 +92,12 @@ def test_a_nan_is_rolled_back_to_the_byte_and_bystanders_notice_nothing() -> Non
     assert restored == struck.snapshots[env, number]
     assert control.rolled_back == []
 
-    assert [event for event in trainer.run.history.events if isinstance(event, PenaltyDelivered)] == [PenaltyDelivered(STRUCK, -10.0, 7)]
-    assert [(row.step, row.reward, row.terminated) for row in struck.rows[STRUCK.env] if row.penalized] == [(7, -10.0, True)]
+    (told,) = (event for event in trainer.run.history.events if isinstance(event, PenaltyDelivered))
+    assert (told.at, told.amount, told.row) == (STRUCK, -10.0, 7)
+    assert [(row.step, row.terminated) for row in struck.rows[STRUCK.env] if row.penalized] == [(7, True)]
+    borne = tuple((row.step, row.reward if row.penalized else row.share) for row in struck.rows[STRUCK.env] if row.charged)
+    assert math.fsum(amount for _, amount in borne) == -10.0
+    assert told.shares == borne
     assert len(struck.rows[STRUCK.env]) == CONFIG.steps
 
     def bystanders(witness: Witness) -> dict[tuple[int, int], Bytes]:

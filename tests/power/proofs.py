@@ -78,6 +78,9 @@ PROOFS: Mapping[str, Proof] = {
     "the penalty is halved": Proof(
         lambda patch: wrap(patch, rollback, "_restore", lambda real, *args: 0.5 * real(*args)), "penalty", WRONG, "penalized"
     ),
+    "the causes are let off": Proof(telling.the_causes_are_let_off, "nan-weight", WRONG, "penalized"),
+    "the first row is blamed": Proof(telling.the_first_row_is_blamed, "nan-weight", WRONG, "penalized"),
+    "a share is paid twice": Proof(telling.a_share_is_paid_twice, "nan-weight", WRONG, "penalized"),
     "the penalty is clipped": Proof(telling.rewards_are_clipped, "penalty", WRONG, "penalized"),
     "the penalty comes twice": Proof(telling.the_penalty_comes_twice, "penalty", WRONG, "penalized"),
     "the aborted decision has a row too": Proof(telling.the_aborted_decision_has_a_row_too, "nan-weight", WRONG, "penalized"),

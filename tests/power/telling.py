@@ -1,6 +1,6 @@
 """Governors that do not say what they do, and controllers that do not learn from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from power.patching import Patch, Wrapper, always, wrap
 from tolaria.governor.governor import Governor
 from tolaria.ppo import buffer as buffering
 from tolaria.ppo.buffer import RolloutBuffer
+from tolaria.ppo.penalty import Cause, Charged, Share
 from tolaria.ppo.row import Row
 from tolaria.telemetry.event import Event
 from tolaria.telemetry.growth_events import StageChanged
@@ -75,6 +76,31 @@ def the_penalty_hits_the_row_before(patch: Patch) -> None:
         self._rows[env].append(row)
 
     wrap(patch, RolloutBuffer, "remember", around)
+
+
+def the_causes_are_let_off(patch: Patch) -> None:
+    """The row that collapsed bears everything, as if nobody had decided anything before."""
+    wrap(patch, RolloutBuffer, "charge", lambda real, self, env, row, _: real(self, env, row, ()))
+
+
+def the_first_row_is_blamed(patch: Patch) -> None:
+    """Whoever came first pays for the collapse, whether it led there or not."""
+
+    def around(real: Wrapper, self: RolloutBuffer, env: int, row: Row, causes: Sequence[Cause]) -> Charged:
+        charged: Charged = real(self, env, row, [Cause(self.rows(env)[0].step, 1.0)])
+        return charged
+
+    wrap(patch, RolloutBuffer, "charge", around)
+
+
+def a_share_is_paid_twice(patch: Patch) -> None:
+    """Once by the cause, and once more by the row that collapsed."""
+
+    def around(real: Wrapper, *args: object) -> tuple[Share, ...]:
+        found: tuple[Share, ...] = real(*args)
+        return (*found[:-1], replace(found[-1], amount=sum(share.amount for share in found)))
+
+    wrap(patch, buffering, "shares", around)
 
 
 def the_penalty_is_normalized(patch: Patch) -> None:
