@@ -30,16 +30,12 @@ TABLES = {
     "firedrill/oracles": {"oracle", "shared_out"},
 }
 
-# Help, validation and collection must load no torch, and the child process must set its threads before torch starts.
-# So must every command line: `cli.py`, and `report_cli.py` beside it.
+# Help, validation, collection and every command line must load no torch; the child process sets its threads before torch starts.
 LAZY_IMPORTERS = {"conduct.py", "screen.py", "pytest_plugin.py", "runner/cell.py"}
 LAZY_IMPORTERS |= {f"runner/executors/{name}.py" for name in ("local", "by_name")}
 
 # A test tree and the package it mirrors.
-MIRRORS = {
-    "tests/tolaria": ROOT / "src" / "tolaria",
-    "tests/firedrill": ROOT / "harness" / "firedrill",
-}
+MIRRORS = {"tests/tolaria": ROOT / "src" / "tolaria", "tests/firedrill": ROOT / "harness" / "firedrill"}
 
 # Tests that mirror no module, with the reason.
 UNMIRRORED: dict[str, str] = {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ABOUT = """Trains neural networks that grow, under a governor that cannot lose the run.
 
-Example: tolaria train --task digits --policy heuristic --seed 0"""
+Example: tolaria train --task digits --seed 0"""
 
 WRONG = 2
 UNHEALTHY = 1
@@ -42,7 +42,7 @@ class Train:
 
     Ctrl-C stops between two steps and keeps everything for `tolaria resume`; a second Ctrl-C stops at once.
 
-    Example: tolaria train --task digits --policy heuristic --seed 0
+    Example: tolaria train --task digits --seed 0
 
     Example: tolaria train --task spirals --policy ppo --envs 8 --steps 400
     """
@@ -51,8 +51,8 @@ class Train:
     """What is learnt; `tolaria tasks` lists them."""
     data: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
     """The folder of a task that is read from one, such as cifar10."""
-    policy: Literal["heuristic", "schedule", "ppo", "random", "noop"] = "heuristic"
-    """Who decides about growth: a scripted gardener, the clock, a learning controller, chance, or nobody."""
+    policy: Literal["heuristic", "schedule", "ppo", "random", "noop"] = "schedule"
+    """Who decides about growth: a scripted gardener, the clock (the best measured, see reports/growth), a learner, chance, or nobody."""
     envs: int = 4
     """Hosts that are trained side by side."""
     steps: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 60, or 200 with ppo)")] = None
@@ -134,7 +134,7 @@ class Train:
 class Resume:
     """Go on with a run from its newest whole checkpoint, to the last bit as if it had never stopped.
 
-    Example: tolaria resume runs/digits-heuristic-seed0
+    Example: tolaria resume runs/digits-schedule-seed0
     """
 
     run_dir: Annotated[Positional[Path], arg(metavar="RUN_DIR")]
@@ -172,7 +172,7 @@ class Resume:
 class Show:
     """Tell the story of a run, finished or not.
 
-    Example: tolaria show runs/digits-heuristic-seed0 --picture run.png
+    Example: tolaria show runs/digits-schedule-seed0 --picture run.png
     """
 
     run_dir: Annotated[Positional[Path], arg(metavar="RUN_DIR")]

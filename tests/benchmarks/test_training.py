@@ -1,6 +1,7 @@
 """What training costs around the host's own mathematics, and what stacks of hosts save: steps in turns, equal work, one thread."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,10 @@ IMAGES = TrainConfig(task="digits", envs=1, steps=STEPS, heuristic=WAITING)
 WARMUPS = 2
 
 
-def steps_of(config: TrainConfig, folder: Path | None = None) -> Callable[[], object]:
-    """Steps of a run that has made its first ones."""
+def steps_of(config: TrainConfig, held: ExitStack, folder: Path | None = None) -> Callable[[], object]:
+    """Steps of a run that has made its first ones, and is closed in the end."""
     trainer = Trainer.start(config, folder)
+    held.callback(trainer.close)
     trainer.run.begin()
     step = stepping(trainer)
     for _ in range(WARMUPS):
@@ -27,14 +29,16 @@ def test_everything_around_the_mathematics_costs_at_most_three_percent(contest, 
     bare = Bare(IMAGES)
     for _ in range(WARMUPS):
         bare.step()
-    contest.alternate({"step": steps_of(IMAGES, tmp_path / "run"), "bare": bare.step}, rounds=40)
+    with ExitStack() as held:
+        contest.alternate({"step": steps_of(IMAGES, held, tmp_path / "run"), "bare": bare.step}, rounds=40)
     # A quiet machine tells three percent apart; on a busy one only what lies wholly above the bar is red.
     assert contest.compare("step", "bare").low <= BOUNDS[AROUND]
 
 
 def saved(contest, config: TrainConfig, rounds: int) -> float:
     """How many times as long the loop takes, as the upper end of its interval."""
-    contest.alternate({name: steps_of(replace(config, backend=name)) for name in ("loop", "stacked")}, rounds)
+    with ExitStack() as held:
+        contest.alternate({name: steps_of(replace(config, backend=name), held) for name in ("loop", "stacked")}, rounds)
     return contest.compare("loop", "stacked").high
 
 

@@ -33,6 +33,6 @@ def test_whoever_reaches_more_is_paid_more(task: str) -> None:
 
 
 @pytest.mark.slow
-def test_with_ten_times_the_rent_the_best_is_to_do_nothing() -> None:
+def test_with_twenty_times_the_rent_the_best_is_to_do_nothing() -> None:
     assert by_return("digits_impaired")[-1] == "schedule"
-    assert by_return("digits_impaired", dearer=10.0)[-1] == "noop"
+    assert by_return("digits_impaired", dearer=20.0)[-1] == "noop"

@@ -166,7 +166,7 @@ def passing(phase: str, kind: str = "") -> object:
         case "view_ready":
             return View(1, 3, 9, 1.1, {}, (), GateConfig(), recent=(Vitals(2, 0.5, 0.6, 0.9, 1.0),))
         case "decided":
-            return Choice(WAIT, Record(*(torch.zeros(1) for _ in range(4)), log_prob=-0.5, value=0.5, forced=False))
+            return Choice(WAIT, Record(*(torch.zeros(1) for _ in range(3)), log_prob=-0.5, value=0.5, forced=False))
         case "reward_ready":
             return 0.5
         case "rollout_ready":

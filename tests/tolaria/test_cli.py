@@ -196,7 +196,7 @@ def test_a_folder_that_cannot_be_made_is_a_mistake(in_process: InProcess, tmp_pa
 
 def test_a_run_is_trained_shown_and_not_trained_twice(tolaria: Tolaria, tmp_path: Path) -> None:
     trained = tolaria("train", *SMALL)
-    folder = "runs/spirals-heuristic-seed0"
+    folder = "runs/spirals-schedule-seed0"
     assert trained.returncode == 0, trained.stderr
     assert "step 12/12" in trained.stdout
     assert "test accuracy" in trained.stdout

@@ -106,7 +106,7 @@ class RewardConfig:
 
     `rent` is charged a step for the part of all parameters that was added, which is below 1 however small the host is;
     `action_cost` for each executed decision that is not WAIT. Both are as low as it takes for fixed controllers to be paid in the
-    order of the accuracy that they reach, and ten times that rent makes waiting the best of them (`tolaria bench grow`).
+    order of the accuracy that they reach (`tolaria bench grow`); with twenty times that rent waiting would be the best on digits_impaired.
     """
 
     mode: str = "progress"

@@ -18,7 +18,7 @@ CELLS = (
     *(covered(topology, Strength.WEAK, State.NOT_RUN, "it never struck there") for topology in Topology),
     covered(Topology.BARE, Strength.WEAK, State.NOT_RUN, "it never struck there", "cuda"),
 )
-COVERAGE = Coverage(CELLS, {"suspicion": "nan/x[cpu,seed=1]", "a detector failed": "", "penalty owed": ""})
+COVERAGE = Coverage(CELLS, {"suspicion": "nan/x[cpu,seed=1]", "snapshot withdrawn": "", "penalty owed": ""})
 
 
 def printed(table: object) -> str:
@@ -36,7 +36,7 @@ def test_a_row_shows_every_topology_with_and_without_an_answer() -> None:
 def test_a_branch_that_nothing_took_is_named_unless_a_reason_excuses_it() -> None:
     rows = printed(marks_table(COVERAGE))
     assert "NEVER TAKEN" in next(line for line in rows.splitlines() if line.startswith("penalty owed"))
-    assert "No fault of the table" in rows
+    assert "Flags come late only" in rows
 
 
 def test_every_gap_is_explained_and_counted() -> None:

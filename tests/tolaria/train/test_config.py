@@ -168,3 +168,17 @@ def test_a_folder_is_given_to_tasks_that_are_read_from_one_and_to_no_other(task:
     with pytest.raises(ConfigError, match="data"):
         TrainConfig(task=task, data=data)
     assert TrainConfig(task="cifar10", data="somewhere").data == "somewhere"
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [
+        ({"backend": "tree"}, "backend"),
+        ({"backend": "stacked", "threads": 2}, "threads"),
+        ({"task": "digits", "width": 64}, "width"),
+        ({"task": "wide", "width": 0}, "width"),
+    ],
+)
+def test_how_hosts_are_trained_and_how_wide_they_are_is_checked(settings: dict[str, object], place: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{place}: found"):
+        TrainConfig(**settings)  # type: ignore[arg-type]  # that it is wrong is the point

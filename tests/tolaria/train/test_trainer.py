@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import shutil
 from collections.abc import Callable
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from tolaria.env.vector_env import VectorEnv
-from tolaria.errors import CheckpointDamaged, ConfigError
+from tolaria.errors import CheckpointDamaged, ConfigError, WorkerLost
 from tolaria.lifecycle.action import Action, Op
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.stage import Stage
@@ -54,6 +55,7 @@ def configs(small_config: Configure) -> dict[str, TrainConfig]:
         "gardener": small_config("heuristic", envs=2, steps=STEPS),
         "learner": small_config("ppo", envs=2, steps=STEPS, rollout_steps=5, episode_steps=6),
         "chance": small_config("random", envs=2, steps=STEPS, episode_steps=6),
+        "stack": small_config("random", envs=3, steps=STEPS, backend="stacked"),
     }
 
 
@@ -104,7 +106,7 @@ def assert_same(whole: Path, parts: Path) -> None:
         assert (parts / "checkpoints" / name / file).read_bytes() == (whole / "checkpoints" / name / file).read_bytes()
 
 
-@pytest.mark.parametrize("name", ["every stage", "gardener", "learner", "chance"])
+@pytest.mark.parametrize("name", ["every stage", "gardener", "learner", "chance", "stack"])
 def test_a_run_that_is_resumed_at_any_step_ends_as_if_it_had_never_stopped(
     name: str, configs: dict[str, TrainConfig], tmp_path: Path
 ) -> None:
@@ -114,6 +116,44 @@ def test_a_run_that_is_resumed_at_any_step_ends_as_if_it_had_never_stopped(
     for step in range(STEPS):
         resume_copy(tmp_path / str(step), step)
         assert_same(tmp_path / "whole", tmp_path / str(step))
+
+
+@pytest.mark.parametrize("name", ["every stage", "learner", "stack"])
+def test_how_many_processes_step_the_environments_changes_no_byte(name: str, configs: dict[str, TrainConfig], tmp_path: Path) -> None:
+    train_whole(configs[name], tmp_path / "whole", strike=7)
+    trainer = Trainer.start(configs[name], tmp_path / "shared", workers=2)
+    assert not trainer.train(Interruptions(trainer, stop=10, strike=7))
+    trainer.close()
+    assert multiprocessing.active_children() == []
+    resume_copy(tmp_path / "shared", 10)
+    assert_same(tmp_path / "whole", tmp_path / "shared")
+
+
+def test_a_worker_that_dies_is_told_of_and_the_run_goes_on_from_its_checkpoint(configs: dict[str, TrainConfig], tmp_path: Path) -> None:
+    train_whole(configs["every stage"], tmp_path / "whole")
+    trainer = Trainer.start(configs["every stage"], tmp_path / "shared", workers=2)
+
+    def kill() -> bool:
+        if trainer.run.step == 6:
+            for child in multiprocessing.active_children():
+                child.kill()
+        return False
+
+    with pytest.raises(WorkerLost):
+        trainer.train(kill)
+    trainer.close()
+    assert isinstance(trainer.run.history.events[-1], RunAborted)
+    trainer, _ = Trainer.resume(tmp_path / "shared", workers=2)
+    assert trainer.train()
+    trainer.close()
+    assert_same(tmp_path / "whole", tmp_path / "shared")
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_a_run_without_a_process_is_refused_before_anything_is_written(small_config: Configure, tmp_path: Path, workers: int) -> None:
+    with pytest.raises(ConfigError, match=r"^workers: found"):
+        Trainer.start(small_config("heuristic"), tmp_path / "run", workers=workers)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_stop_that_was_asked_for_leaves_a_run_to_resume(configs: dict[str, TrainConfig], tmp_path: Path) -> None:

@@ -25,8 +25,7 @@ class Sheet:
     @property
     def seeds(self) -> list[int]:
         """Seeds on which every arm was run."""
-        done = [{run.seed for run in self.runs if run.arm == arm} for arm in self.arms]
-        return sorted(set.intersection(*done)) if done else []
+        return sorted(set.intersection(*({run.seed for run in self.runs if run.arm == arm} for arm in (*STATIC, *GROWING))))
 
     @property
     def arms(self) -> list[str]:
