@@ -126,7 +126,10 @@ def without(name: str) -> str:
         (altered(at=3), "stage_changed.at: found 3, expected an object"),
         ('{"seq":0,"event":"penalty_delivered","at":{"step":0},"amount":NaN,"row":0}', "NaN is not JSON"),
         ('{"seq":0,"event":"penalty_delivered","at":{"step":0},"amount":1e999,"row":0,"shares":[]}', "penalty_delivered.amount: found inf"),
-        ('{"seq":0,"event":"penalty_delivered","at":{"step":0},"amount":"many","row":0,"shares":[]}', "penalty_delivered.amount: found 'many'"),
+        (
+            '{"seq":0,"event":"penalty_delivered","at":{"step":0},"amount":"all","row":0,"shares":[]}',
+            "penalty_delivered.amount: found 'all'",
+        ),
         ('{"seq":0,"seq":1}', "a key stands twice"),
         ("[1]", "found list, expected an object"),
         (MOVED_LINE[:-9], "not strict JSON"),
