@@ -9,6 +9,8 @@ from tolaria.bench.grow.arms import Grown, Plan, grow
 
 CONTROLLERS = ("noop", "random", "schedule", "heuristic")
 SEEDS = (1, 2, 3)
+# Accuracies that are nearer to each other than this are in no order, with so few seeds.
+CLEAR = 0.05
 
 
 @cache
@@ -17,8 +19,8 @@ def runs(task: str, controller: str) -> tuple[Grown, ...]:
     return tuple(grow(Plan(task, steps=60), controller, seed) for seed in SEEDS)
 
 
-def by_accuracy(task: str) -> list[str]:
-    return sorted(CONTROLLERS, key=lambda controller: mean(run.test_accuracy for run in runs(task, controller)))
+def accuracy(task: str, controller: str) -> float:
+    return mean(run.test_accuracy for run in runs(task, controller))
 
 
 def by_return(task: str, dearer: float = 1.0) -> list[str]:
@@ -29,7 +31,10 @@ def by_return(task: str, dearer: float = 1.0) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["spirals_impaired", "digits_impaired"])
 def test_whoever_reaches_more_is_paid_more(task: str) -> None:
-    assert by_return(task) == by_accuracy(task)
+    paid = by_return(task)
+    pairs = [(worse, better) for worse in CONTROLLERS for better in CONTROLLERS if accuracy(task, better) > accuracy(task, worse) + CLEAR]
+    assert len(pairs) >= 3
+    assert [(worse, better) for worse, better in pairs if paid.index(worse) > paid.index(better)] == []
 
 
 @pytest.mark.slow
