@@ -32,7 +32,7 @@ CAPTURED = {
     "RandomPolicy": {"_streams"},
     "ScriptedPolicy": {"_steps"},
     "Learner": {"agent", "optimizer", "_updates", "_skipped"},
-    "RolloutBuffer": {"_rows", "_marks", "_finished", "normalizer", "price"},
+    "RolloutBuffer": {"_rows", "_marks", "_finished", "normalizer", "price", "death_spread"},
     "Price": {"multiplier"},
     "ReturnNormalizer": {"_count", "_mean", "_returns", "_squares", "_peak"},
     "GrowthEnv": {"episode", "training"},

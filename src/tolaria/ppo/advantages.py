@@ -33,14 +33,28 @@ def gae(
     return advantages
 
 
-def normalized(advantages: Tensor, actor: Tensor, penalized: Tensor) -> Tensor:
+def normalized(advantages: Tensor, actor: Tensor, penalized: Tensor, spread_min: float = 0.0) -> Tensor:
     """Advantages on a common scale, over the rows where something was decided; zero elsewhere.
 
-    The centre is the mean of the rows without a penalty: a mean over all would make a death nearly neutral in a rollout of
-    deaths. A single row is its own centre in no case, so it keeps its sign.
+    `spread_min` is the spread that deaths of earlier rollouts made: by its own spread alone, a rollout in which a bait went
+    unpunished would praise it as loudly as another one blames it for a death.
     """
+    centred = _centred(advantages, actor, penalized)
+    return centred / max(_spread(centred, actor), spread_min, SPREAD_MIN)
+
+
+def spread(advantages: Tensor, actor: Tensor, penalized: Tensor) -> float:
+    """The root mean square of the centred advantages, over the rows where something was decided; 0 where nothing was."""
+    return _spread(_centred(advantages, actor, penalized), actor)
+
+
+def _centred(advantages: Tensor, actor: Tensor, penalized: Tensor) -> Tensor:
+    # The centre is the mean of the rows without a penalty: a mean over all would make a death nearly neutral in a rollout of
+    # deaths. A single row is its own centre in no case, so it keeps its sign.
     ordinary = advantages[actor & ~penalized]
     centre = ordinary.mean() if len(ordinary) > 1 else advantages.new_zeros(())
-    centred = torch.where(actor, advantages - centre, 0.0)
-    spread = (centred.square().sum() / actor.sum().clamp_min(1)).sqrt().clamp_min(SPREAD_MIN)
-    return centred / spread
+    return torch.where(actor, advantages - centre, 0.0)
+
+
+def _spread(centred: Tensor, actor: Tensor) -> float:
+    return float((centred.square().sum() / actor.sum().clamp_min(1)).sqrt())

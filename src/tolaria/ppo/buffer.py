@@ -11,6 +11,7 @@ Rewards are stored raw. What learns from them divides by the running spread of r
 death penalty is neither divided nor counted, on whichever row, so it is the same number whatever the rewards are.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -20,13 +21,16 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from tolaria.policy.policy import JSON, RecurrentState
-from tolaria.ppo.advantages import gae
+from tolaria.ppo.advantages import gae, spread
 from tolaria.ppo.config import PpoConfig
 from tolaria.ppo.normalizer import ReturnNormalizer
 from tolaria.ppo.penalty import Cause, Charged, Price, shares
 from tolaria.ppo.row import Row
 from tolaria.ppo.saved_rows import row_facts, row_tensors, saved_rows
 from tolaria.ppo.stacked import Stacked, flags, numbers, stack
+
+# What is kept of the spread that deaths made, from one rollout to the next.
+DEATH_SPREAD_KEPT = 0.98
 
 
 class RolloutBuffer:
@@ -37,6 +41,8 @@ class RolloutBuffer:
         self.horizon = horizon
         self.normalizer = ReturnNormalizer(config.gamma)
         self.price = Price(config.penalty)
+        # What deaths made advantages differ by, halved in about 35 rollouts.
+        self.death_spread = 0.0
         self._config = config
         self._rows: list[list[Row]] = [[] for _ in range(num_envs)]
         self._marks: list[_Mark] = []
@@ -112,6 +118,9 @@ class RolloutBuffer:
         self.normalizer.finish_rollout()
         self.price.learn(self.num_rows, self.num_penalized)
         self._finished = True
+        self.death_spread *= DEATH_SPREAD_KEPT
+        if self.num_penalized:
+            self.death_spread = max(self.death_spread, self._spread())
 
     def clear(self) -> None:
         """Forget every row and every mark on it; the running spread of returns stays."""
@@ -168,7 +177,7 @@ class RolloutBuffer:
         """The rest of the state."""
         rows: list[JSON] = [[row_facts(row) for row in rows] for rows in self._rows]
         starts: list[JSON] = [list(mark.starts) for mark in self._marks]
-        own: dict[str, JSON] = {"normalizer": self.normalizer.facts(), "price": self.price.facts()}
+        own: dict[str, JSON] = {"normalizer": self.normalizer.facts(), "price": self.price.facts(), "death_spread": self.death_spread}
         return {"rows": rows, "starts": starts, "finished": self._finished, **own}
 
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, JSON]) -> None:
@@ -183,6 +192,16 @@ class RolloutBuffer:
         self._finished = cast("bool", facts["finished"])
         self.normalizer.restore(cast("Mapping[str, JSON]", facts["normalizer"]))
         self.price.restore(cast("Mapping[str, JSON]", facts["price"]))
+        self.death_spread = cast("float", facts["death_spread"])
+
+    def _spread(self) -> float:
+        """How far the advantages of a rollout with deaths lie apart; 0 for rows that no learner decided."""
+        decided = [[row.record is not None and not row.record.forced for row in rows] for rows in self._rows]
+        penalized = [[row.charged for row in rows] for rows in self._rows]
+        length = max(map(len, self._rows))
+        found = spread(self.advantages, flags(decided, length), flags(penalized, length))
+        # A number that is none skips the update, and leaves no trace here.
+        return found if math.isfinite(found) else 0.0
 
     def _life_begins(self, env: int, life: int) -> int:
         """The index of the first row after everything that is no longer of this life."""

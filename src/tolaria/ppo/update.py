@@ -106,7 +106,8 @@ def lesson_of(buffer: RolloutBuffer) -> Lesson:
     rollout = buffer.stacked()
     advantages = buffer.advantages
     returns = buffer.by_column(advantages + buffer.values)
-    return Lesson(rollout, normalized(buffer.by_column(advantages), rollout.actor, rollout.penalized).float(), returns.float())
+    scaled = normalized(buffer.by_column(advantages), rollout.actor, rollout.penalized, buffer.death_spread)
+    return Lesson(rollout, scaled.float(), returns.float())
 
 
 def losses_of(agent: Agent, lesson: Lesson, config: PpoConfig, number: int = 0) -> Losses:

@@ -1,9 +1,11 @@
+import math
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tolaria.ppo.advantages import gae, normalized
+from tolaria.ppo.advantages import gae, normalized, spread
 
 # What follows a row: it goes on, it is terminal, a time limit cuts it.
 KINDS = st.sampled_from(["on", "on", "on", "terminal", "cut", "both"])
@@ -114,3 +116,12 @@ def test_noise_is_not_blown_up() -> None:
 
 def test_no_decisions_give_zeros() -> None:
     assert not bool(normalized(column(1.0, 2.0), truths(False, False), truths(False, False)).any())
+
+
+def test_what_deaths_made_of_the_scale_holds_where_nobody_dies() -> None:
+    assert normalized(column(-3.0), truths(True), truths(False), spread_min=6.0).item() == -0.5
+
+
+def test_the_spread_is_that_of_rows_with_a_decision_around_those_without_a_penalty() -> None:
+    found = spread(column(1.0, 3.0, -10.0, 500.0), truths(True, True, True, False), truths(False, False, True, False))
+    assert math.isclose(found, math.sqrt((1.0 + 1.0 + 144.0) / 3.0))

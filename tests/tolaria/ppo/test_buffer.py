@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -264,3 +265,25 @@ def test_rewards_may_be_left_as_they_are() -> None:
         buffer.remember(0, plain(step, 5.0 * step))
     buffer.finish({0: 0.0})
     assert buffer.rewards.flatten().tolist() == [0.0, 5.0, 10.0, 15.0, 20.0, 25.0]
+
+
+def decided(step: int, reward: float) -> Row:
+    record = Record(torch.zeros(2), torch.ones(3, dtype=torch.bool), torch.zeros(1, dtype=torch.int64), -0.5, 0.0, forced=False)
+    return Row(step, 0, record, reward, fresh=step == 0)
+
+
+def test_what_deaths_made_of_the_scale_fades_in_rollouts_without_one() -> None:
+    deaths = [decided(0, 0.0), replace(decided(1, -10.0), terminated=True, penalized=True)]
+    buffer = buffer_of(deaths)
+    buffer.finish({})
+    # The death, and half of it in the row before, around a centre of 0: gamma is a half.
+    assert buffer.death_spread == pytest.approx(((10.0**2 + 5.0**2) / 2.0) ** 0.5)
+    made = buffer.death_spread
+    buffer.clear()
+    buffer.begin(None)
+    buffer.remember(0, decided(0, 0.1))
+    buffer.finish({0: 0.0})
+    assert buffer.death_spread == pytest.approx(0.98 * made)
+    other = RolloutBuffer(1, 10, CONFIG)
+    other.restore(buffer.tensors(), json.loads(json.dumps(buffer.facts())))
+    assert other.death_spread == buffer.death_spread

@@ -18,7 +18,8 @@ ENVS = 16
 UPDATES = 120
 # The last tenth of a run is what it came to.
 SETTLED = 0.1
-PPO = PpoConfig(lr=1e-3, minibatches=4)
+# With more entropy, what is rarely punished is tried for ever.
+PPO = PpoConfig(lr=1e-3, minibatches=4, entropy_coef=0.003)
 # What is rare is learnt from many episodes at once: of 16 in an update less than five collapse by accident.
 LONG_PPO = replace(PPO, lr=2e-3, epochs=8)
 LONG_EPISODES = 5
