@@ -20,6 +20,7 @@ from tolaria.governor.recovery import Recovery
 from tolaria.governor.verdict import Standing
 from tolaria.governor.verdict import Verdict as GovernorVerdict
 from tolaria.governor.window import LossWindow
+from tolaria.telemetry.event import Point
 from tolaria.telemetry.governor_events import Rung
 from tolaria.vitals import Vitals
 
@@ -73,7 +74,7 @@ def a_rollback_names_another_rung(patch: Patch) -> None:
 
 def another_loss_is_judged(patch: Patch) -> None:
     """The one that the batches came to, and not the one of the validation."""
-    wrap(patch, Governor, "judge", lambda real, self, vitals: real(self, replace(vitals, val_loss=vitals.train_loss)))
+    wrap(patch, Governor, "judge", lambda real, self, vitals, at: real(self, replace(vitals, val_loss=vitals.train_loss), at))
 
 
 def strikes_are_never_enough(patch: Patch) -> None:
@@ -116,11 +117,11 @@ def an_alarm_rings_everywhere(patch: Patch) -> None:
     """State that environments share: what one of them saw last, the next one sees too."""
     seen: list[Vitals] = []
 
-    def around(real: Wrapper, self: Governor, vitals: Vitals) -> GovernorVerdict:
+    def around(real: Wrapper, self: Governor, vitals: Vitals, at: Point) -> GovernorVerdict:
         judged = seen.pop() if seen else vitals
         if judged is vitals and vitals.nonfinite:
             seen.append(vitals)
-        answer: GovernorVerdict = real(self, judged)
+        answer: GovernorVerdict = real(self, judged, at)
         return answer
 
     wrap(patch, Governor, "judge", around)
