@@ -1,9 +1,11 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tolaria.bench.credit import cells, first_update, plan
+from tolaria.bench.credit import cells, first_update, plan, toxic, toxic_bars
+from tolaria.bench.credit.toxic import ToxicCell
 from tolaria.cli import main
 
 
@@ -33,3 +35,18 @@ def test_a_run_that_is_too_short_to_learn_misses_its_bars_and_is_written(
     assert value["complete"]
     assert [run["cell"]["question"] for run in value["runs"]] == ["delay-20"]
     assert "MISSED  delay 20" in capsys.readouterr().out
+
+
+def test_the_toxic_task_is_asked_by_name_and_tells_its_bars_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(toxic, "ENVS", 4)
+    monkeypatch.setattr(toxic_bars, "TOXIC_SHARE_MAX", -1.0)
+    monkeypatch.setattr(toxic_bars, "ToxicCell", partial(ToxicCell, episodes=1))
+    assert code_of(["--seeds", "1", "--only", "toxic", "--json", str(tmp_path / "credit.json")]) == 1
+    value = json.loads((tmp_path / "credit.json").read_text())
+    assert value["complete"]
+    assert value["runs"] == value["first_update"] == []
+    assert [run["cell"]["arm"] for run in value["toxic"]] == ["shipped", "penalty-0", "clear"]
+    assert all(bar["claim"].startswith("toxic") for bar in value["bars"])
+    assert "MISSED  toxic: shipped" in capsys.readouterr().out

@@ -9,6 +9,8 @@ from tolaria.bench.credit.arms import ABOUT as ARM_ABOUT
 from tolaria.bench.credit.cells import Run
 from tolaria.bench.credit.first_update import Fall
 from tolaria.bench.credit.plan import ABOUT, Bar
+from tolaria.bench.credit.toxic import ToxicRun
+from tolaria.bench.credit.toxic_bars import toxic_told, toxic_values
 
 WORDS = {True: "holds", False: "MISSED", None: "open"}
 
@@ -24,8 +26,40 @@ def rows(runs: Sequence[Run]) -> list[tuple[str, str, str, list[Run]]]:
     return [(*key, sorted(groups[key], key=lambda run: run.cell.seed)) for key in keys]
 
 
-def told(runs: Sequence[Run], falls: Sequence[Fall], bars: Sequence[Bar]) -> Iterator[str]:
-    """Lines for a terminal: a table of all arms, and the bars."""
+def told(runs: Sequence[Run], falls: Sequence[Fall], bars: Sequence[Bar], toxic: Sequence[ToxicRun] = ()) -> Iterator[str]:
+    """Lines for a terminal: a table of all arms of each world that was asked, and the bars."""
+    if toxic:
+        yield from toxic_told(toxic)
+    if runs:
+        yield from _table(runs)
+    for fall in falls:
+        yield f"first update: the decision that led there is less likely after it in {fall.fell:>2} of {fall.seeds} seeds with {fall.arm}"
+    if falls:
+        yield ""
+    for bar in bars:
+        yield f"{WORDS[bar.holds]:<7} {bar.claim}: {bar.found}"
+
+
+def to_json(
+    runs: Sequence[Run], falls: Sequence[Fall], bars: Sequence[Bar], complete: bool, toxic: Sequence[ToxicRun] = ()
+) -> str:  # fmt: skip
+    """Every run with its counts by update; those of the toxic task only where there are some."""
+    value: dict[str, object] = {
+        "complete": complete,
+        "bars": [asdict(bar) for bar in bars],
+        "first_update": [asdict(fall) for fall in falls],
+        "runs": [
+            {**asdict(run), "settled_collapses": run.settled_collapses, "settled_germinations": run.settled_germinations}
+            for _, _, _, found in rows(runs)
+            for run in found
+        ],
+    }
+    if toxic:
+        value["toxic"] = toxic_values(toxic)
+    return f"{json.dumps(value, separators=(',', ':'))}\n".replace('{"cell"', '\n{"cell"')
+
+
+def _table(runs: Sequence[Run]) -> Iterator[str]:
     yield f"{'question':<12} {'net':<5} {'arm':<13} {'seeds':>5} {'collapses':>10} {'worst':>7} {'germinations':>13} {'CPU s':>6}"
     for question, memory, arm, found in rows(runs):
         collapses = [run.settled_collapses for run in found]
@@ -37,24 +71,3 @@ def told(runs: Sequence[Run], falls: Sequence[Fall], bars: Sequence[Bar]) -> Ite
         )
     yield "in the last tenth of the updates, an episode of 40 steps"
     yield ""
-    for fall in falls:
-        yield f"first update: the decision that led there is less likely after it in {fall.fell:>2} of {fall.seeds} seeds with {fall.arm}"
-    if falls:
-        yield ""
-    for bar in bars:
-        yield f"{WORDS[bar.holds]:<7} {bar.claim}: {bar.found}"
-
-
-def to_json(runs: Sequence[Run], falls: Sequence[Fall], bars: Sequence[Bar], complete: bool) -> str:
-    """Every run with its counts by update."""
-    value = {
-        "complete": complete,
-        "bars": [asdict(bar) for bar in bars],
-        "first_update": [asdict(fall) for fall in falls],
-        "runs": [
-            {**asdict(run), "settled_collapses": run.settled_collapses, "settled_germinations": run.settled_germinations}
-            for _, _, _, found in rows(runs)
-            for run in found
-        ],
-    }
-    return f"{json.dumps(value, separators=(',', ':'))}\n".replace('{"cell"', '\n{"cell"')

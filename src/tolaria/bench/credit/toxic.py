@@ -3,12 +3,15 @@
 A seed of the toxic blueprint that is still experimental `delay` steps after its germination explodes: a weight of its host
 becomes NaN, whatever the seed's stage, and the governor rolls the host back. It imitates an optimizer step that runs away in one
 kernel and writes over memory which the host shares. The blueprint itself is a real and harmless one, so that nothing but the
-deaths tells which it is. Everything else is the main road of `tolaria train`.
+deaths tells which it is. Rollouts are shorter than the delay: the death lies in another one than the germination, which therefore
+nobody forgets. In rollouts that hold both, who forgets the dead keeps only the good seeds, and learns from them alone
+(`reports/credit/toxic.md`). Everything else is the main road of `tolaria train`.
 """
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 
@@ -29,10 +32,11 @@ from tolaria.train.rollout import finish_rollout, take_step
 from tolaria.train.run import Run
 
 TOXIC = "residual_mlp"
-DELAY = 4
+DELAY = 6
+ROLLOUT_STEPS = 5
 ENVS = 16
 EPISODE_STEPS = 20
-UPDATES = 120
+EPISODES = 60
 NEVER = 10**9
 
 # The governor owes a penalty below 0; this one teaches nothing.
@@ -50,11 +54,11 @@ ARMS: Mapping[str, Change] = {
 
 @dataclass(frozen=True, slots=True)
 class ToxicCell:
-    """A run: its arm and its seed, and how often it learns."""
+    """A run: its arm and its seed, and how many episodes each environment has."""
 
     arm: str
     seed: int
-    updates: int = UPDATES
+    episodes: int = EPISODES
 
     def config(self) -> TrainConfig:
         """What is trained: short lives, every gate as open as it goes, and growing pays."""
@@ -62,10 +66,10 @@ class ToxicCell:
             task="spirals",
             policy="ppo",
             envs=ENVS,
-            steps=self.updates * EPISODE_STEPS,
+            steps=self.episodes * EPISODE_STEPS,
             seed=self.seed,
             episode_steps=EPISODE_STEPS,
-            rollout_steps=EPISODE_STEPS,
+            rollout_steps=ROLLOUT_STEPS,
             backend="stacked",
             checkpoint_every=NEVER,
             training=TrainingConfig(batches_per_step=1),
@@ -81,7 +85,7 @@ class ToxicCell:
 
 @dataclass(frozen=True, slots=True)
 class ToxicRun:
-    """What came of a cell: counts of all environments by update, and CPU-seconds."""
+    """What came of a cell: counts of all environments by episode, and CPU-seconds."""
 
     cell: ToxicCell
     good: tuple[int, ...]
@@ -139,8 +143,9 @@ def grow(cell: ToxicCell) -> ToxicRun:
             forget_the_dead(run)
         if run.step % run.config.rollout_steps == 0:
             finish_rollout(run)
+        if run.step % EPISODE_STEPS == 0:
             counts.append((history.good, history.toxic, history.rollbacks))
-    good, toxic, rollbacks = ([later - earlier for earlier, later in zip(each, each[1:], strict=False)] for each in zip(*counts, strict=True))
+    good, toxic, rollbacks = ([later - earlier for earlier, later in pairwise(each)] for each in zip(*counts, strict=True))
     return ToxicRun(cell, tuple(good), tuple(toxic), tuple(rollbacks), time.process_time() - began)
 
 
