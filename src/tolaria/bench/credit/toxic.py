@@ -3,15 +3,15 @@
 A seed of the toxic blueprint that is still experimental `delay` steps after its germination explodes: a weight of its host
 becomes NaN, whatever the seed's stage, and the governor rolls the host back. It imitates an optimizer step that runs away in one
 kernel and writes over memory which the host shares. The blueprint itself is a real and harmless one, so that nothing but the
-deaths tells which it is. Rollouts are shorter than the delay: the death lies in another one than the germination, which therefore
-nobody forgets. In rollouts that hold both, who forgets the dead keeps only the good seeds, and learns from them alone
-(`reports/credit/toxic.md`). Everything else is the main road of `tolaria train`.
+deaths tells which it is. As in the bait world a germination pays at once, the toxic one most. Rollouts are shorter than the delay,
+so that the rows of the germination are never forgotten with those of the death. Everything else is the main road of `tolaria train`.
 """
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -22,8 +22,8 @@ from tolaria.env.growth_env import GrowthEnv
 from tolaria.governor.config import GovernorConfig
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.stage import EXPERIMENTAL, Stage
-from tolaria.seams import NO_TAPS
-from tolaria.telemetry.event import Event
+from tolaria.seams import NO_TAPS, REWARD_READY, Seam
+from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import RolledBack
 from tolaria.telemetry.growth_events import StageChanged
 from tolaria.telemetry.history import History
@@ -31,12 +31,17 @@ from tolaria.train.config import TrainConfig
 from tolaria.train.rollout import finish_rollout, take_step
 from tolaria.train.run import Run
 
+T = TypeVar("T")
+
 TOXIC = "residual_mlp"
 DELAY = 6
 ROLLOUT_STEPS = 5
+# What a germination pays at once, beside what the host's progress pays: the toxic one looks best, as in the bait world.
+BAIT = 0.5
+SAFE_PAY = 0.3
 ENVS = 16
 EPISODE_STEPS = 20
-EPISODES = 60
+EPISODES = 50
 NEVER = 10**9
 
 # The governor owes a penalty below 0; this one teaches nothing.
@@ -74,7 +79,7 @@ class ToxicCell:
             checkpoint_every=NEVER,
             training=TrainingConfig(batches_per_step=1),
             gates=GateConfig(training_steps_min=1, holding_steps_min=1, contribution_min=-1.0, seeds_max=2, prune_age_min=DELAY + 1),
-            reward=RewardConfig(mode="contribution", rent=0.0, action_cost=0.0, commit_bonus=0.2),
+            reward=RewardConfig(rent=0.0, action_cost=0.0),
             attribution=AttributionConfig(reablate_every=NEVER, commit_alphas=()),
             # However often a host dies, it is neither eased nor retired.
             governor=GovernorConfig(snapshot_every=2, probation=1, budget=NEVER, ease_from=NEVER),
@@ -111,13 +116,14 @@ class ToxicRun:
 
 
 class Counted(History):
-    """A history that keeps counts instead of events: a run of this length tells a million."""
+    """A history that keeps counts instead of events: a run of this length tells a million. `paid`: by environment, step and pay."""
 
     def __init__(self) -> None:
         super().__init__()
         self.good = 0
         self.toxic = 0
         self.rollbacks = 0
+        self.paid: dict[int | None, tuple[int, float]] = {}
 
     def emit(self, event: Event) -> None:
         """Count what germinated and what was rolled back."""
@@ -126,6 +132,21 @@ class Counted(History):
         elif isinstance(event, StageChanged) and event.stage_to is Stage.GERMINATED:
             self.toxic += event.blueprint == TOXIC
             self.good += event.blueprint != TOXIC
+            self.paid[event.at.env] = (event.at.step, BAIT if event.blueprint == TOXIC else SAFE_PAY)
+
+
+class Paymaster:
+    """Pays for a germination in the step in which it happens, before anybody knows what comes of it."""
+
+    def __init__(self, history: Counted) -> None:
+        self._history = history
+
+    def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
+        """A reward with the pay in it; anything else as it came."""
+        step, pay = self._history.paid.get(at.env, (None, 0.0))
+        if seam is not cast("Seam[Any]", REWARD_READY) or step != at.step:
+            return value
+        return cast("T", cast("float", value) + pay)
 
 
 def grow(cell: ToxicCell) -> ToxicRun:
@@ -134,6 +155,8 @@ def grow(cell: ToxicCell) -> ToxicRun:
     began = time.process_time()
     history = Counted()
     run = Run(cell.config(), torch.device("cpu"), history, NO_TAPS)
+    # It is heard on the main road alone, so that hosts are trained as one stack.
+    run.taps = Paymaster(history)
     run.begin()
     counts = [(0, 0, 0)]
     while not run.finished:

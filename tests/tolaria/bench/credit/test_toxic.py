@@ -4,7 +4,22 @@ import pytest
 import torch
 
 from tolaria.bench.credit import toxic
-from tolaria.bench.credit.toxic import ARMS, CLEAR, CONTROL, DELAY, TOXIC, Counted, ToxicCell, ToxicRun, explode, forget_the_dead, grow
+from tolaria.bench.credit.toxic import (
+    ARMS,
+    BAIT,
+    CLEAR,
+    CONTROL,
+    DELAY,
+    SAFE_PAY,
+    TOXIC,
+    Counted,
+    Paymaster,
+    ToxicCell,
+    ToxicRun,
+    explode,
+    forget_the_dead,
+    grow,
+)
 from tolaria.lifecycle.action import Action, Op
 from tolaria.seams import NO_TAPS
 from tolaria.train.config import Move, TrainConfig
@@ -17,7 +32,9 @@ def scripted(blueprint: str, arm: str = "shipped") -> Run:
     config = ToxicCell(arm, 0).config()
     script = (Move(0, 0, Action(Op.GERMINATE, "s0", blueprint)),)
     alone = replace(config, policy="scripted", script=script, envs=1, rollout_steps=20, ppo=replace(config.ppo, minibatches=1))
-    run = Run(alone, torch.device("cpu"), Counted(), NO_TAPS)
+    history = Counted()
+    run = Run(alone, torch.device("cpu"), history, NO_TAPS)
+    run.taps = Paymaster(history)
     run.begin()
     return run
 
@@ -48,6 +65,16 @@ def test_any_other_seed_lives(blueprint: str) -> None:
     assert run.envs.envs[0].training.host.slot_states()["s0"].occupied
     assert isinstance(run.history, Counted)
     assert (run.history.toxic, run.history.good) == (0, 1)
+
+
+@pytest.mark.parametrize(("blueprint", "pay"), [(TOXIC, BAIT), ("mlp_norm", SAFE_PAY)])
+def test_a_germination_pays_at_once_and_once(blueprint: str, pay: float) -> None:
+    run, unpaid = scripted(blueprint), scripted(blueprint)
+    unpaid.taps = NO_TAPS
+    for each in (run, unpaid):
+        rollbacks_by_step(each, 3)
+    paid = [ours.reward - theirs.reward for ours, theirs in zip(run.buffer.rows(0), unpaid.buffer.rows(0), strict=True)]
+    assert paid == pytest.approx([pay, 0.0, 0.0])
 
 
 def test_with_clear_nothing_is_left_of_a_rollout_in_which_the_host_died() -> None:
