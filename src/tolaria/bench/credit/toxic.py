@@ -52,7 +52,7 @@ Change = Callable[[TrainConfig], TrainConfig]
 ARMS: Mapping[str, Change] = {
     SHIPPED: lambda config: config,
     CONTROL: lambda config: replace(config, governor=replace(config.governor, penalty=NO_PENALTY)),
-    # The rows are dropped by `grow`, as no configuration of `tolaria train` does it.
+    # `grow` drops the rows, because no configuration of `tolaria train` does.
     CLEAR: lambda config: config,
 }
 
@@ -108,6 +108,11 @@ class ToxicRun:
     def good_an_episode(self) -> float:
         """Germinations of good blueprints an episode in the last tenth."""
         return _last(self.good) / (_tenth(self.good) * ENVS)
+
+    @property
+    def seeds_an_episode(self) -> float:
+        """Germinations of any blueprint an episode in the last tenth."""
+        return self.good_an_episode + _last(self.toxic) / (_tenth(self.toxic) * ENVS)
 
     @property
     def rollbacks_an_episode(self) -> float:

@@ -71,12 +71,15 @@ def toxic_values(runs: Sequence[ToxicRun]) -> list[dict[str, object]]:
 
 
 def _growing(shipped: list[ToxicRun], control: list[ToxicRun], seeds: int) -> Bar:
-    claim = "toxic: shipped germinates at least half as many good seeds as without a penalty"
+    claim = "toxic: shipped germinates at least half as many good seeds as the control without a penalty seeds of any kind"
     if not shipped or not control:
         return Bar(claim, "not run", None)
-    ours, theirs = _good(shipped), _good(control)
+    # Its good ones alone would ask too little: without a penalty hardly any are left.
+    ours, theirs = _good(shipped), fmean(run.seeds_an_episode for run in control)
     reached = ours >= GOOD_PART_MIN * theirs > 0.0
-    return Bar(claim, f"{ours:.3g} of {theirs:.3g}", reached if len(shipped) == len(control) == seeds else None)
+    return Bar(
+        claim, f"{ours:.3g} of {theirs:.3g}, {_good(control):.3g} of them good", reached if len(shipped) == len(control) == seeds else None
+    )
 
 
 def _bar(claim: str, shares: list[float | None], seeds: int, reached: bool) -> Bar:

@@ -109,4 +109,5 @@ def test_a_run_grows_real_hosts_and_counts_them_the_same_twice(monkeypatch: pyte
 def test_what_is_settled_is_the_last_tenth() -> None:
     counts = ToxicRun(ToxicCell("shipped", 0), (999,) * 18 + (30, 34), (999,) * 18 + (10, 6), (0,) * 18 + (8, 8), 1.0)
     assert (counts.toxic_share, counts.good_an_episode, counts.rollbacks_an_episode) == (0.2, 2.0, 0.5)
+    assert counts.seeds_an_episode == 2.5
     assert replace(counts, good=(0,) * 20, toxic=(0,) * 20).toxic_share is None
