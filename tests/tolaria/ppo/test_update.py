@@ -11,6 +11,7 @@ from torch import Tensor
 from tolaria.policy.agent import Agent, Seen
 from tolaria.policy.config import NetworkConfig
 from tolaria.policy.distribution import IndependentHeads
+from tolaria.ppo.advantages import spread
 from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.config import PpoConfig
 from tolaria.ppo.row import Row
@@ -112,6 +113,16 @@ def test_every_head_that_was_used_is_trained(rollout: Callable[..., Any]) -> Non
     losses_of(played.policy.agent, lesson_of(played.buffer), played.config).total.backward()
     trained = [bool(head.weight.grad.any()) for head in played.policy.net.heads]
     assert trained == [True, True, True, True, True, True, False, True]
+
+
+def test_a_rollout_without_a_death_is_taught_on_the_scale_that_deaths_made(rollout: Callable[..., Any]) -> None:
+    played = rollout()
+    played.play()
+    played.finish()
+    usual = lesson_of(played.buffer).advantages
+    # Twice as far as any of these advantages lie apart.
+    played.buffer.death_spread = 2.0 * spread(played.buffer.advantages, played.buffer.stacked().actor, played.buffer.stacked().penalized)
+    torch.testing.assert_close(lesson_of(played.buffer).advantages, usual / 2.0)
 
 
 def test_padding_changes_no_loss(rollout: Callable[..., Any]) -> None:
