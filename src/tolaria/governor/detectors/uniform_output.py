@@ -7,7 +7,6 @@ answers of one that is dead are all uniform, or all of one class.
 from statistics import median
 
 from tolaria.governor.detectors.detector import Limits
-from tolaria.governor.detectors.mutual_information import LEFT
 from tolaria.governor.verdict import Alarm
 from tolaria.governor.window import LossWindow
 from tolaria.vitals import Vitals
@@ -18,12 +17,14 @@ UNIFORM, SURE = 0.98, 0.85
 ONE_CLASS, SEVERAL_CLASSES = 0.995, 0.95
 # Whoever once told so much of ln C about the inputs has told them apart; a host that has learned nothing stays below.
 TOLD_APART = 0.03
+# A host may be as good as dead for a step and come back; one that is dead says nothing at all, and from then on.
+NOTHING = 0.01
 
 
 class UniformOutput:
     """Immediate: every answer is uniform and so is their mean, or one class takes all of what had been told apart.
 
-    The second is believed only of answers that hold less than a quarter of their usual mutual information.
+    The second is believed only of answers that hold less than a hundredth of their usual mutual information.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -45,9 +46,9 @@ class UniformOutput:
             share = median([outputs.largest_share for outputs in before])
             # A host that never told inputs apart has nearly uniform answers, and noise decides which class is the most popular one.
             told_apart = max(outputs.mutual_information for outputs in before) > TOLD_APART * self._chance
-            # The favourite class of a poor one may take all for a step, while the probabilities say as much of the inputs as ever.
-            says_less = now.mutual_information < LEFT * window.clean.median_information
-            if share <= SEVERAL_CLASSES and told_apart and says_less:
+            # Of a host that lives the favourite class may take all for a step, while the probabilities still tell inputs apart.
+            says_nothing = now.mutual_information < NOTHING * window.clean.median_information
+            if share <= SEVERAL_CLASSES and told_apart and says_nothing:
                 evidence = f"one class takes {now.largest_share:.1%} of the inputs, {share:.1%} was usual"
                 return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
         return None

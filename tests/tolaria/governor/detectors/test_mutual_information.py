@@ -1,11 +1,17 @@
-"""A quarter of what answers usually say of their inputs is the border."""
+"""A quarter of what answers usually say of their inputs is the border, and half of it contradicts a loss."""
 
+import math
 from typing import Any
 
 import pytest
 
+from tolaria.governor.config import GovernorConfig
+from tolaria.governor.detectors.detector import Limits
+from tolaria.governor.detectors.mutual_information import contradicted, patience
 from tolaria.governor.verdict import Alarm
 from tolaria.vitals import Outputs
+
+LIMITS = Limits(GovernorConfig(), 1.0, 1.5, 1.0)
 
 
 def answers(information: float) -> Outputs:
@@ -59,3 +65,27 @@ def test_what_counts_as_nothing_to_lose_grows_with_chance(alarm: Any, window_of:
     now = vitals(outputs=answers(0.0))
     assert alarm("mutual_information", now, window_of([vitals(outputs=answers(0.1))] * 10), chance_loss=2.0) is None
     assert alarm("mutual_information", now, window_of([vitals(outputs=answers(0.11))] * 10), chance_loss=2.0) is not None
+
+
+@pytest.mark.parametrize(("information", "doubted"), [(0.39, False), (0.4, False), (0.41, True)])
+def test_half_of_the_usual_information_is_the_border(vitals: Any, window_of: Any, information: float, doubted: bool) -> None:
+    now, window = vitals(1.2, outputs=answers(information)), window_of([vitals()] * 10)
+    assert contradicted(now, window, LIMITS) == doubted
+    assert patience(3, now, window, LIMITS) == (6 if doubted else 3)
+
+
+@pytest.mark.parametrize(("loss", "doubted"), [(5.99, True), (6.0, True), (6.01, False), (math.inf, False), (math.nan, False)])
+def test_no_answers_contradict_a_loss_above_three_times_the_prior_one(vitals: Any, window_of: Any, loss: float, doubted: bool) -> None:
+    limits = Limits(GovernorConfig(), 1.0, 1.5, 2.0)
+    assert contradicted(vitals(loss), window_of([vitals()] * 10), limits) == doubted
+
+
+@pytest.mark.parametrize("looks", [9, 0])
+def test_answers_that_are_not_known_well_enough_contradict_nothing(vitals: Any, window_of: Any, looks: int) -> None:
+    window = window_of([vitals()] * looks + [vitals(outputs=None)] * (12 - looks))
+    assert not contradicted(vitals(1.2), window, LIMITS)
+
+
+def test_answers_that_never_said_anything_contradict_nothing(vitals: Any, window_of: Any) -> None:
+    assert not contradicted(vitals(outputs=answers(0.05)), window_of([vitals(outputs=answers(0.05))] * 10), LIMITS)
+    assert contradicted(vitals(outputs=answers(0.06)), window_of([vitals(outputs=answers(0.06))] * 10), LIMITS)
