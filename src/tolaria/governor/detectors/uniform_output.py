@@ -7,6 +7,7 @@ answers of one that is dead are all uniform, or all of one class.
 from statistics import median
 
 from tolaria.governor.detectors.detector import Limits
+from tolaria.governor.detectors.mutual_information import LEFT
 from tolaria.governor.verdict import Alarm
 from tolaria.governor.window import LossWindow
 from tolaria.vitals import Vitals
@@ -17,14 +18,15 @@ UNIFORM, SURE = 0.98, 0.85
 ONE_CLASS, SEVERAL_CLASSES = 0.995, 0.95
 # Whoever once told so much of ln C about the inputs has told them apart; a host that has learned nothing stays below.
 TOLD_APART = 0.03
-# A host may be as good as dead for a step and come back; one that is dead says nothing at all, and from then on.
-NOTHING = 0.01
+# A healthy host may be as good as dead for a step; but one that says nothing at all does not come back.
+NOTHING, IN_A_ROW = 0.01, 2
 
 
 class UniformOutput:
-    """Immediate: every answer is uniform and so is their mean, or one class takes all of what had been told apart.
+    """Every answer is uniform and so is their mean, or one class takes all of what had been told apart.
 
-    The second is believed only of answers that hold less than a hundredth of their usual mutual information.
+    The first is immediate. The second is believed only of answers that hold less than a quarter of their usual mutual information; at
+    once where it is less than a hundredth, else after two in a row.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -47,8 +49,9 @@ class UniformOutput:
             # A host that never told inputs apart has nearly uniform answers, and noise decides which class is the most popular one.
             told_apart = max(outputs.mutual_information for outputs in before) > TOLD_APART * self._chance
             # Of a host that lives the favourite class may take all for a step, while the probabilities still tell inputs apart.
-            says_nothing = now.mutual_information < NOTHING * window.clean.median_information
-            if share <= SEVERAL_CLASSES and told_apart and says_nothing:
+            usual = window.clean.median_information
+            if share <= SEVERAL_CLASSES and told_apart and now.mutual_information < LEFT * usual:
+                in_a_row = 1 if now.mutual_information < NOTHING * usual else IN_A_ROW
                 evidence = f"one class takes {now.largest_share:.1%} of the inputs, {share:.1%} was usual"
-                return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
+                return Alarm("uniform_output", in_a_row, vitals.val_loss, None, evidence)
         return None

@@ -51,12 +51,21 @@ def test_one_class_takes_nothing_from_a_young_host_whose_answers_never_told_inpu
     assert (alarm("uniform_output", vitals(outputs=popular(1.0)), window) is not None) == noticed
 
 
-@pytest.mark.parametrize(("information", "noticed"), [(0.0079, True), (0.008, False), (0.0081, False)])
-def test_one_class_may_take_all_for_a_step_of_answers_that_say_a_hundredth_of_the_usual(
+@pytest.mark.parametrize(("information", "noticed"), [(0.19, True), (0.2, False), (0.21, False)])
+def test_one_class_may_take_all_of_answers_that_say_as_much_as_ever(
     alarm: Any, window_of: Any, vitals: Any, information: float, noticed: bool
 ) -> None:
     window = window_of([vitals(outputs=Outputs(0.8, 1.0, 0.6))] * 10)
     assert (alarm("uniform_output", vitals(outputs=popular(1.0, information)), window) is not None) == noticed
+
+
+@pytest.mark.parametrize(("information", "in_a_row"), [(0.0079, 1), (0.008, 2), (0.1, 2)])
+def test_one_class_may_take_all_for_a_step_of_answers_that_say_a_hundredth_of_the_usual(
+    alarm: Any, window_of: Any, vitals: Any, information: float, in_a_row: int
+) -> None:
+    window = window_of([vitals(outputs=Outputs(0.8, 1.0, 0.6))] * 10)
+    found = alarm("uniform_output", vitals(outputs=popular(1.0, information)), window)
+    assert (found.collapse_at, found.suspect_at) == (in_a_row, 1)
 
 
 @pytest.mark.parametrize(("told", "noticed"), [(0.059, False), (0.061, True)])
