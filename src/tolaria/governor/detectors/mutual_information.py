@@ -19,11 +19,12 @@ WITNESSED, SUSPECT_AT, IN_A_ROW = 2, 3, 4
 # A host that has just begun may turn round, and says a fifth of the usual for a step or two while its loss stays where it was. One that is
 # dead says nothing, and one that is as good as dead has a loss half as high again.
 NOTHING, TIMES, RECENT = 0.1, 1.5, 10
-# More than so much of the usual information contradicts a loss, up to so many times the prior loss: a host that is shaken, by a seed that
-# begins to blend or by a step that was too long, may be surely wrong for some steps and say as much of the inputs as ever all the while.
-CONTRADICTS, TOO_HIGH = 0.5, 3.0
-# It comes back by itself, or is still there when it has come so many times as often in a row.
-PATIENCE = 2
+# More than so much of the usual information contradicts a loss which says that all is lost.
+CONTRADICTS = 0.5
+# A host that is shaken, by a seed that begins to blend or by a step that was too long, may be surely wrong for some steps and say as much
+# of the inputs as ever all the while. It comes back by itself, or is still there after so many times as many steps; but whose loss was
+# so many times the prior one is not waited for.
+PATIENCE, TOO_HIGH = 2, 3.0
 
 
 class MutualInformation:
@@ -56,14 +57,13 @@ def information_left(vitals: Vitals, window: LossWindow, limits: Limits) -> floa
 
 
 def contradicted(vitals: Vitals, window: LossWindow, limits: Limits) -> bool:
-    """Whether the answers are known to say more than half of what they usually say, of a loss that such answers may have for a while."""
-    # The loss is asked first, because then the answers need not be; the comparison is written so that NaN is never contradicted.
-    if not vitals.val_loss <= TOO_HIGH * limits.prior_loss:
-        return False
+    """Whether the answers are known to say more than half of what they usually say, whatever has become of the loss."""
     left = information_left(vitals, window, limits)
     return left is not None and left > CONTRADICTS
 
 
 def patience(in_a_row: int, vitals: Vitals, window: LossWindow, limits: Limits) -> int:
-    """How many in a row are a collapse where `in_a_row` are without a contradiction."""
-    return PATIENCE * in_a_row if contradicted(vitals, window, limits) else in_a_row
+    """How many in a row are a collapse where `in_a_row` are without a contradiction; as many too where one of these losses is too high."""
+    latest = [*window.recent, vitals.val_loss][-in_a_row:]
+    shaken = all(loss is not None and loss <= TOO_HIGH * limits.prior_loss for loss in latest)
+    return PATIENCE * in_a_row if shaken and contradicted(vitals, window, limits) else in_a_row

@@ -4,7 +4,7 @@ from itertools import combinations
 from statistics import fmean
 
 from tolaria.governor.detectors.detector import Limits
-from tolaria.governor.detectors.mutual_information import contradicted, patience
+from tolaria.governor.detectors.mutual_information import patience
 from tolaria.governor.verdict import Alarm
 from tolaria.governor.window import LossWindow
 from tolaria.vitals import Vitals
@@ -50,10 +50,9 @@ class SkillLost:
         return Alarm("skill_lost", self._in_a_row(vitals, window), vitals.val_loss, self._unskilled, evidence, suspect_at=SUSPECT_AT)
 
     def _in_a_row(self, vitals: Vitals, window: LossWindow) -> int:
-        grown = IN_A_ROW if contradicted(vitals, window, self._limits) else SUSPECT_AT
-        if _grew_out_of_reach(window, vitals.val_loss, grown):
-            return grown
-        return patience(IN_A_ROW, vitals, window, self._limits)
+        needed = patience(IN_A_ROW, vitals, window, self._limits)
+        grown = SUSPECT_AT if needed == IN_A_ROW else IN_A_ROW
+        return grown if _grew_out_of_reach(window, vitals.val_loss, grown) else needed
 
 
 def _grew_out_of_reach(window: LossWindow, loss: float, steps: int) -> bool:

@@ -74,10 +74,41 @@ def test_half_of_the_usual_information_is_the_border(vitals: Any, window_of: Any
     assert patience(3, now, window, LIMITS) == (6 if doubted else 3)
 
 
-@pytest.mark.parametrize(("loss", "doubted"), [(5.99, True), (6.0, True), (6.01, False), (math.inf, False), (math.nan, False)])
-def test_no_answers_contradict_a_loss_above_three_times_the_prior_one(vitals: Any, window_of: Any, loss: float, doubted: bool) -> None:
-    limits = Limits(GovernorConfig(), 1.0, 1.5, 2.0)
-    assert contradicted(vitals(loss), window_of([vitals()] * 10), limits) == doubted
+@pytest.mark.parametrize(
+    ("losses", "in_a_row"),
+    [
+        ((6.0, 6.0, 6.0), 6),
+        ((6.01, 1.0, 1.0), 3),
+        ((1.0, 1.0, 6.01), 3),
+        ((9.0, 1.0, 1.0, 1.0), 6),
+        ((math.nan, 1.0, 1.0), 3),
+        ((1.0, 1.0, math.nan), 3),
+    ],
+    ids=[
+        "as high as can be",
+        "the first was higher",
+        "the last was",
+        "one before was, which does not count",
+        "one was no number",
+        "nor is this",
+    ],
+)
+def test_nobody_waits_for_a_host_one_of_whose_latest_losses_was_above_three_times_the_prior_one(
+    vitals: Any, window_of: Any, losses: tuple[float, ...], in_a_row: int
+) -> None:
+    *before, loss = losses
+    window = window_of([vitals()] * 10, [vitals(one) for one in before])
+    assert patience(3, vitals(loss), window, Limits(GovernorConfig(), 1.0, 1.5, 2.0)) == in_a_row
+
+
+def test_where_one_would_be_a_collapse_only_this_loss_counts(vitals: Any, window_of: Any) -> None:
+    assert patience(1, vitals(3.0), window_of([vitals()] * 10, [vitals(9.0)]), LIMITS) == 2
+    assert patience(1, vitals(3.1), window_of([vitals()] * 10), LIMITS) == 1
+
+
+@pytest.mark.parametrize("loss", [0.3, 50.0])
+def test_what_the_answers_say_is_told_whatever_has_become_of_the_loss(vitals: Any, window_of: Any, loss: float) -> None:
+    assert contradicted(vitals(loss), window_of([vitals()] * 10), LIMITS)
 
 
 @pytest.mark.parametrize("looks", [9, 0])
