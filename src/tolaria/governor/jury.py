@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 from tolaria.governor.config import DETECTOR_FAILED, RECOVERY_FAILED, GovernorConfig
 from tolaria.governor.detectors import DETECTORS
@@ -14,7 +14,7 @@ from tolaria.governor.window import LossWindow
 from tolaria.telemetry.governor_events import Probe
 from tolaria.vitals import Vitals
 
-T = TypeVar("T")
+Ask = Callable[[Vitals, LossWindow], Alarm | None]
 # What never heals by itself, and what is measured against the recovery itself: judged also while a host recovers from a rollback.
 INCURABLE = frozenset({"non_finite", DETECTOR_FAILED, RECOVERY_FAILED})
 
@@ -105,14 +105,16 @@ class Jury:
         self._probe = None if facts["probe"] is None else Probe(**facts["probe"])
 
     def _alarms(self, vitals: Vitals, before: Callable[[str], object]) -> list[Alarm]:
-        answers = [] if self._probe is None else [_answer(RECOVERY_FAILED, self._recovery.alarm, vitals, self._probe, before)]
+        probe, answers = self._probe, []
+        if probe is not None:
+            answers.append(_answer(RECOVERY_FAILED, lambda now, _: self._recovery.alarm(now, probe), vitals, self.window, before))
         answers += [_answer(name, detector.alarm, vitals, self.window, before) for name, detector in self.detectors.items()]
         return [answer for answer in answers if answer is not None]
 
 
-def _answer(name: str, ask: Callable[[Vitals, T], Alarm | None], vitals: Vitals, known: T, before: Callable[[str], object]) -> Alarm | None:
+def _answer(name: str, ask: Ask, vitals: Vitals, window: LossWindow, before: Callable[[str], object]) -> Alarm | None:
     try:
         before(name)
-        return ask(vitals, known)
+        return ask(vitals, window)
     except Exception as error:  # noqa: BLE001 - a detector that fails must never be taken for a healthy host
         return Alarm(DETECTOR_FAILED, 1, None, None, f"{name}: {type(error).__name__}: {error}")
