@@ -77,6 +77,11 @@ def test_a_monitor_that_says_nothing_in_one_run_misses_its_bar() -> None:
     assert len(missed({index: replace(good(PLANNED[index]), frozen_at=None)})) == 1
 
 
+def test_a_monitor_that_speaks_where_growing_goes_on_misses_its_bar() -> None:
+    index = at(UNAVOIDABLE, "lagrangian", 3)
+    assert len(missed({index: replace(good(PLANNED[index]), frozen_at=20)})) == 1
+
+
 def test_one_first_update_that_did_not_help_misses_its_bar() -> None:
     found = bars([good(cell) for cell in PLANNED], [Fall("shipped", 20, 19)], PLANNED)
     assert [bar.found for bar in found if bar.holds is False] == ["19 of 20"]
