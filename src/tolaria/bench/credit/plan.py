@@ -6,7 +6,7 @@ from statistics import fmean
 
 from tolaria.bench.credit.arms import SHIPPED
 from tolaria.bench.credit.bait import BaitConfig
-from tolaria.bench.credit.cells import Cell, Run
+from tolaria.bench.credit.cells import MANY_EPISODES, Cell, Run
 from tolaria.bench.credit.first_update import Fall
 
 CONTROLS = ("clear", "truncate")
@@ -43,9 +43,10 @@ def cells(seeds: int, questions: Sequence[str] = tuple(ABOUT)) -> list[Cell]:
     """All runs of some questions, those of the bars first; `seeds` of every arm, and 3 more where the delay is long, if 5 or more."""
     some, more = range(seeds), range(seeds + 3 if seeds >= 5 else seeds)
     asked = [Cell(DELAY_5, arm, memory, seed, BAIT) for memory in ("none", "lstm") for arm in (SHIPPED, *CONTROLS) for seed in some]
-    asked += [Cell(DELAY_20, arm, "none", seed, BaitConfig(delay=20)) for arm in ATTRIBUTIONS for seed in more]
+    late = BaitConfig(delay=20)
+    asked += [Cell(DELAY_20, arm, "none", seed, late, episodes=MANY_EPISODES) for arm in ATTRIBUTIONS for seed in more]
     asked += [Cell(SHORT_TRACE, arm, "none", seed, GARDEN, SHORT_LAMBDA) for arm in ATTRIBUTIONS for seed in some]
-    asked += [Cell(UNAVOIDABLE, arm, "none", seed, ACCIDENTS, long=True) for arm in CONSERVATIVE for seed in some]
+    asked += [Cell(UNAVOIDABLE, arm, "none", seed, ACCIDENTS, episodes=MANY_EPISODES, large=True) for arm in CONSERVATIVE for seed in some]
     asked += [Cell(DELAY_5, arm, "none", seed, BAIT) for arm in OTHERS for seed in some]
     return [cell for cell in asked if cell.question in questions]
 
