@@ -42,14 +42,19 @@ def digest_of(tensors: Mapping[str, torch.Tensor]) -> str:
     hasher = xxhash.xxh3_128()
     for name, tensor in sorted(tensors.items()):
         hasher.update(name.encode())
-        hasher.update(raw_bytes(tensor))
+        hasher.update(_bytes_in_place(tensor))
     return hasher.hexdigest()
 
 
 def raw_bytes(tensor: torch.Tensor) -> bytes:
     """A tensor's bytes, as they are: +0 and -0 differ, and a NaN equals itself."""
+    return bytes(_bytes_in_place(tensor))
+
+
+def _bytes_in_place(tensor: torch.Tensor) -> memoryview:
+    """The same without a copy where there need be none, for whoever reads them at once."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes()
+    return flat.view(torch.uint8).numpy().data
 
 
 def tensors_of(host: CapsuleHost) -> dict[str, torch.Tensor]:
@@ -57,9 +62,9 @@ def tensors_of(host: CapsuleHost) -> dict[str, torch.Tensor]:
 
     Read off modules and optimizers and not asked of the host, so that what a host forgets to save is missed.
     """
-    tensors: dict[str, torch.Tensor] = {f"host/{name}": tensor for name, tensor in host.host.named_parameters()}
-    tensors |= {f"host/{name}": tensor for name, tensor in host.host.named_buffers()}
-    names = {id(parameter): name for name, parameter in host.host.named_parameters()}
+    parameters = list(host.host.named_parameters())
+    tensors: dict[str, torch.Tensor] = {f"host/{name}": tensor for name, tensor in (*parameters, *host.host.named_buffers())}
+    names = {id(parameter): name for name, parameter in parameters}
     for key, optimizer in host.optimizers.items():
         for parameter, state in optimizer.state.items():
             owner = names.get(id(parameter), "unknown")
@@ -92,7 +97,7 @@ def tensors_seen(tensors: Mapping[str, torch.Tensor]) -> tuple[TensorSeen, ...]:
 
 
 def _seen(name: str, tensor: torch.Tensor) -> TensorSeen:
-    digest = xxhash.xxh3_128_hexdigest(raw_bytes(tensor))
+    digest = xxhash.xxh3_128_hexdigest(_bytes_in_place(tensor))
     if not tensor.is_floating_point() or not tensor.numel():
         return TensorSeen(name, digest, 0, float(tensor.abs().max()) if tensor.numel() else 0.0)
     finite = torch.isfinite(tensor)

@@ -74,18 +74,6 @@ def test_after_a_relapse_too_every_trusted_snapshot_is_tried_twice_and_no_more(n
     assert host.tried == [1, 1, 0, 0, 2, 2]
 
 
-def test_all_tensors_are_copied_back_at_once_where_nobody_listens(new_single: NewSingle, monkeypatch: pytest.MonkeyPatch) -> None:
-    host, asked, copy_out = new_single(), [], Arena.copy_out
-
-    def watched(arena: Arena, names: Any, live: Any, before_copy: Any) -> None:
-        asked.append(before_copy is None)
-        copy_out(arena, names, live, before_copy)
-
-    monkeypatch.setattr(Arena, "copy_out", watched)
-    restore(filled(host), host)
-    assert asked == [True]
-
-
 def test_the_device_is_waited_for_before_the_first_write_and_after_the_last(new_single: NewSingle, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before, because of kernels of other streams that still write; after, because of those that will read."""
     host, told, copy_out, settle = new_single(), list[str](), Arena.copy_out, type(new_single()).settle
@@ -136,6 +124,21 @@ class Choosy(Listening):
 )
 def test_copies_that_need_not_be_waited_for_are_single_only_for_whoever_listens_there(digest: str, taps: Taps, asked: bool) -> None:
     assert is_asked(GovernorConfig(digest=digest), taps, ROLLBACK_COPYING) is asked
+
+
+@pytest.mark.parametrize(("taps", "at_once"), [(NO_TAPS, True), (Choosy(SNAPSHOT_COPYING), True), (Choosy(ROLLBACK_COPYING), False)])
+def test_all_tensors_are_copied_back_at_once_where_nobody_listens(
+    new_single: NewSingle, monkeypatch: pytest.MonkeyPatch, taps: Taps, at_once: bool
+) -> None:
+    host, asked, copy_out = new_single(), [], Arena.copy_out
+
+    def watched(arena: Arena, names: Any, live: Any, before_copy: Any) -> None:
+        asked.append(before_copy is None)
+        copy_out(arena, names, live, before_copy)
+
+    monkeypatch.setattr(Arena, "copy_out", watched)
+    roll_back(filled(host), host, AT, False, GovernorConfig(digest="offload"), taps)
+    assert asked == [at_once]
 
 
 def test_a_snapshot_is_tried_twice_and_then_the_next_older_one(new_single: NewSingle) -> None:
