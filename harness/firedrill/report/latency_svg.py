@@ -12,7 +12,9 @@ from firedrill.report import svg as shapes
 from firedrill.report.axis import Axis, short, value_axis
 
 WIDTH = 760
-LEFT, RIGHT = 190, 24
+# So wide that everything of it can be seen on a phone.
+SLIM_WIDTH = 480
+LEFT, RIGHT = 215, 24
 ROW, TOP, SCALE = 18, 22, 34
 # Where names are too long to stand beside their rows, they stand above them.
 NAME, NAME_ROW = 26, 40
@@ -26,13 +28,14 @@ Lines = Mapping[str, Mapping[int, float]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One distribution: its name, what it says in words, every sample, what they come to, and the bound."""
+    """One distribution: its name, what it says in words, every sample, what they come to, and the bound, an upper or a lower one."""
 
     name: str
     words: str
     samples: tuple[float, ...]
     value: float
     bound: float | None
+    at_most: bool = True
 
 
 def rows_of_cases(cases: Sequence[Case]) -> list[Row]:
@@ -41,7 +44,7 @@ def rows_of_cases(cases: Sequence[Case]) -> list[Row]:
 
 
 def rows_of_ratios(found: Sequence[Measured]) -> list[Row]:
-    """A row for each ratio: every round's, the one of all, and its bound."""
+    """A row for each ratio: every round's, and the one of all. What has a bound is told in times of it, so that 1 is the bound of all."""
     return [_row_of_ratio(one) for one in found]
 
 
@@ -49,19 +52,19 @@ def draw_ratios(rows: Sequence[Row], anchor: str, title: str, axis: str, names_a
     """Every sample as a dot, what they come to as a bar, the bound as a bracket; nothing of no rows."""
     if not rows:
         return ""
-    left, height = (RIGHT, NAME_ROW) if names_above else (LEFT, ROW)
+    left, height, width = (RIGHT, NAME_ROW, SLIM_WIDTH) if names_above else (LEFT, ROW, WIDTH)
     bottom = TOP + height * len(rows)
-    across = value_axis((value for row in rows for value in (*row.samples, row.value) if value > 0), left, WIDTH - RIGHT)
-    svg = _begun(anchor, bottom + SCALE, title, " ".join(f"{row.words}." for row in rows))
+    across = value_axis((value for row in rows for value in (*row.samples, row.value) if value > 0), left, width - RIGHT)
+    svg = _begun(anchor, bottom + SCALE, title, " ".join(f"{row.words}." for row in rows), width)
     for value in across.ticks():
         x = across.place(value)
         shapes.line(svg, "grid", (x, TOP), (x, bottom))
         shapes.text(svg, "tick middle", x, bottom + 15, short(value))
-    shapes.text(svg, "soft middle", (left + WIDTH - RIGHT) / 2, bottom + 30, axis)
+    shapes.text(svg, "soft middle", (left + width - RIGHT) / 2, bottom + 30, axis)
     for number, row in enumerate(rows):
         y = TOP + height * number + (NAME if names_above else ROW / 2)
         if names_above:
-            shapes.text(svg, "tick", left, y - 12, row.name)
+            shapes.text(svg, "tick", 0, y - 12, row.name)
         else:
             shapes.text(svg, "tick end", left - 8, y + 4, row.name)
         _draw_row(svg, row, across, y)
@@ -121,8 +124,10 @@ def _draw_row(svg: ET.Element, row: Row, across: Axis, y: float) -> None:
         if sample > 0:
             shapes.path(group, "dot", "M0 0h0", at=(across.place(sample), y))
     shapes.path(group, "median", "M0-6V6", at=(across.place(row.value), y))
+    # Open towards where it is to be.
+    side = "-4" if row.at_most else "4"
     if row.bound is not None and across.low <= row.bound <= across.high:
-        shapes.path(group, "gate", "M0-8V8M0-8h-4M0 8h-4", at=(across.place(row.bound), y))
+        shapes.path(group, "gate", f"M0-8V8M0-8h{side}M0 8h{side}", at=(across.place(row.bound), y))
 
 
 def _row_of_case(case: Case) -> Row:
@@ -134,11 +139,11 @@ def _row_of_case(case: Case) -> Row:
 
 
 def _row_of_ratio(one: Measured) -> Row:
-    samples = tuple(
-        above / below for above, below in zip(one.seconds.get("above", ()), one.seconds.get("below", ()), strict=True) if below > 0
-    )
-    bound = "" if one.bound is None else f", to be at {'most' if one.at_most else 'least'} {one.bound:g}"
-    return Row(one.name, f"{one.name}: {one.value:.3g}{bound}", samples, one.value, one.bound)
+    unit = one.bound or 1.0
+    pairs = zip(one.seconds.get("above", ()), one.seconds.get("below", ()), strict=True)
+    samples = tuple(above / below / unit for above, below in pairs if below > 0)
+    bound = f", to be at {'most' if one.at_most else 'least'} {one.bound:g}" if one.bound else ""
+    return Row(one.name, f"{one.name}: {one.value:.3g}{bound}", samples, one.value / unit, 1.0 if one.bound else None, one.at_most)
 
 
 def _gate(case: Case) -> float | None:
@@ -151,8 +156,9 @@ def _millions(params: int) -> str:
     return f"{params / 1e6:g}M"
 
 
-def _begun(anchor: str, height: float, title: str, words: str) -> ET.Element:
-    svg = ET.Element("svg", {"class": "timeline latency", "viewBox": f"0 0 {WIDTH} {height:g}", "role": "img"})
+def _begun(anchor: str, height: float, title: str, words: str, width: int = WIDTH) -> ET.Element:
+    style = "timeline latency" if width == WIDTH else "timeline latency slim"
+    svg = ET.Element("svg", {"class": style, "viewBox": f"0 0 {width} {height:g}", "role": "img"})
     svg.set("aria-labelledby", f"{anchor}-t {anchor}-d")
     ET.SubElement(svg, "title", {"id": f"{anchor}-t"}).text = title
     ET.SubElement(svg, "desc", {"id": f"{anchor}-d"}).text = words

@@ -14,8 +14,10 @@ from tolaria.governor.arena import Arena
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.rollback import Done, LayoutMismatch, check_layout, check_optimizer, check_usable, is_asked, roll_back
 from tolaria.governor.snapshots import NotFinite, Snapshot, SnapshotRing
+from tolaria.lifecycle.stage import Stage
 from tolaria.seams import NO_TAPS, ROLLBACK_COPYING, SNAPSHOT_COPYING, Seam, T, Taps
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.growth_events import SlotRestored
 
 # `Single` and `Story` of the conftest.
 Single = Any
@@ -180,6 +182,24 @@ def test_what_a_failed_attempt_did_to_the_topology_is_told_with_the_one_that_suc
     done = restore(filled(host), host)
     assert (done.pruned, done.leaned) == (("s0", "s1"), True)
     assert done.moves == (Event(Point(9, 0)), Event(Point(9, 1)))
+
+
+def test_what_one_attempt_pruned_and_a_later_one_brought_back_was_not_pruned_in_the_end(
+    new_single: NewSingle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, commit = new_single(), type(new_single()).commit
+    back = tuple(SlotRestored(AT, slot, 1, Stage.PRUNED, Stage.FOSSILIZED) for slot in ("s0", "s7"))
+
+    def bringing_back(plan: Any, at: Point) -> tuple[Event, ...]:
+        moves = commit(host, plan, at)
+        return (*moves, *back) if host.tried[-1] == 1 else moves
+
+    monkeypatch.setattr(host, "commit", bringing_back)
+    host.seeds = ("s0", "s1")
+    host.late.update({2: 2})
+    done = restore(filled(host), host)
+    assert (done.snapshot.number, done.pruned) == (1, ("s1",))
+    assert done.moves == (Event(Point(9, 0)), Event(Point(9, 1)), *back)
 
 
 def test_an_interrupt_is_no_failure_of_a_snapshot(new_single: NewSingle) -> None:
