@@ -11,7 +11,7 @@ import cmath
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from operator import attrgetter, eq, is_
+from operator import attrgetter, is_
 from typing import Any
 
 import torch
@@ -41,14 +41,17 @@ class Bound:
 
     `raws` are the bytes of those that lie flat in host memory, in the order of the layout. `others` are detached views of the
     rest, with their names, by device and dtype. Views keep replaced storage alive until the next scan, and so its address
-    cannot be given to another tensor meanwhile: an equal address means the same storage. `in_host_memory` names tensors that
-    lie there although the first one does not.
+    cannot be given to another tensor meanwhile: an equal address means the same storage. `flat` are those whose elements lie in
+    order, on whatever device; `strides` are of the rest. `in_host_memory` names tensors that lie there although the first one
+    does not.
     """
 
     names: tuple[str, ...]
     live: tuple[torch.Tensor, ...]
-    pointers: list[int]
-    shapes: list[torch.Size]
+    pointers: tuple[int, ...]
+    shapes: tuple[torch.Size, ...]
+    flat: tuple[torch.Tensor, ...]
+    strides: tuple[tuple[torch.Tensor, tuple[int, ...]], ...]
     layout: Layout
     raws: tuple[Raw | None, ...]
     others: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]]
@@ -72,8 +75,10 @@ class Bound:
         return Bound(
             tuple(tensors),
             live,
-            [tensor.data_ptr() for tensor in live],
-            [tensor.shape for tensor in live],
+            tuple(tensor.data_ptr() for tensor in live),
+            tuple(tensor.shape for tensor in live),
+            tuple(tensor for tensor in live if tensor.is_contiguous()),
+            tuple((tensor, tensor.stride()) for tensor in live if not tensor.is_contiguous()),
             layout,
             tuple(raws.get(name) for name in layout),
             others,
@@ -83,14 +88,16 @@ class Bound:
         )
 
     def is_fresh(self, tensors: Mapping[str, torch.Tensor]) -> bool:
-        """Whether these are the same tensors in the same storage with the same shapes."""
+        """Whether these are the same tensors in the same storage with the same shapes, and their elements in the same order."""
+        # One pass a question, by functions that are written in C: after training, what costs is all that caches have lost.
         live = tensors.values()
         return (
-            len(live) == len(self.live)
-            and tuple(tensors) == self.names
+            tuple(tensors) == self.names
             and all(map(is_, live, self.live))
-            and all(map(eq, map(torch.Tensor.data_ptr, live), self.pointers))
-            and all(map(eq, map(_shape, live), self.shapes))
+            and tuple(map(torch.Tensor.data_ptr, live)) == self.pointers
+            and tuple(map(_shape, live)) == self.shapes
+            and all(map(torch.Tensor.is_contiguous, self.flat))
+            and all(tensor.stride() == stride for tensor, stride in self.strides)
         )
 
     def renewed(self, tensors: Mapping[str, torch.Tensor]) -> "Bound":

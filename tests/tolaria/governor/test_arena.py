@@ -187,6 +187,19 @@ def test_another_shape_or_dtype_in_the_same_parameter_raises(change: Callable[[t
         bound.renewed({"weight": weight})
 
 
+@pytest.mark.parametrize("kind", ["in order", "transposed"])
+def test_elements_in_another_order_at_the_same_place_are_seen(kind: str) -> None:
+    """A square matrix that is transposed in place keeps its address and its shape."""
+    weight = torch.nn.Parameter(torch.arange(9.0).view(3, 3).contiguous() if kind == "in order" else torch.arange(9.0).view(3, 3).T)
+    bound = Bound.to({"weight": weight})
+    weight.data = weight.data.T
+    again = bound.renewed({"weight": weight})
+    arena = Arena.allocate(again.layout, CPU)
+    arena.copy_in(again, None)
+    assert again is not bound
+    assert arena.views["weight"].tolist() == weight.tolist()
+
+
 def test_another_tensor_of_the_same_name_is_growth_and_no_mistake() -> None:
     bound = Bound.to({"weight": torch.ones(2)})
     assert bound.renewed({"weight": torch.ones(3)}).layout == {"weight": ((3,), torch.float32)}
