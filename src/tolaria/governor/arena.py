@@ -209,9 +209,8 @@ class Arena:
             is_whole = len(names) == len(self.views)
             # Before the first byte, so that even a restore that is broken off is noticed.
             increment_version(known.live if is_whole else [live[name] for name in names])
-            for name, target, source in zip(known.layout, known.raws, self.raws.values(), strict=True):
-                if target is not None and (is_whole or name in names):
-                    target[:] = source
+            named = zip(known.layout, known.raws, strict=True)
+            self._write_bytes(known.raws if is_whole else tuple(raw if name in names else None for name, raw in named))
             if not known.others:
                 return
             names = [name for others in known.others.values() for name in others if name in names]
@@ -235,6 +234,17 @@ class Arena:
             return ()
         suspects = {name: view for name, view in self.views.items() if may_be_nonfinite(view)}
         return tuple(name for name, view in suspects.items() if not bool(torch.isfinite(widened(view)).all()))
+
+    def _write_bytes(self, targets: tuple[Raw | None, ...]) -> None:
+        for run in self.runs:
+            for place, source in zip(run.places, run.targets, strict=True):
+                target = targets[place]
+                if target is not None:
+                    target[:] = source
+            for place, source, part in run.parts:
+                target = targets[place]
+                if target is not None:
+                    target[part] = source
 
     def _write_by_torch(self, names: Collection[str], live: Mapping[str, torch.Tensor]) -> None:
         with torch.no_grad():
