@@ -211,9 +211,9 @@ class Arena:
             increment_version(known.live if is_whole else [live[name] for name in names])
             named = zip(known.layout, known.raws, strict=True)
             self._write_bytes(known.raws if is_whole else tuple(raw if name in names else None for name, raw in named))
-            if not known.others:
-                return
             names = [name for others in known.others.values() for name in others if name in names]
+            if not names:
+                return
         self._write_by_torch(names, live)
 
     def digest(self, facts: dict[str, Any]) -> str:
@@ -250,7 +250,8 @@ class Arena:
         with torch.no_grad():
             for column in self._columns_for(names, live):
                 chosen = column if len(names) == len(self.views) else {name: view for name, view in column.items() if name in names}
-                torch._foreach_copy_(list(map(live.__getitem__, chosen)), list(chosen.values()))
+                if chosen:
+                    torch._foreach_copy_(list(map(live.__getitem__, chosen)), list(chosen.values()))
 
     def _columns_for(self, names: Collection[str], live: Mapping[str, torch.Tensor]) -> Iterable[dict[str, torch.Tensor]]:
         first = next(iter(live.values()), None) if self.pinned else None

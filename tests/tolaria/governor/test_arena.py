@@ -74,16 +74,18 @@ def test_whoever_asks_is_asked_once_before_every_copy_in_and_out() -> None:
     assert asked == [*range(14), *range(14)]
 
 
+@pytest.mark.parametrize("is_known", [False, True])
 @pytest.mark.parametrize("before_copy", [None, bool])
-def test_everything_comes_back_byte_for_byte_also_twice(before_copy: Callable[[int], object] | None) -> None:
+def test_everything_comes_back_byte_for_byte_also_twice(before_copy: Callable[[int], object] | None, is_known: bool) -> None:
     tensors = zoo()
     wanted = raw(tensors)
     arena = taken(tensors)
+    known = Bound.to(tensors) if is_known else None
     for _ in range(2):
         with torch.no_grad():
             for tensor in tensors.values():
                 tensor.fill_(0)
-        arena.copy_out(arena.views, tensors, before_copy)
+        arena.copy_out(arena.views, tensors, before_copy, known)
         assert raw(tensors) == wanted
     assert tensors["channels_last"].is_contiguous(memory_format=torch.channels_last)
 
