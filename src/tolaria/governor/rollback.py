@@ -13,7 +13,7 @@ Every part may be repeated, so a failure anywhere is answered by running the who
 older snapshot. When none is left: `RollbackFailed`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from tolaria.governor.stopwatch import Stopwatch
 from tolaria.seams import NO_TAPS, PENALTY_OWED, ROLLBACK_COPYING, Seam, Taps, is_heard
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Work
+from tolaria.telemetry.growth_events import SlotRestored
 
 # The same snapshot is tried so often before an older one is taken.
 ATTEMPTS = 2
@@ -62,6 +63,12 @@ class Changed:
     pruned: dict[str, None] = field(default_factory=dict)
     moves: list[Event] = field(default_factory=list)
     leaned: bool = False
+
+    def count_pruned(self, pruned: Iterable[str], restored: Iterable[str]) -> None:
+        """By one more attempt. What an earlier one pruned, and this one brought back to what was recorded, was not pruned in the end."""
+        for slot in restored:
+            self.pruned.pop(slot, None)
+        self.pruned.update(dict.fromkeys(pruned))
 
 
 def roll_back(ring: SnapshotRing, governed: Governed[PlanT], at: Point, relapsed: bool, config: GovernorConfig, taps: Taps) -> Done:
@@ -144,8 +151,9 @@ def _restore(
     wait_for_device(governed.stable_tensors())
     changed.watch.begin("rebuild")
     changed.leaned = changed.leaned or plan.leaned
-    changed.moves.extend(governed.commit(plan, at))
-    changed.pruned.update(dict.fromkeys(plan.pruned))
+    moves = governed.commit(plan, at)
+    changed.moves.extend(moves)
+    changed.count_pruned(plan.pruned, [move.slot for move in moves if isinstance(move, SlotRestored)])
     live = governed.stable_tensors()
     changed.watch.begin("copy")
 

@@ -1,6 +1,7 @@
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,16 @@ def test_what_seems_slower_is_measured_again_by_itself(again: float, verdict: Ch
     assert asked == [[], ["rollback, 1M"]]
     assert [one.change for one in found] == [verdict, Change.UNCHANGED]
     assert len(taken) == 3
+
+
+def test_what_cannot_be_measured_again_is_not_confirmed() -> None:
+    found, _ = judge_confirmed(lambda suspects: [] if suspects else [timed(1.3)])
+    assert [one.change for one in found] == [Change.INCONCLUSIVE]
+    assert found[0].detail.endswith("it could not be measured again")
+
+
+def test_a_metric_is_named_by_its_clock() -> None:
+    assert [one.metric for one in judge([timed(), replace(timed(), clock="wall time")])] == ["CPU time", "wall time"]
 
 
 def test_what_does_not_seem_slower_is_measured_once() -> None:

@@ -199,6 +199,13 @@ def test_the_snapshot_of_a_host_without_tensors_comes_back_too() -> None:
     assert resumed.published[0].tensors == {}
 
 
+def test_a_snapshot_comes_back_on_the_device_of_its_tensors() -> None:
+    _, facts = full(kept=1, probation=0).capsule()
+    resumed = SnapshotRing(1, 0)
+    resumed.restore({"0/w": torch.empty(3, device="meta")}, facts)
+    assert resumed.published[0].tensors["w"].device == torch.device("meta")
+
+
 def test_tensors_of_snapshots_whose_numbers_begin_alike_are_kept_apart() -> None:
     ring = SnapshotRing(20, 0)
     for step in range(12):

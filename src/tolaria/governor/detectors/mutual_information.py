@@ -21,6 +21,10 @@ WITNESSED, SUSPECT_AT, IN_A_ROW = 2, 3, 4
 NOTHING, TIMES, RECENT = 0.1, 1.5, 10
 # More than so much of the usual information contradicts a loss which says that all is lost.
 CONTRADICTS = 0.5
+# A host that is shaken, by a seed that begins to blend or by a step that was too long, may be surely wrong for some steps and say as much
+# of the inputs as ever all the while. It comes back by itself, or is still there after so many times as many steps; but whose loss was
+# so many times the prior one is not waited for.
+PATIENCE, TOO_HIGH = 2, 3.0
 
 
 class MutualInformation:
@@ -56,3 +60,10 @@ def contradicted(vitals: Vitals, window: LossWindow, limits: Limits) -> bool:
     """Whether the answers are known to say more than half of what they usually say, whatever has become of the loss."""
     left = information_left(vitals, window, limits)
     return left is not None and left > CONTRADICTS
+
+
+def patience(in_a_row: int, vitals: Vitals, window: LossWindow, limits: Limits) -> int:
+    """How many in a row are a collapse where `in_a_row` are without a contradiction; as many too where one of these losses is too high."""
+    latest = [*window.recent, vitals.val_loss][-in_a_row:]
+    shaken = all(loss is not None and loss <= TOO_HIGH * limits.prior_loss for loss in latest)
+    return PATIENCE * in_a_row if shaken and contradicted(vitals, window, limits) else in_a_row
