@@ -80,9 +80,9 @@ def test_the_device_is_waited_for_before_the_first_write_and_after_the_last(new_
     """Before, because of kernels of other streams that still write; after, because of those that will read."""
     host, told, copy_out, settle = new_single(), list[str](), Arena.copy_out, type(new_single()).settle
 
-    def watched(arena: Arena, names: Any, live: Any, before_copy: Any) -> None:
+    def watched(arena: Arena, *call: Any) -> None:
         told.append("written")
-        copy_out(arena, names, live, before_copy)
+        copy_out(arena, *call)
 
     def settled(self: Any, facts: dict[str, Any]) -> None:
         told.append("settled")
@@ -134,9 +134,9 @@ def test_all_tensors_are_copied_back_at_once_where_nobody_listens(
 ) -> None:
     host, asked, copy_out = new_single(), [], Arena.copy_out
 
-    def watched(arena: Arena, names: Any, live: Any, before_copy: Any) -> None:
+    def watched(arena: Arena, names: Any, live: Any, before_copy: Any, known: Any) -> None:
         asked.append(before_copy is None)
-        copy_out(arena, names, live, before_copy)
+        copy_out(arena, names, live, before_copy, known)
 
     monkeypatch.setattr(Arena, "copy_out", watched)
     roll_back(filled(host), host, AT, False, GovernorConfig(digest="offload"), taps)
