@@ -68,7 +68,7 @@ def bench(
         aa: Hold what stands here against itself, which shows what this machine makes of identical code.
         device: With cuda, what is done on the device, and what it keeps the host and the training from, beside what was aimed at.
     """
-    subjects = ("rollback", "training", "snapshot") if subject == "all" else (subject,)
+    subjects = ("snapshot", "rollback", "training") if subject == "all" else (subject,)
     modes = tuple(mode.split(","))
     try:
         chosen = _chosen(subjects, tuple(sizes.split(",")) if sizes else (), modes)

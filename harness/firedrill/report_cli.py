@@ -83,23 +83,22 @@ def _without_a_run(shown: "Beside", html: Path | None) -> int:
     from rich.console import Console
 
     from firedrill.bench.gates import judge
-    from firedrill.compare.compared import Change
     from firedrill.report import benchmark, comparison
     from firedrill.report.html import measured
     from firedrill.report.ratios import ratios_table
+    from firedrill.report.wording import Outcome
 
-    screen, judged = Console(), judge(shown.cases)
+    screen = Console()
     if shown.changes is not None:
         screen.print(comparison.table(shown.changes))
     if shown.cases:
         screen.print(benchmark.cases_table(shown.cases))
-        screen.print(benchmark.gates_table(judged))
+        screen.print(benchmark.gates_table(judge(shown.cases)))
     if shown.ratios:
         screen.print(ratios_table(shown.ratios))
-    said = measured(shown)
+    end, said = measured(shown)
     say(f"{said}; report: {html}" if html else said)
-    regressed = any(one.change is Change.REGRESSION for one in shown.changes or ())
-    return FAILED if regressed or any(one.is_missed for one in judged) or any(one.missed for one in shown.ratios) else PASSED
+    return FAILED if end is Outcome.UNEXPECTED else PASSED
 
 
 def _write(path: Path, text: str) -> None:

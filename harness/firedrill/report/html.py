@@ -85,10 +85,13 @@ def render(results: Sequence[CellResult], meta: Mapping[str, str], beside: Besid
     areas = [(name, [_view(result, _anchor(result, anchors)) for result in group]) for name, group in by_area(results)]
     tally = counted(results)
     verdicts = Counter(result.verdict for result in results)
+    # Outcomes are declared worst first, so the first that occurs colours the page.
+    told = (next((end for end in Outcome if tally[end]), Outcome.NOT_RUN), headline(results))
+    if not results and beside != NOTHING:
+        told = measured(beside)
     return environment.get_template("page.html.j2").render(
-        headline=headline(results) if results or beside == NOTHING else measured(beside),
-        # Outcomes are declared worst first, so the first that occurs colours the page.
-        worst=next((end for end in Outcome if tally[end]), Outcome.NOT_RUN),
+        worst=told[0],
+        headline=told[1],
         tally=[(end, tally[end]) for end in Outcome if tally[end]],
         verdicts=[(verdict, verdicts[verdict]) for verdict in Verdict if verdicts[verdict]],
         unexpected=[cell for _, group in areas for cell in group if cell.outcome is Outcome.UNEXPECTED],
@@ -108,21 +111,27 @@ def render(results: Sequence[CellResult], meta: Mapping[str, str], beside: Besid
     )
 
 
-def measured(beside: Beside) -> str:
-    """The one sentence where there are no cells: what was compared or measured, and how many of its bounds and gates are missed."""
-    said = [] if beside.changes is None else [counts(beside.changes)]
-    gates = judge(beside.cases)
-    if gates:
-        said.append(f"{len(gates)} gates: {sum(one.is_missed for one in gates)} missed")
-    if any(one.bound is not None for one in beside.ratios):
-        said.append(verdict(beside.ratios))
-    return "; ".join(said) or "Measured, and nothing was promised of it"
+def measured(beside: Beside) -> tuple[Outcome, str]:
+    """How it ended and the one sentence, where there are no cells: what was compared or measured, and what of it is missed."""
+    changes, gates = beside.changes or (), judge(beside.cases)
+    missed = sum(one.is_missed for one in gates) + sum(one.missed for one in beside.ratios)
+    bounds = len(gates) + sum(one.bound is not None for one in beside.ratios)
+    said = [counts(changes)] if beside.changes is not None else []
+    said += [f"{bounds} bounds: {missed} missed"] if bounds else []
+    if missed or any(one.change is Change.REGRESSION for one in changes):
+        return Outcome.UNEXPECTED, "; ".join(said)
+    return (Outcome.EXPECTED, "; ".join(said)) if said else (Outcome.NOT_RUN, "Measured, and nothing was promised of it")
 
 
 def _ratio_drawings(ratios: Sequence[Measured]) -> list[str]:
-    words = "above over below, round by round"
+    promised, free = ([one for one in ratios if bool(one.bound) is wanted] for wanted in (True, False))
     drawings = [
-        draw_ratios(rows_of_ratios(ratios), "ratios-ratio", "Ratios of times", words, names_above=True),
+        draw_ratios(
+            rows_of_ratios(promised), "ratios-bound", "Ratios over their bounds", "times the bound, round by round", names_above=True
+        ),
+        draw_ratios(
+            rows_of_ratios(free), "ratios-free", "Ratios of times", "the first time over the second, round by round", names_above=True
+        ),
         draw_sizes(lines_of_ratios(ratios), "ratios-size", "seconds, median"),
     ]
     return [drawing for drawing in drawings if drawing]

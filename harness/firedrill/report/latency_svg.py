@@ -11,12 +11,15 @@ from firedrill.bench.record import Case
 from firedrill.report import svg as shapes
 from firedrill.report.axis import Axis, short, value_axis
 
-WIDTH = 760
-LEFT, RIGHT = 190, 24
+# So narrow that everything of it can be seen on a phone.
+WIDTH = 480
+LEFT, RIGHT = 205, 24
 ROW, TOP, SCALE = 18, 22, 34
 # Where names are too long to stand beside their rows, they stand above them.
 NAME, NAME_ROW = 26, 40
 PLOT_HEIGHT = 220
+# Seconds stand to the left of it, and names of lines to the right.
+PLOT_LEFT, PLOT_RIGHT = 60, 160
 # More dots than this only make the page longer.
 DOTS_MAX = 120
 
@@ -26,13 +29,14 @@ Lines = Mapping[str, Mapping[int, float]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One distribution: its name, what it says in words, every sample, what they come to, and the bound."""
+    """One distribution: its name, what it says in words, every sample, what they come to, and the bound, an upper or a lower one."""
 
     name: str
     words: str
     samples: tuple[float, ...]
     value: float
     bound: float | None
+    at_most: bool = True
 
 
 def rows_of_cases(cases: Sequence[Case]) -> list[Row]:
@@ -41,7 +45,7 @@ def rows_of_cases(cases: Sequence[Case]) -> list[Row]:
 
 
 def rows_of_ratios(found: Sequence[Measured]) -> list[Row]:
-    """A row for each ratio: every round's, the one of all, and its bound."""
+    """A row for each ratio: every round's, and the one of all. What has a bound is told in times of it, so that 1 is the bound of all."""
     return [_row_of_ratio(one) for one in found]
 
 
@@ -61,7 +65,7 @@ def draw_ratios(rows: Sequence[Row], anchor: str, title: str, axis: str, names_a
     for number, row in enumerate(rows):
         y = TOP + height * number + (NAME if names_above else ROW / 2)
         if names_above:
-            shapes.text(svg, "tick", left, y - 12, row.name)
+            shapes.text(svg, "tick", 0, y - 12, row.name)
         else:
             shapes.text(svg, "tick end", left - 8, y + 4, row.name)
         _draw_row(svg, row, across, y)
@@ -91,17 +95,17 @@ def draw_sizes(lines: Lines, anchor: str, axis: str) -> str:
     if len(sizes) < 2:
         return ""
     bottom = TOP + PLOT_HEIGHT
-    across = Axis(sizes[0] / 1.3, sizes[-1] * 1.3, LEFT, WIDTH - 150, log=True)
+    across = Axis(sizes[0] / 1.3, sizes[-1] * 1.3, PLOT_LEFT, WIDTH - PLOT_RIGHT, log=True)
     upward = value_axis((seconds for line in lines.values() for seconds in line.values()), bottom - 4, TOP + 8)
     words = (f"{name}, {_millions(params)} parameters: {short(line[params])} s." for name, line in lines.items() for params in sorted(line))
     svg = _begun(anchor, bottom + SCALE, "Time against size", " ".join(words))
     shapes.text(svg, "soft", 4, 13, axis)
     for value in upward.ticks():
-        shapes.line(svg, "grid", (LEFT, upward.place(value)), (across.end, upward.place(value)))
-        shapes.text(svg, "tick end", LEFT - 8, upward.place(value) + 4, short(value))
+        shapes.line(svg, "grid", (PLOT_LEFT, upward.place(value)), (across.end, upward.place(value)))
+        shapes.text(svg, "tick end", PLOT_LEFT - 8, upward.place(value) + 4, short(value))
     for params in sizes:
         shapes.text(svg, "tick middle", across.place(params), bottom + 15, _millions(params))
-    shapes.text(svg, "soft middle", (LEFT + across.end) / 2, bottom + 30, "parameters")
+    shapes.text(svg, "soft middle", (PLOT_LEFT + across.end) / 2, bottom + 30, "parameters")
     labels: list[tuple[float, str]] = []
     for number, (name, line) in enumerate(sorted(lines.items())):
         points = [(across.place(params), upward.place(seconds)) for params, seconds in sorted(line.items())]
@@ -121,8 +125,10 @@ def _draw_row(svg: ET.Element, row: Row, across: Axis, y: float) -> None:
         if sample > 0:
             shapes.path(group, "dot", "M0 0h0", at=(across.place(sample), y))
     shapes.path(group, "median", "M0-6V6", at=(across.place(row.value), y))
+    # Open towards where it is to be.
+    side = "-4" if row.at_most else "4"
     if row.bound is not None and across.low <= row.bound <= across.high:
-        shapes.path(group, "gate", "M0-8V8M0-8h-4M0 8h-4", at=(across.place(row.bound), y))
+        shapes.path(group, "gate", f"M0-8V8M0-8h{side}M0 8h{side}", at=(across.place(row.bound), y))
 
 
 def _row_of_case(case: Case) -> Row:
@@ -134,11 +140,11 @@ def _row_of_case(case: Case) -> Row:
 
 
 def _row_of_ratio(one: Measured) -> Row:
-    samples = tuple(
-        above / below for above, below in zip(one.seconds.get("above", ()), one.seconds.get("below", ()), strict=True) if below > 0
-    )
-    bound = "" if one.bound is None else f", to be at {'most' if one.at_most else 'least'} {one.bound:g}"
-    return Row(one.name, f"{one.name}: {one.value:.3g}{bound}", samples, one.value, one.bound)
+    unit = one.bound or 1.0
+    pairs = zip(one.seconds.get("above", ()), one.seconds.get("below", ()), strict=True)
+    samples = tuple(above / below / unit for above, below in pairs if below > 0)
+    bound = f", to be at {'most' if one.at_most else 'least'} {one.bound:g}" if one.bound else ""
+    return Row(one.name, f"{one.name}: {one.value:.3g}{bound}", samples, one.value / unit, 1.0 if one.bound else None, one.at_most)
 
 
 def _gate(case: Case) -> float | None:

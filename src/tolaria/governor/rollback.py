@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tolaria.errors import RollbackFailed, TolariaError
+from tolaria.governor.arena import Bound
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, PlanT, Spec
 from tolaria.governor.snapshots import OPTIMIZER, NotFinite, Snapshot, SnapshotRing, wait_for_device
@@ -77,7 +78,7 @@ def roll_back(ring: SnapshotRing, governed: Governed[PlanT], at: Point, relapsed
     for snapshot in _candidates(ring, relapsed):
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                penalty = _restore(snapshot, governed, at, config, taps, changed)
+                penalty = _restore(snapshot, ring.bound, governed, at, config, taps, changed)
             except Exception as error:  # noqa: BLE001 - a rollback must outlive whatever struck it; see the module's theory
                 failures.append(f"snapshot {snapshot.number}, attempt {attempt}: {type(error).__name__}: {error}")
                 continue
@@ -139,7 +140,9 @@ def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
     return (*trusted[1:], *trusted[:1]) if relapsed else trusted
 
 
-def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed) -> float:
+def _restore(
+    snapshot: Snapshot, known: Bound, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed
+) -> float:
     changed.watch.begin("validate")
     plan = check_fit(snapshot, governed)
     saved = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith(OPTIMIZER)}
@@ -158,7 +161,7 @@ def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: G
         return taps.pass_through(ROLLBACK_COPYING, at, index)
 
     # Where nobody listens all tensors are copied at once.
-    snapshot.arena.copy_out(saved, live, before_copy if is_asked(config, taps, ROLLBACK_COPYING) else None)
+    snapshot.arena.copy_out(saved, live, before_copy if is_asked(config, taps, ROLLBACK_COPYING) else None, known)
     changed.watch.begin("settle")
     governed.restore_optimizers(optimizer, config.optimizer)
     governed.settle(_facts_of_host(snapshot))

@@ -48,15 +48,24 @@ def test_an_operation_without_a_gate_has_none() -> None:
     assert classes(drawn(rows_of_cases([replace(TAKE, op="torch.save")]))).count("gate") == 0
 
 
-def test_a_ratio_is_drawn_round_by_round_with_what_it_comes_to_and_its_bound() -> None:
-    assert rows_of_ratios([COPY]) == [
-        Row("copy / rollback, 0.1M", "copy / rollback, 0.1M: 0.25, to be at most 0.5", (0.125, 0.375), 0.25, 0.5),
-    ]
-    assert rows_of_ratios([replace(COPY, bound=None)])[0].words == "copy / rollback, 0.1M: 0.25"
-    # Both rounds, and what they come to between them. The bound lies beyond what was measured.
-    drawing = drawn(rows_of_ratios([COPY]))
-    assert classes(drawing) == ["dot", "dot", "median"]
+def test_a_ratio_is_drawn_round_by_round_with_what_it_comes_to_in_times_of_its_bound() -> None:
+    words = "copy / rollback, 0.1M: 0.25, to be at most 0.5"
+    assert rows_of_ratios([COPY]) == [Row("copy / rollback, 0.1M", words, (0.25, 0.75), 0.5, 1.0)]
+    # The bound lies beyond what was measured, until it is half as large.
+    assert classes(drawn(rows_of_ratios([COPY]))) == ["dot", "dot", "median"]
     assert classes(drawn(rows_of_ratios([replace(COPY, bound=0.3)]))) == ["dot", "dot", "median", "gate"]
+
+
+def test_a_bound_is_open_towards_where_the_ratio_is_to_be() -> None:
+    upper, lower = (rows_of_ratios([replace(COPY, bound=0.3, at_most=at_most)]) for at_most in (True, False))
+    shapes = [[one.get("d") for one in ET.fromstring(drawn(rows)).iter("path")][-1] for rows in (upper, lower)]
+    assert shapes == ["M0-8V8M0-8h-4M0 8h-4", "M0-8V8M0-8h4M0 8h4"]
+
+
+def test_a_ratio_without_a_bound_is_drawn_as_it_is() -> None:
+    free = replace(COPY, bound=None)
+    assert rows_of_ratios([free]) == [Row("copy / rollback, 0.1M", "copy / rollback, 0.1M: 0.25", (0.125, 0.375), 0.25, None)]
+    assert classes(drawn(rows_of_ratios([free]))) == ["dot", "dot", "median"]
 
 
 def test_names_that_are_too_long_to_stand_beside_a_row_stand_above_it() -> None:
