@@ -123,8 +123,8 @@ def test_matrix_and_timeline_are_there_and_nothing_is_complained_of(opened: Open
     assert box["height"] > 200
     for part in PARTS:
         assert drawing.locator(part).count() > 0, part
-    # Of snapshots by size and against the limit, of ratios by size and round by round.
-    assert page.locator("svg.latency").count() == 4
+    # Of snapshots by size and against the limit; of ratios with a bound, without one, and by size.
+    assert page.locator("svg.latency").count() == 5
     assert page.locator("table.map td.bad").is_visible()
     assert opened.complaints == []
 
@@ -188,7 +188,7 @@ def test_a_page_of_benchmarks_alone_has_no_barrier_either(browser: sync_api.Brow
     html.write(tmp_path / "bench.html", (), {}, BESIDE)
     with shown(browser, tmp_path / "bench.html", way) as found:
         found.page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
-        assert found.page.locator("svg.latency").count() == 4
+        assert found.page.locator("svg.latency").count() == 5
         assert found.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
         checked = axe.Axe().run(found.page)
         assert checked.response["violations"] == [], checked.generate_report()

@@ -11,14 +11,15 @@ from firedrill.bench.record import Case
 from firedrill.report import svg as shapes
 from firedrill.report.axis import Axis, short, value_axis
 
-WIDTH = 760
-# So wide that everything of it can be seen on a phone.
-SLIM_WIDTH = 480
-LEFT, RIGHT = 215, 24
+# So narrow that everything of it can be seen on a phone.
+WIDTH = 480
+LEFT, RIGHT = 205, 24
 ROW, TOP, SCALE = 18, 22, 34
 # Where names are too long to stand beside their rows, they stand above them.
 NAME, NAME_ROW = 26, 40
 PLOT_HEIGHT = 220
+# Seconds stand to the left of it, and names of lines to the right.
+PLOT_LEFT, PLOT_RIGHT = 60, 160
 # More dots than this only make the page longer.
 DOTS_MAX = 120
 
@@ -52,15 +53,15 @@ def draw_ratios(rows: Sequence[Row], anchor: str, title: str, axis: str, names_a
     """Every sample as a dot, what they come to as a bar, the bound as a bracket; nothing of no rows."""
     if not rows:
         return ""
-    left, height, width = (RIGHT, NAME_ROW, SLIM_WIDTH) if names_above else (LEFT, ROW, WIDTH)
+    left, height = (RIGHT, NAME_ROW) if names_above else (LEFT, ROW)
     bottom = TOP + height * len(rows)
-    across = value_axis((value for row in rows for value in (*row.samples, row.value) if value > 0), left, width - RIGHT)
-    svg = _begun(anchor, bottom + SCALE, title, " ".join(f"{row.words}." for row in rows), width)
+    across = value_axis((value for row in rows for value in (*row.samples, row.value) if value > 0), left, WIDTH - RIGHT)
+    svg = _begun(anchor, bottom + SCALE, title, " ".join(f"{row.words}." for row in rows))
     for value in across.ticks():
         x = across.place(value)
         shapes.line(svg, "grid", (x, TOP), (x, bottom))
         shapes.text(svg, "tick middle", x, bottom + 15, short(value))
-    shapes.text(svg, "soft middle", (left + width - RIGHT) / 2, bottom + 30, axis)
+    shapes.text(svg, "soft middle", (left + WIDTH - RIGHT) / 2, bottom + 30, axis)
     for number, row in enumerate(rows):
         y = TOP + height * number + (NAME if names_above else ROW / 2)
         if names_above:
@@ -94,17 +95,17 @@ def draw_sizes(lines: Lines, anchor: str, axis: str) -> str:
     if len(sizes) < 2:
         return ""
     bottom = TOP + PLOT_HEIGHT
-    across = Axis(sizes[0] / 1.3, sizes[-1] * 1.3, LEFT, WIDTH - 150, log=True)
+    across = Axis(sizes[0] / 1.3, sizes[-1] * 1.3, PLOT_LEFT, WIDTH - PLOT_RIGHT, log=True)
     upward = value_axis((seconds for line in lines.values() for seconds in line.values()), bottom - 4, TOP + 8)
     words = (f"{name}, {_millions(params)} parameters: {short(line[params])} s." for name, line in lines.items() for params in sorted(line))
     svg = _begun(anchor, bottom + SCALE, "Time against size", " ".join(words))
     shapes.text(svg, "soft", 4, 13, axis)
     for value in upward.ticks():
-        shapes.line(svg, "grid", (LEFT, upward.place(value)), (across.end, upward.place(value)))
-        shapes.text(svg, "tick end", LEFT - 8, upward.place(value) + 4, short(value))
+        shapes.line(svg, "grid", (PLOT_LEFT, upward.place(value)), (across.end, upward.place(value)))
+        shapes.text(svg, "tick end", PLOT_LEFT - 8, upward.place(value) + 4, short(value))
     for params in sizes:
         shapes.text(svg, "tick middle", across.place(params), bottom + 15, _millions(params))
-    shapes.text(svg, "soft middle", (LEFT + across.end) / 2, bottom + 30, "parameters")
+    shapes.text(svg, "soft middle", (PLOT_LEFT + across.end) / 2, bottom + 30, "parameters")
     labels: list[tuple[float, str]] = []
     for number, (name, line) in enumerate(sorted(lines.items())):
         points = [(across.place(params), upward.place(seconds)) for params, seconds in sorted(line.items())]
@@ -156,9 +157,8 @@ def _millions(params: int) -> str:
     return f"{params / 1e6:g}M"
 
 
-def _begun(anchor: str, height: float, title: str, words: str, width: int = WIDTH) -> ET.Element:
-    style = "timeline latency" if width == WIDTH else "timeline latency slim"
-    svg = ET.Element("svg", {"class": style, "viewBox": f"0 0 {width} {height:g}", "role": "img"})
+def _begun(anchor: str, height: float, title: str, words: str) -> ET.Element:
+    svg = ET.Element("svg", {"class": "timeline latency", "viewBox": f"0 0 {WIDTH} {height:g}", "role": "img"})
     svg.set("aria-labelledby", f"{anchor}-t {anchor}-d")
     ET.SubElement(svg, "title", {"id": f"{anchor}-t"}).text = title
     ET.SubElement(svg, "desc", {"id": f"{anchor}-d"}).text = words

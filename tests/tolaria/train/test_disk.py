@@ -197,7 +197,8 @@ def test_two_processes_never_hold_one_folder_and_a_killed_one_lets_go(tmp_path: 
         assert True
 
 
-def test_a_folder_that_is_held_is_let_go_from_whatever_thread(tmp_path: Path) -> None:
+def test_a_folder_that_is_held_is_not_waited_for_and_let_go_from_whatever_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("it waits"))
     holding = disk.held(tmp_path)
     taking = Thread(target=holding.__enter__)
     taking.start()

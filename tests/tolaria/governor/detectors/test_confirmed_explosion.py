@@ -18,8 +18,11 @@ def test_twice_as_many_strikes_are_asked_for_where_the_answers_say_as_much_as_ev
 
 
 @pytest.mark.parametrize(("loss", "in_a_row"), [(3.0, 6), (3.01, 3)])
-def test_a_loss_that_is_too_high_for_such_answers_is_believed(alarm: Any, window_of: Any, vitals: Any, loss: float, in_a_row: int) -> None:
-    assert alarm("confirmed_explosion", vitals(loss), window_of([vitals(0.3)] * 10)).collapse_at == in_a_row
+def test_losses_that_are_too_high_for_such_answers_are_believed(
+    alarm: Any, window_of: Any, vitals: Any, loss: float, in_a_row: int
+) -> None:
+    window = window_of([vitals(0.3)] * 10, [vitals(3.0)] * 2)
+    assert alarm("confirmed_explosion", vitals(loss), window).collapse_at == in_a_row
 
 
 def test_where_nobody_looked_at_the_answers_the_classic_rule_stands(alarm: Any, window_of: Any, vitals: Any) -> None:

@@ -58,7 +58,8 @@ def test_six_are_asked_for_where_the_answers_say_as_much_as_ever(
 def test_a_loss_three_times_as_high_as_that_of_knowing_nothing_is_believed_whatever_the_answers_say(
     alarm: Any, window_of: Any, vitals: Any, loss: float, in_a_row: int
 ) -> None:
-    assert alarm("skill_lost", vitals(loss), window_of([vitals()] * 12), prior_loss=2.0).collapse_at == in_a_row
+    window = window_of([vitals()] * 12, [vitals(6.1), vitals(5.9)])
+    assert alarm("skill_lost", vitals(loss), window, prior_loss=2.0).collapse_at == in_a_row
 
 
 @pytest.mark.parametrize("looks", [9, 0])
@@ -96,8 +97,8 @@ def test_two_are_enough_where_the_loss_grew_there_in_order_and_out_of_reach(
 @pytest.mark.parametrize(
     ("latest", "in_a_row"),
     [
-        pytest.param((2.99, 3.01), 2, id="it is above three times the prior loss"),
-        pytest.param((2.99, 3.0), 6, id="it is not"),
+        pytest.param((4.3, 4.51), 2, id="with the last before they are above three times the prior loss"),
+        pytest.param((4.3, 4.49), 6, id="they are not"),
         pytest.param((0.91, 0.92, 0.93), 3, id="a third that grew"),
         pytest.param((0.64, 0.65, 0.91), 3, id="it is as far out of reach as the others, however low they are"),
         pytest.param((0.59, 0.65, 0.91), 6, id="the first of three is within reach"),
