@@ -211,9 +211,9 @@ class Arena:
             increment_version(known.live if is_whole else [live[name] for name in names])
             named = zip(known.layout, known.raws, strict=True)
             self._write_bytes(known.raws if is_whole else tuple(raw if name in names else None for name, raw in named))
-            names = [name for others in known.others.values() for name in others if name in names]
-            if not names:
+            if not known.others:
                 return
+            names = [name for others in known.others.values() for name in others if name in names]
         self._write_by_torch(names, live)
 
     def digest(self, facts: dict[str, Any]) -> str:
@@ -236,6 +236,7 @@ class Arena:
         return tuple(name for name, view in suspects.items() if not bool(torch.isfinite(widened(view)).all()))
 
     def _write_bytes(self, targets: tuple[Raw | None, ...]) -> None:
+        # The other way round as in `_copy_all`, and not one for both: whatever is called or asked in between shows in a small copy.
         for run in self.runs:
             for place, source in zip(run.places, run.targets, strict=True):
                 target = targets[place]

@@ -1,10 +1,15 @@
 """Restores that write bytes, because the tensors are known and are still where they were."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 
 from tolaria.governor.arena import Arena, Bound
+from tolaria.governor.rollback import roll_back
 from tolaria.governor.segments import RUN_BYTES
+from tolaria.seams import NO_TAPS
 
 Tensors = dict[str, torch.Tensor]
 
@@ -127,3 +132,18 @@ def test_of_one_dtype_that_nobody_asks_for_nothing_is_copied() -> None:
     tensors["step"].fill_(5)
     arena.copy_out(["a"], tensors, None)
     assert (tensors["a"].tolist(), tensors["step"].item()) == ([1.0] * 3, 5)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_rollback_of_a_host_that_has_not_changed_since_the_last_take_needs_no_torch_to_copy_its_weights(
+    new_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    world = new_world(optimizer)
+    world.taps = world.governor._taps = NO_TAPS
+    for _ in range(9):
+        world.live()
+    snapshot = world.governor.snapshots.trusted()[0]
+    monkeypatch.setattr(Arena, "_write_by_torch", never)
+    roll_back(world.governor.snapshots, world.host, world.at, False, world.config, NO_TAPS)
+    live = world.host.stable_tensors()
+    assert all(torch.equal(live[name], tensor) for name, tensor in snapshot.tensors.items() if name.startswith("host/"))
