@@ -110,6 +110,7 @@ EXEMPT = {
         "hears_gradients": "a constant",
         "gradient": "as the features, of the backward pass",
         "alphas": "of the pass at hand, and nothing after it",
+        "dial": "of a replica alone, which is no host of a run",
     },
     "BatchStream": {
         "num_samples": "a constant",
