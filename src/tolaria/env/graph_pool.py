@@ -167,6 +167,8 @@ def _followed(captured: Captured, training: HostTraining) -> tuple[torch.Tensor,
     replica = captured.replica
     if not can_be_captured(training) or structure_of(training) != captured.structure or not replica.heed_gradients(training):
         return training.descend()
+    for key in training.optimizers:
+        training.set_rate(key)
     replica.take_over(training)
     captured.follow()
     after = replica.give_back(training)
