@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import torch
 
-# So that libraries have loaded their kernels and chosen their ways, which no capture may contain.
+# Trials, after which libraries have loaded their kernels and chosen their ways, which no capture may contain.
 WARMUPS = 3
 
 
@@ -39,17 +39,18 @@ class Line:
 
     def record(self, works: Sequence[Callable[[], object]], before: Callable[[], object]) -> list[Callable[[], None]]:
         """Each piece of work as a graph; they are replayed one after the other. `before` each trial all is brought to a beginning."""
-        # Warmed up where it is captured: libraries keep handles, and autograd remembers streams.
-        for _ in range(WARMUPS):
+        graphs = []
+        # Tried where it is captured: libraries keep handles for each stream, and autograd remembers on which one a leaf was used.
+        with self.forked():
+            for _ in range(WARMUPS):
+                before()
+                for work in works:
+                    work()
             before()
             for work in works:
-                work()
-        before()
-        graphs = []
-        for work in works:
-            graph = torch.cuda.CUDAGraph()
-            # What other threads ask of the device meanwhile is no business of this capture.
-            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
-                work()
-            graphs.append(graph.replay)
+                graph = torch.cuda.CUDAGraph()
+                # What other threads ask of the device meanwhile is no business of this capture.
+                with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+                    work()
+                graphs.append(graph.replay)
         return graphs
