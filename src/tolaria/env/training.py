@@ -93,6 +93,8 @@ class HostTraining(ABC):
         # Batches stepped since a rollback made an optimizer warm up anew, while it does.
         self.rewarming: dict[str, int] = {}
         self.rate_cut = RateCut()
+        # Which validation samples [N], or places [N, T], vitals have just found answered rightly; None where nobody may lean on it.
+        self.hits: torch.Tensor | None = None
         splits = {"train": task.train, "validation": task.validation, "test": task.test}
         self._splits = {name: Split(split.inputs.to(device), split.targets.to(device)) for name, split in splits.items()}
         self.renew_optimizers()
@@ -166,31 +168,32 @@ class HostTraining(ABC):
     def validate(self, split: str = "validation", without: tuple[str, ...] = ()) -> tuple[float, float]:
         """Mean loss in nats and accuracy in [0, 1] over a whole split, in evaluation mode; `without` these slots' seeds."""
         data = self._splits[split]
-        loss, accuracy = self._measured(Batch(data.inputs, data.targets), without, lambda _: ())
+        (loss, accuracy), _ = self._measured(Batch(data.inputs, data.targets), without, lambda _: ())
         return loss, accuracy
 
     def probe(self) -> Probe | None:
         """What the host is worth on the validation split; None where that is no number. Nobody listens, and nothing changes."""
         data = self._splits["validation"]
-        loss, _, mutual_information, *_ = self._measured(Batch(data.inputs, data.targets), (), answer_shape)
+        (loss, _, mutual_information, *_), _ = self._measured(Batch(data.inputs, data.targets), (), answer_shape)
         return Probe(loss, mutual_information) if math.isfinite(loss) and math.isfinite(mutual_information) else None
 
     def _measured(
         self, data: Batch, without: tuple[str, ...], more: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
-    ) -> tuple[float, ...]:
-        """Loss, accuracy and whatever `more` reads off the logits [N, C], one row an answer, in one pass and one read of the device."""
+    ) -> tuple[tuple[float, ...], torch.Tensor]:
+        """Loss, accuracy and whatever `more` reads off the logits [N, C], one row an answer, in one pass and one read; and every hit."""
         self.host.eval()
         with torch.no_grad():
             logits = self.host(data.inputs, without)
             loss = self.task.loss(logits, data.targets)
-            hits = (logits.argmax(dim=-1) == data.targets).float().mean()
-            return tuple(torch.stack([loss.float(), hits, *more(logits.flatten(0, -2).float())]).tolist())
+            hits = (logits.argmax(dim=-1) == data.targets).float()
+            return tuple(torch.stack([loss.float(), hits.mean(), *more(logits.flatten(0, -2).float())]).tolist()), hits
 
     def vitals(self, at: Point, trained: Trained, scan: bool) -> Vitals:
         """Validate, and look for NaN and Inf in everything that lasts."""
         split = self._splits["validation"]
         data = self.taps.pass_through(VALIDATION_READY, at, Batch(split.inputs, split.targets))
-        loss, accuracy, *seen = self._measured(data, (), answer_shape)
+        (loss, accuracy, *seen), hits = self._measured(data, (), answer_shape)
+        self.hits = hits if data.inputs is split.inputs and data.targets is split.targets else None
         outputs = Outputs(*seen) if all(map(math.isfinite, seen)) else None
         places = self.nonfinite_places() if scan else ()
         vitals = Vitals(at.step, trained.loss, loss, accuracy, trained.gradient_norm, places, outputs, trained.gated)
