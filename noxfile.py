@@ -138,10 +138,10 @@ def power(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def against(session: nox.Session) -> None:
-    """Time snapshot, rollback and judging against the commit where this work began: `nox -s against -- main`."""
+    """Time snapshot, rollback and judging against the commit where this work began; `nox -s against -- main all` takes everything."""
     install(session)
-    (revision,) = session.posargs or ("main",)
-    run(session, "firedrill", "bench", "snapshot", "--against", revision, "--json", f"{LOCAL}/timing.json")
+    revision, subject = (*session.posargs, *("main", "snapshot")[len(session.posargs) :])
+    run(session, "firedrill", "bench", subject, "--against", revision, "--json", f"{LOCAL}/timing.json")
 
 
 @nox.session(default=False)

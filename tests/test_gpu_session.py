@@ -137,10 +137,20 @@ def test_every_part_is_run_also_after_one_that_failed_and_that_is_the_exit_code(
         "gpu.certify",
         "run",
         "bench",
+        "bench",
+        "bench",
         "report",
     ]
+    assert [command[4] for command in with_gpu[3:6]] == ["snapshot", "rollback", "training"]
+    # Each has its file, and the report shows them.
+    assert [Path(word).name for word in with_gpu[6] if word.endswith(".json")] == [
+        "run.json",
+        "device.json",
+        "device.rollback.json",
+        "device.training.json",
+    ]
     assert json.loads((tmp_path / "session.json").read_text()) == {
-        "exit codes": {"tests": 0, "certificate": 0, "scenarios": 1, "bench": 0, "report": 0}
+        "exit codes": {"tests": 0, "certificate": 0, "scenarios": 1, "bench": 0, "rollback": 0, "training": 0, "report": 0}
     }
     assert capsys.readouterr().out == f"gpu: scenarios failed; {tmp_path}\n"
 

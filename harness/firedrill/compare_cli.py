@@ -12,13 +12,12 @@ from firedrill.screen import FAILED, HARNESS_BROKEN, NOTHING_RAN, PASSED, compla
 if TYPE_CHECKING:
     from firedrill.bench.paired import Timed
     from firedrill.bench.record import Record
+    from firedrill.compare.between import Chosen
     from firedrill.compare.compared import Compared
     from firedrill.compare.facts import Facts
 
 BASELINES = Path("reports/baselines")
 REASON_LENGTH_MIN = 15
-# What is timed of two states of the code where nothing else is asked for.
-PAIRED_SIZES = "0.1M,1M"
 
 
 def compare(base: Annotated[str, tyro.conf.Positional], head: Annotated[str, tyro.conf.Positional], *, json: Path | None = None) -> int:
@@ -101,24 +100,20 @@ def accept(run: Annotated[Path, tyro.conf.Positional] = Path("reports/local/run.
     return PASSED
 
 
-def timed_between(base: Path, head: Path, sizes: "Sequence[str]", json: Path | None) -> int:
-    """Time the code of two folders in turns, and say what became of it; of code that cannot be timed it says that."""
-    from firedrill.bench.paired import SideFailed, interleaved, sides
+def timed_between(base: Path, head: Path, chosen: "Chosen", json: Path | None) -> int:
+    """Time the code of two folders in turns, and say what became of it.
+
+    All operations are judged together. Of a subject that cannot be timed it is said why.
+    """
+    from firedrill.compare.between import Between
     from firedrill.compare.compared import Change, Compared, MetricClass
-    from firedrill.compare.timing import PAIRS, ROUNDS, judge_confirmed
+    from firedrill.compare.timing import PAIRS, judge_confirmed
     from firedrill.report.benchmark import Sampling
 
-    def measure(suspects: "Sequence[str]") -> "list[Timed]":
-        wanted = [size for size in sizes if not suspects or any(subject.endswith(f", {size}") for subject in suspects)]
-        # Processes of its own for each measurement, so that the second one shares no accident with the first.
-        with sides(base, head) as (before, after), Sampling(PAIRS * len(wanted)) as sampling:
-            return interleaved(before, after, wanted, PAIRS, ROUNDS, sampling.advance)
-
-    try:
-        found, timed = judge_confirmed(measure)
-    except SideFailed as error:
-        failed = Compared("snapshot engine", "CPU time", MetricClass.TIMING, Change.NOT_COMPARABLE, "", "", str(error))
-        return concluded([failed], (), json)
+    with Sampling(PAIRS * sum(map(len, chosen.values()))) as sampling:
+        between = Between(base, head, chosen, sampling.advance)
+        found, timed = judge_confirmed(between.measure)
+    found += [Compared(name, "time", MetricClass.TIMING, Change.NOT_COMPARABLE, "", "", why) for name, why in between.failed.items()]
     return concluded(found, timed, json)
 
 
@@ -141,14 +136,14 @@ def concluded(found: "Sequence[Compared]", timed: "Sequence[Timed]", json: Path 
 
 
 def _revisions(base: str, head: str, json: Path | None) -> int:
-    from firedrill.bench.paired import NoRevision, checked_out, commit_of
+    from firedrill.bench.paired import SUBJECTS, NoRevision, checked_out, commit_of
 
     try:
         commits = (commit_of(base), commit_of(head))
     except NoRevision as error:
         return complain(f"{base}, {head}: neither files nor revisions: {error}")
     with checked_out(*commits) as (before, after):
-        return timed_between(before, after, PAIRED_SIZES.split(","), json)
+        return timed_between(before, after, {"snapshot": SUBJECTS["snapshot"]}, json)
 
 
 def _facts(path: Path) -> "Facts":

@@ -9,6 +9,7 @@ import tyro
 from firedrill.screen import FAILED, PASSED, complain, say, show
 
 if TYPE_CHECKING:
+    from firedrill.report.beside import Beside
     from firedrill.runner.result import Run
 
 
@@ -25,10 +26,11 @@ def report(
 
     Example: firedrill report reports/local/run.json changes.json --html report.html --md report.md
 
-    Exit codes are those of the run, and 1 where something else that is shown is a regression; 2 where a file is none of ours.
+    Exit codes are those of the run, and 1 where something else that is shown is a regression, or, where there is no run, a missed bound;
+    2 where a file is none of ours.
 
     Args:
-        path: What firedrill run --json has written.
+        path: What firedrill run --json has written, or one of the others alone.
         beside: What else is to be shown, as firedrill compare, bench and coverage and tolaria envelope write it with --json.
         html: Write a page that stands alone to this file.
         md: Write a comment for a pull request to this file, in Markdown.
@@ -39,18 +41,22 @@ def report(
     from firedrill.report import annotations, markdown
     from firedrill.report import html as page
     from firedrill.report import junit as xml
-    from firedrill.report.beside import read_beside
-    from firedrill.runner.result import ForeignResults, exit_code, read_json
+    from firedrill.report.beside import read_beside, schema_of
+    from firedrill.runner.result import SCHEMA, ForeignResults, exit_code, read_json
 
     try:
-        kept = read_json(path)
-        shown = read_beside(beside)
+        kept = read_json(path) if schema_of(path) == SCHEMA.name else None
+        shown = read_beside(beside if kept else (path, *beside))
     except OSError as error:
         return complain(f"{error.filename}: {error.strerror}; firedrill run --json writes such a file")
     except ForeignResults as error:
         return complain(str(error))
+    if kept is None and (md or junit or github):
+        return complain(f"--md, --junit and --github tell of cells, and {path} is no run")
     if html is not None:
-        page.write(html, kept.cells, facts_of(kept), shown)
+        page.write(html, kept.cells if kept else (), facts_of(kept) if kept else {}, shown)
+    if kept is None:
+        return _without_a_run(shown, html)
     if md is not None:
         _write(md, markdown.render(kept, shown.changes))
     if junit is not None:
@@ -70,6 +76,29 @@ def facts_of(kept: "Run") -> dict[str, str]:
     return {name: text for name, text in facts.items() if text} | {
         f"version of {package}": version for package, version in kept.versions.items()
     }
+
+
+def _without_a_run(shown: "Beside", html: Path | None) -> int:
+    """What was compared and measured, in tables; the code says the worst of it."""
+    from rich.console import Console
+
+    from firedrill.bench.gates import judge
+    from firedrill.report import benchmark, comparison
+    from firedrill.report.html import measured
+    from firedrill.report.ratios import ratios_table
+    from firedrill.report.wording import Outcome
+
+    screen = Console()
+    if shown.changes is not None:
+        screen.print(comparison.table(shown.changes))
+    if shown.cases:
+        screen.print(benchmark.cases_table(shown.cases))
+        screen.print(benchmark.gates_table(judge(shown.cases)))
+    if shown.ratios:
+        screen.print(ratios_table(shown.ratios))
+    end, said = measured(shown)
+    say(f"{said}; report: {html}" if html else said)
+    return FAILED if end is Outcome.UNEXPECTED else PASSED
 
 
 def _write(path: Path, text: str) -> None:

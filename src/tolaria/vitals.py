@@ -22,6 +22,10 @@ class Outputs:
         """The mean entropy of single predictions, in nats."""
         return self.mean_entropy - self.mutual_information
 
+    def numbers(self) -> list[float]:
+        """All of it, as JSON, in the order of the fields: asked for of every kept step in every step."""
+        return [self.mutual_information, self.mean_entropy, self.largest_share]
+
 
 @dataclass(frozen=True, slots=True)
 class Vitals:

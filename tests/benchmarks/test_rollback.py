@@ -25,7 +25,7 @@ def test_a_rollback_and_its_parts(contest, size: str) -> None:
     contest.alternate(subjects, rounds=ROUNDS)
     for peer in (LOADED, LOADED_CHECKED, COPIED):
         contest.compare("rollback", peer)
-    for name in PARTS:
+    for name in PARTS.values():
         seconds = statistics.median(one.wall for one in ours.parts[name])
         contest.benchmark.extra_info[f"{name}, wall"] = seconds
         contest.say(f"{name}, wall {seconds * 1e6:.0f} microseconds")
@@ -42,3 +42,11 @@ def test_what_the_device_works_for_a_take(benchmark) -> None:
     ring = SnapshotRing(2, 1, "offload")
     ring.take(live, {}, 0, "begin", None, bool)
     benchmark.pedantic(lambda: ring.take(live, {}, 1, "cadence", None, bool), rounds=20, warmup_rounds=3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU")
+@pytest.mark.benchmark(timer=DeviceTimer())
+def test_what_passes_on_the_device_in_a_rollback(benchmark) -> None:
+    """By events of the device; how long it lasts beside its peers is told by `firedrill bench rollback --device cuda`."""
+    benchmark.pedantic(struck("1M", "cuda").roll_back, rounds=20, warmup_rounds=3)

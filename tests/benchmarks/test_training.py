@@ -5,32 +5,28 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from firedrill.bench.training import AROUND, BOUNDS, CONV, MIXED, STACKED, STEPS, WAITING, Bare, stepping
+from firedrill.bench.stepping import begun, step_of
+from firedrill.bench.training import AROUND, BOUNDS, CONV, GROWING, IMAGE, IMAGES, MIXED, PERCEPTRONS, STACKED, Bare, configs
 from tolaria.train.config import TrainConfig
-from tolaria.train.trainer import Trainer
 
-PERCEPTRONS = TrainConfig(task="spirals", envs=32, steps=STEPS, heuristic=WAITING)
-IMAGES = TrainConfig(task="digits", envs=1, steps=STEPS, heuristic=WAITING)
 WARMUPS = 2
+CONFIGS = configs()
 
 
 def steps_of(config: TrainConfig, held: ExitStack, folder: Path | None = None) -> Callable[[], object]:
     """Steps of a run that has made its first ones, and is closed in the end."""
-    trainer = Trainer.start(config, folder)
-    held.callback(trainer.close)
-    trainer.run.begin()
-    step = stepping(trainer)
+    step = step_of(begun(config, held, folder))
     for _ in range(WARMUPS):
         step()
     return step
 
 
 def test_everything_around_the_mathematics_costs_at_most_three_percent(contest, tmp_path: Path) -> None:
-    bare = Bare(IMAGES)
+    bare = Bare(CONFIGS[IMAGE])
     for _ in range(WARMUPS):
         bare.step()
     with ExitStack() as held:
-        contest.alternate({"step": steps_of(IMAGES, held, tmp_path / "run"), "bare": bare.step}, rounds=40)
+        contest.alternate({"step": steps_of(CONFIGS[IMAGE], held, tmp_path / "run"), "bare": bare.step}, rounds=40)
     # A quiet machine tells three percent apart; on a busy one only what lies wholly above the bar is red.
     assert contest.compare("step", "bare").low <= BOUNDS[AROUND]
 
@@ -43,12 +39,12 @@ def saved(contest, config: TrainConfig, rounds: int) -> float:
 
 
 def test_a_stack_of_perceptrons_is_much_faster_than_the_loop(contest) -> None:
-    assert saved(contest, PERCEPTRONS, 15) >= BOUNDS[STACKED]
+    assert saved(contest, CONFIGS[PERCEPTRONS], 15) >= BOUNDS[STACKED]
 
 
 def test_so_is_one_with_whatever_seeds(contest) -> None:
-    assert saved(contest, replace(PERCEPTRONS, policy="random", episode_steps=20), 20) >= BOUNDS[MIXED]
+    assert saved(contest, CONFIGS[GROWING], 20) >= BOUNDS[MIXED]
 
 
 def test_hosts_that_cannot_be_stacked_lose_nothing(contest) -> None:
-    assert saved(contest, replace(IMAGES, envs=4), 15) >= BOUNDS[CONV]
+    assert saved(contest, CONFIGS[IMAGES], 15) >= BOUNDS[CONV]

@@ -9,6 +9,7 @@ from firedrill import cli, compare_cli
 from firedrill.bench import paired, record
 from firedrill.bench.paired import Timed
 from firedrill.bench.record import Case
+from firedrill.compare import between
 from firedrill.oracles.oracle import Answer, Finding
 from firedrill.report.beside import read_beside
 from firedrill.runner import result as results
@@ -116,17 +117,17 @@ def test_what_is_neither_file_nor_revision_is_bad_input(here: Path, capsys: Capt
 
 @pytest.mark.parametrize(("again", "code"), [(1.3, 1), (1.0, 0)])
 def test_two_folders_are_timed_and_a_regression_is_confirmed(here: Path, monkeypatch: pytest.MonkeyPatch, again: float, code: int) -> None:
-    asked: list[list[str]] = []
+    asked: list[str] = []
 
-    def interleaved(base: Path, head: Path, sizes: list[str], pairs: int, *_: object) -> list[Timed]:
-        asked.append(sizes)
-        slower = 1.3 if len(asked) == 1 else again
-        return [Timed(f"rollback, {size}", ((1.0,),) * pairs, ((slower if size == "1M" else 1.0,),) * pairs) for size in sizes]
+    def interleaved(base: Path, head: Path, case: str, pairs: int, *_: object) -> list[Timed]:
+        asked.append(case)
+        slower = 1.3 if len(asked) == 2 else again
+        return [Timed(f"rollback, {case}", ((1.0,),) * pairs, ((slower if case == "1M" else 1.0,),) * pairs)]
 
-    monkeypatch.setattr(paired, "sides", lambda *roots: nullcontext(roots))
-    monkeypatch.setattr(paired, "interleaved", interleaved)
-    assert compare_cli.timed_between(here, here, ["0.1M", "1M"], here / "changes.json") == code
-    assert asked == [["0.1M", "1M"], ["1M"]]
+    monkeypatch.setattr(between, "sides", lambda *roots: nullcontext(roots[:2]))
+    monkeypatch.setattr(between, "interleaved", interleaved)
+    assert compare_cli.timed_between(here, here, {"rollback": ["0.1M", "1M"]}, here / "changes.json") == code
+    assert asked == ["0.1M", "1M", "1M"]
     assert [one.change for one in read_beside([here / "changes.json"]).changes or ()] == [
         "unchanged",
         "regression" if code else "inconclusive",
@@ -137,8 +138,8 @@ def test_code_that_cannot_be_timed_is_not_comparable(here: Path, monkeypatch: py
     def sides(*_: Path) -> None:
         raise paired.SideFailed("ImportError: no arena yet")
 
-    monkeypatch.setattr(paired, "sides", sides)
-    assert compare_cli.timed_between(here, here, ["1M"], None) == 4
+    monkeypatch.setattr(between, "sides", sides)
+    assert compare_cli.timed_between(here, here, {"snapshot": ["1M"]}, None) == 4
     assert "arena" in capsys.readouterr().out
 
 

@@ -7,6 +7,8 @@ needs no network; what is missing it says in one line. One part after the other,
     certificate   every task trained twice, with the settings under which it is the same to the last bit
     scenarios     every cell on cuda
     bench         what a snapshot keeps host, device and training from, beside the targets
+    rollback      a rollback part by part, beside reloading what was kept
+    training      steps with the governor and without, against a bare loop, and stacks against one host at a time
     report        run.json and report.html, of all that there is
 
 Results go to reports/gpu/<class of machine>. A part that fails ends nothing; it decides the exit code.
@@ -26,7 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from gpu.lease import held
 from gpu.needs import ROOT, missing, requirements, why_no_gpu, why_not_python
 
-PARTS = ("tests", "certificate", "scenarios", "bench", "report")
+PARTS = ("tests", "certificate", "scenarios", "bench", "rollback", "training", "report")
+# What of these is measured, by the file that it goes to.
+MEASURED = {"bench": "device.json", "rollback": "device.rollback.json", "training": "device.training.json"}
 REQUIRED = "TOLARIA_REQUIRE_GPU"
 
 
@@ -35,7 +39,7 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="nox -s gpu --", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS), metavar="PARTS", help="some of the parts, with commas between")
     parser.add_argument("--into", type=Path, metavar="FOLDER", help="where results go instead of reports/gpu/<class of machine>")
-    parser.add_argument("--sizes", default="", help="models of the benchmark, as in 0.1M,1M,10M,100M")
+    parser.add_argument("--sizes", default="", help="models of bench, as in 0.1M,1M,10M,100M")
     parser.add_argument("--time-budget", default="", metavar="S", help="seconds for the scenarios; what was not begun by then is not run")
     parser.add_argument("--needs", action="store_true", help="list the packages that are needed, and nothing else")
     parser.add_argument("--why-not", action="store_true", help="say why there is no GPU, or nothing, and nothing else")
@@ -75,16 +79,21 @@ def run(parts: Sequence[str], folder: Path, sizes: str, time_budget: str) -> int
 def commands(parts: Sequence[str], folder: Path, sizes: str, time_budget: str) -> dict[str, list[str]]:
     """What each part runs, in their order whatever order was asked for."""
     firedrill = (sys.executable, "-m", "firedrill.cli")
-    ran, device, page = (str(folder / name) for name in ("run.json", "device.json", "report.html"))
+    ran, page = (str(folder / name) for name in ("run.json", "report.html"))
+    files = {part: folder / name for part, name in MEASURED.items()}
+    # Of what this session or one before it has measured.
+    beside = [str(file) for part, file in files.items() if part in parts or file.exists()]
     budget = ("--time-budget", time_budget) if time_budget else ()
     known = {
         "tests": [sys.executable, "-m", "pytest", "tests/gpu", "-m", "gpu"],
         "certificate": [sys.executable, "-m", "gpu.certify", str(folder / "certificate.json")],
         "scenarios": [*firedrill, "run", "scenarios", "--device", "cuda", "--jobs", "1", "--json", ran, *budget],
-        "bench": [*firedrill, "bench", "snapshot", "--device", "cuda", "--json", device, *(("--sizes", sizes) if sizes else ())],
-        # Of what this session or one before it has measured.
-        "report": [*firedrill, "report", ran, *([device] if "bench" in parts or Path(device).exists() else []), "--html", page],
+        "report": [*firedrill, "report", ran, *beside, "--html", page],
     }
+    for part, file in files.items():
+        subject = "snapshot" if part == "bench" else part
+        known[part] = [*firedrill, "bench", subject, "--device", "cuda", "--json", str(file)]
+    known["bench"] += ["--sizes", sizes] if sizes else []
     return {part: known[part] for part in PARTS if part in parts}
 
 

@@ -3,11 +3,13 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from firedrill.bench.ratios import Measured
 from firedrill.bench.record import Case
 from firedrill.compare.compared import Change, Compared, MetricClass
 from firedrill.report import html
@@ -34,10 +36,16 @@ PARTS = (".struck .curve", ".bystander .curve", ".harm", ".mark.fault", ".mark.c
 ROWS = ".matrix tr[data-cell]:visible"
 
 CASE = Case("take", 100_000, 30, "hot", 1.5, {}, 2e-5, 3e-5, 3e-5, 8e-5, 3e-5, 3, False, (2e-5, 3e-5, 8e-5))
+TURNS = {"above": (2e-3, 3e-3), "below": (1e-3, 1e-3)}
 BESIDE = Beside(
     (Compared("a cell", "verdict", MetricClass.EXACT, Change.REGRESSION, "recovered", "missed", "because"),),
     (CASE, replace(CASE, params=1_000_000)),
     (Map("Coverage", "signs", ("bare", "fossil"), (("tensor.set", (Field("✓", "pass", Tone.GOOD), Field("✗", "fail", Tone.BAD))),)),),
+    (
+        Measured("loop / stack, 32 perceptrons with whatever seeds", 2.0, 1.9, 2.1, 1.4, False, "cpu", False, TURNS),
+        *(Measured(f"copy / rollback, {size}M", 0.2, 0.1, 0.3, None, True, "wall", True, TURNS, size * 1_000_000) for size in (1, 10)),
+    ),
+    (("ratios.json was measured on", "cores 2"),),
 )
 
 
@@ -82,9 +90,16 @@ def file(results: list[CellResult], tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(params=["light", "dark", "phone"])
 def opened(request: pytest.FixtureRequest, browser: sync_api.Browser, file: Path) -> Iterator[Opened]:
     """The page opened from disk: by day, by night, and on a phone."""
-    phone = request.param == "phone"
+    with shown(browser, file, request.param) as found:
+        yield found
+
+
+@contextmanager
+def shown(browser: sync_api.Browser, file: Path, way: str) -> Iterator[Opened]:
+    """A page opened from disk."""
+    phone = way == "phone"
     context = browser.new_context(
-        color_scheme="dark" if request.param == "dark" else "light",
+        color_scheme="dark" if way == "dark" else "light",
         viewport={"width": 390, "height": 844} if phone else {"width": 1280, "height": 900},
         has_touch=phone,
         reduced_motion="reduce",
@@ -108,7 +123,8 @@ def test_matrix_and_timeline_are_there_and_nothing_is_complained_of(opened: Open
     assert box["height"] > 200
     for part in PARTS:
         assert drawing.locator(part).count() > 0, part
-    assert page.locator("svg.latency").count() == 2
+    # Of snapshots by size and against the limit; of ratios with a bound, without one, and by size.
+    assert page.locator("svg.latency").count() == 5
     assert page.locator("table.map td.bad").is_visible()
     assert opened.complaints == []
 
@@ -165,6 +181,18 @@ def test_an_automated_check_finds_no_barrier(opened: Opened) -> None:
     found = axe.Axe().run(opened.page)
     assert found.response["violations"] == [], found.generate_report()
     assert len(found.response["passes"]) > 20
+
+
+@pytest.mark.parametrize("way", ["light", "dark", "phone"])
+def test_a_page_of_benchmarks_alone_has_no_barrier_either(browser: sync_api.Browser, tmp_path: Path, way: str) -> None:
+    html.write(tmp_path / "bench.html", (), {}, BESIDE)
+    with shown(browser, tmp_path / "bench.html", way) as found:
+        found.page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+        assert found.page.locator("svg.latency").count() == 5
+        assert found.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+        checked = axe.Axe().run(found.page)
+        assert checked.response["violations"] == [], checked.generate_report()
+        assert found.complaints == []
 
 
 def test_without_scripts_the_page_is_whole_and_shows_no_filters(browser: sync_api.Browser, file: Path, results: list[CellResult]) -> None:

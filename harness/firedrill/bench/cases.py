@@ -70,7 +70,8 @@ class Pair:
     def __init__(self, live: Mapping[str, torch.Tensor]) -> None:
         self._live = live
         self._bound = Bound.to(live)
-        self._back, self._front = (Arena.allocate(self._bound.layout, self._bound.device) for _ in range(2))
+        shared = self._bound.shared_pages(2)
+        self._back, self._front = (Arena.allocate(self._bound.layout, self._bound.device, shared=shared) for _ in range(2))
 
     def take(self) -> None:
         """Scan, copy, commit."""
@@ -85,8 +86,8 @@ class Pair:
         self._back, self._front = self._front, self._back
 
     def restore(self) -> None:
-        """From the committed copy, which stays as it is."""
-        self._front.copy_out(self._live, self._live, None)
+        """Scan, and copy from the committed copy, which stays as it is."""
+        self._front.copy_out(self._live, self._live, None, self._bound)
 
 
 class Limit:
@@ -188,16 +189,17 @@ def _peer(name: str) -> Callable[[Size], Built]:
 def _engine_of_16(size: Size) -> Built:
     models = [model_of(size) for _ in range(ENVIRONMENTS)]
     lives = [dict(model.named_parameters()) for model in models]
-    snapshots = [SnapshotRing(2, 1).take(live, {}, 0, "begin", None, bool) for live in lives]
+    rings = [SnapshotRing(2, 1) for _ in lives]
+    snapshots = [ring.take(live, {}, 0, "begin", None, bool) for ring, live in zip(rings, lives, strict=True)]
 
     def roll_back() -> None:
         for env in STRUCK_ONES:
-            snapshots[env].arena.copy_out(lives[env], lives[env], None)
+            snapshots[env].arena.copy_out(lives[env], lives[env], None, rings[env].bound)
 
     def verified_roll_back() -> None:
         for env in STRUCK_ONES:
             assert snapshots[env].is_intact()
-            snapshots[env].arena.copy_out(lives[env], lives[env], None)
+            snapshots[env].arena.copy_out(lives[env], lives[env], None, rings[env].bound)
 
     return Built({ROLL_BACK: roll_back, VERIFIED_ROLL_BACK: verified_roll_back}, _training(*models), _nothing)
 

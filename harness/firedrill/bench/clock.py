@@ -44,12 +44,34 @@ class Spread:
     seconds: tuple[float, ...] = ()
 
 
-def sample(call: Callable[[], object]) -> Sample:
+def sample(call: Callable[[], object], clock: Callable[[], float] = time.thread_time) -> Sample:
     """Time one call; the wall clock is the outer one."""
-    wall, cpu = time.perf_counter(), time.thread_time()
+    wall, cpu = time.perf_counter(), clock()
     call()
-    worked = time.thread_time() - cpu
+    worked = clock() - cpu
     return Sample(worked, time.perf_counter() - wall)
+
+
+def process_sample(call: Callable[[], object]) -> Sample:
+    """Time one call, by the CPU of all threads of this process."""
+    return sample(call, time.process_time)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is measured: the device, how a call is timed there, and which of its two clocks decides.
+
+    `worked` times what a call keeps the device at work, where that is something else than the host.
+    """
+
+    device: str
+    sample: Callable[[Callable[[], object]], Sample]
+    clock: str
+    worked: Callable[[Callable[[], object]], Sample] | None = None
+
+
+THREAD = Place("cpu", sample, "cpu")
+PROCESS = Place("cpu", process_sample, "cpu")
 
 
 def spread(samples: Sequence[Sample]) -> Spread:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import torch
 
+from firedrill.bench.clock import Place, Sample
+
 Call = Callable[[], object]
 
 # The device is busy for so long before whatever is timed, about 10 ms: longer than the host takes to queue it. So a wait for
@@ -33,6 +35,23 @@ class DeviceClock(Protocol):
     def waits(self, call: Call) -> int:
         """How often PyTorch says that the host waited for the device."""
         ...
+
+
+def place_of(device: str, clock: DeviceClock) -> Place:
+    """A device, on which a call is timed until all of it is done.
+
+    A thread that waits for a device works or sleeps, as the driver likes, so that its CPU time says nothing.
+    """
+
+    def until_done(call: Call) -> Sample:
+        seconds = clock.lasted(call)
+        return Sample(seconds, seconds)
+
+    def worked(call: Call) -> Sample:
+        seconds = clock.worked(call)
+        return Sample(seconds, seconds)
+
+    return Place(device, until_done, "wall", worked)
 
 
 class CudaClock:

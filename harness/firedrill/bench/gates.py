@@ -65,11 +65,12 @@ GATES = (
 
 
 def judge(cases: Iterable[Case]) -> tuple[Judged, ...]:
-    """Every gate at every case that it speaks of."""
+    """Every gate at every case that it speaks of; an older record lacks peers that came later, and what is held against them."""
     judged = []
     for case in cases:
         for gate in GATES:
-            if gate.op == case.op and case.params in gate.bounds:
+            measured = gate.is_at_most or gate.reference in case.speedup_vs
+            if gate.op == case.op and case.params in gate.bounds and measured:
                 value = case.ratio_to_limit if gate.is_at_most else case.speedup_vs[gate.reference]
                 judged.append(Judged(gate, case, gate.bounds[case.params], value))
     return tuple(judged)

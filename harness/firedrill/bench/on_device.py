@@ -66,17 +66,20 @@ def measure(sizes: Sequence[Size], after_size: Callable[[], object]) -> DeviceRe
         found += figures(size, samples)
         found += slowdowns(size, training_blocks(size))
         after_size()
-    index = torch.cuda.current_device()
-    facts = torch.cuda.get_device_properties(index)
-    machine = {
+    versions = {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy", "xxhash")}
+    return DeviceRecord(machine(), versions, tuple(found))
+
+
+def machine() -> dict[str, str]:
+    """Where it is measured: the current CUDA device."""
+    facts = torch.cuda.get_device_properties(torch.cuda.current_device())
+    return {
         "class": machine_class(),
         "device": facts.name,
         "memory": f"{facts.total_memory >> 20} MiB",
         "capability": f"{facts.major}.{facts.minor}",
         "cuda": str(torch.version.cuda),
     }
-    versions = {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy", "xxhash")}
-    return DeviceRecord(machine, versions, tuple(found))
 
 
 def built(size: Size) -> dict[str, Call]:

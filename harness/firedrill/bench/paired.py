@@ -6,12 +6,26 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HARNESS = Path(__file__).parents[2]
+# What is timed of two states of the code, and of which cases where no others are asked for: the program of a side has its name.
+SUBJECTS: dict[str, tuple[str, ...]] = {
+    "snapshot": ("0.1M", "1M"),
+    "rollback": ("0.1M", "1M"),
+    "training": (
+        "a convolutional host",
+        "32 perceptrons",
+        "32 perceptrons, stacked",
+        "32 perceptrons that grow",
+        "32 perceptrons that grow, stacked",
+    ),
+}
+CPU, WALL = "CPU time", "wall time"
 
 
 class SideFailed(RuntimeError):
@@ -24,11 +38,12 @@ class NoRevision(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One operation: CPU seconds of every call, block by block. Blocks of one number were neighbours; of even ones the base came first."""
+    """One operation: seconds of every call, block by block. Blocks of one number were neighbours; of even ones the base came first."""
 
     subject: str
     base: tuple[tuple[float, ...], ...]
     head: tuple[tuple[float, ...], ...]
+    clock: str = CPU
 
     @property
     def medians(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -37,57 +52,71 @@ class Timed:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Seconds of every call by operation; those of `wall` are of the wall clock."""
+
+    seconds: dict[str, tuple[float, ...]]
+    wall: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Side:
     """A process with the code of one folder, which answers one block at a time."""
 
     process: "subprocess.Popen[str]"
 
-    def block(self, size: str, rounds: int) -> dict[str, tuple[float, ...]]:
-        """CPU seconds by operation; raises `SideFailed`."""
+    def block(self, case: str, rounds: int) -> Block:
+        """A block of a case; raises `SideFailed`."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"size": size, "rounds": rounds}) + "\n")
+        self.process.stdin.write(json.dumps({"case": case, "rounds": rounds}) + "\n")
         self.process.stdin.flush()
-        return {name: tuple(seconds) for name, seconds in self.answer().items()}
+        told = self.answer()
+        return Block({name: tuple(seconds) for name, seconds in told["seconds"].items()}, frozenset(told["wall"]))
 
-    def answer(self) -> dict[str, list[float]]:
+    def answer(self) -> dict[str, Any]:  # JSON has no types.
         """The next line that it says; raises `SideFailed`."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
             raise SideFailed("its process ended before it could say anything; its last words are above")
-        told = json.loads(line)
+        told: dict[str, Any] = json.loads(line)
         if "error" in told:
             raise SideFailed(told["error"])
-        answer: dict[str, list[float]] = told
-        return answer
+        return told
 
 
-def interleaved(base: Side, head: Side, sizes: Sequence[str], pairs: int, rounds: int, after_pair: Callable[[], object]) -> list[Timed]:
-    """So many pairs of blocks of every size, in the order A B B A; raises `SideFailed`."""
-    found = []
-    for size in sizes:
-        blocks: list[tuple[dict[str, tuple[float, ...]], dict[str, tuple[float, ...]]]] = []
-        for number in range(pairs):
-            if number % 2 == 0:
-                before = base.block(size, rounds)
-                after = head.block(size, rounds)
-            else:
-                after = head.block(size, rounds)
-                before = base.block(size, rounds)
-            blocks.append((before, after))
-            after_pair()
-        found += [Timed(f"{name}, {size}", tuple(b[name] for b, _ in blocks), tuple(h[name] for _, h in blocks)) for name in blocks[0][0]]
-    return found
+def interleaved(base: Side, head: Side, case: str, pairs: int, rounds: int, after_pair: Callable[[], object]) -> list[Timed]:
+    """So many pairs of blocks of a case, in the order A B B A; raises `SideFailed`."""
+    blocks: list[tuple[Block, Block]] = []
+    for number in range(pairs):
+        if number % 2 == 0:
+            before = base.block(case, rounds)
+            after = head.block(case, rounds)
+        else:
+            after = head.block(case, rounds)
+            before = base.block(case, rounds)
+        blocks.append((before, after))
+        after_pair()
+    first, _ = blocks[0]
+    return [
+        Timed(
+            f"{name}, {case}",
+            tuple(before.seconds[name] for before, _ in blocks),
+            tuple(after.seconds[name] for _, after in blocks),
+            WALL if name in first.wall else CPU,
+        )
+        for name in first.seconds
+    ]
 
 
 @contextmanager
-def side(root: Path) -> Iterator[Side]:
+def side(root: Path, subject: str) -> Iterator[Side]:
     """A process with the code of a folder; raises `SideFailed` where it finds none there, or cannot load it."""
     if not (root / "src" / "tolaria" / "__init__.py").exists():
         # An installed one would be found instead.
         raise SideFailed(f"there is no src/tolaria in {root}")
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root / "src"), str(HARNESS)]), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "firedrill.bench.side"]
+    command = [sys.executable, "-m", f"firedrill.bench.sides.{subject}"]
     # Its input ends with the context, and it ends with its input.
     with subprocess.Popen(command, cwd=root, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         started = Side(process)
@@ -97,9 +126,9 @@ def side(root: Path) -> Iterator[Side]:
 
 
 @contextmanager
-def sides(base: Path, head: Path) -> Iterator[tuple[Side, Side]]:
+def sides(base: Path, head: Path, subject: str) -> Iterator[tuple[Side, Side]]:
     """A process for each of two folders with the code."""
-    with side(base) as before, side(head) as after:
+    with side(base, subject) as before, side(head, subject) as after:
         yield before, after
 
 

@@ -4,14 +4,16 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from firedrill.bench.clock import Sample
 from firedrill.runner.aside import write_aside
+from firedrill.runner.result import ForeignResults
 from firedrill.runner.schema_version import SchemaVersion
 
-SCHEMA = SchemaVersion("firedrill.ratios", 1, 0)
+SCHEMA = SchemaVersion("firedrill.ratios", 1, 1)
 RESAMPLES = 1000
 # Where more than this part of the wall time was not this process's own, others had the machine.
 OTHERS_MAX = 0.15
@@ -21,7 +23,8 @@ OTHERS_MAX = 0.15
 class Measured:
     """A ratio of sums of times with its 95 % bootstrap interval over the rounds, and its bound; `bound` None where nothing was promised.
 
-    `seconds` are all times, by who was timed. Where others had the machine, a wall clock says nothing.
+    `seconds` are all times, by who was timed. `clock` is "cpu", "wall", or "device" for what a device worked. Where others had the
+    machine, a wall clock says nothing. `params` is the size of the model, 0 where that is not what it is about.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Measured:
     clock: str
     contended: bool
     seconds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    params: int = 0
 
     @property
     def reached(self) -> bool | None:
@@ -56,7 +60,7 @@ def measured(
     name: str, above: Sequence[Sample], below: Sequence[Sample], bound: float | None, at_most: bool, clock: str = "cpu"
 ) -> Measured:  # fmt: skip
     """Of times taken in turns: the sum of those above over the sum of those below."""
-    over, under = (np.array([getattr(one, clock) for one in samples]) for samples in (above, below))
+    over, under = (np.array([one.wall if clock == "wall" else one.cpu for one in samples]) for samples in (above, below))
     drawn = np.random.default_rng(0).integers(len(over), size=(RESAMPLES, len(over)))
     low, high = np.quantile(over[drawn].sum(axis=1) / under[drawn].sum(axis=1), [0.025, 0.975])
     value = float(over.sum() / under.sum())
@@ -85,3 +89,19 @@ def write_json(path: Path, machine: Mapping[str, str], versions: Mapping[str, st
     ratios = [asdict(one) | {"reached": one.reached} for one in found]
     document = {"schema": str(SCHEMA), "machine": machine, "versions": versions, "ratios": ratios}
     write_aside(path, json.dumps(document, allow_nan=False, indent=1) + "\n")
+
+
+def ratios_of(document: dict[str, Any], path: Path) -> tuple[Measured, ...]:  # JSON has no types.
+    """The ratios of a file that has been parsed; raises `ForeignResults` for what `write_json` did not write."""
+    if refusal := SCHEMA.refusal(document.get("schema")):
+        raise ForeignResults(f"{path}: {refusal}")
+    try:
+        return tuple(map(_measured, document["ratios"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ForeignResults(f"{path}: damaged, or changed by hand: {type(error).__name__}: {error}") from error
+
+
+def _measured(kept: dict[str, Any]) -> Measured:  # JSON has no types.
+    # Written for other programs; it follows from the rest.
+    known = {name: value for name, value in kept.items() if name != "reached"}
+    return Measured(**known | {"seconds": {side: tuple(taken) for side, taken in kept["seconds"].items()}})

@@ -1,21 +1,23 @@
 """What a rollback comes to, part by part, beside what somebody would write who kept copies of model and optimizer.
 
 validate    digest, topology, names, shapes and dtypes
-rebuild     slots and their optimizers as the snapshot has them
+lifecycle   slots and their optimizers as the snapshot has them
 copy        every tensor of the host
-settle      optimizer state and counters
+optimizer   optimizer state and counters
 buffer      the penalty, to the row of the step that collapsed
 total       from the verdict until the penalty is owed
+
+On a device a copy is put into its stream and goes on by itself; it is waited for at the end of the optimizer's part.
 """
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
 
-from firedrill.bench.clock import Sample, sample
+from firedrill.bench.clock import THREAD, Place, Sample
 from firedrill.bench.ratios import Measured, in_turns, measured
 from tolaria.env.capsule import CapsuleHost
 from tolaria.env.config import TrainingConfig
@@ -32,9 +34,11 @@ from tolaria.vitals import Vitals
 
 # Rollbacks within so many steps are all that ever happen, and none is the one too many.
 BUDGET = GovernorConfig(budget=10**9, ease_from=10**9, relapse_steps=0)
-PARTS = ("validate", "rebuild", "copy", "settle")
+# What the governor times, by the name that it has there.
+PARTS = {"validate": "validate", "rebuild": "lifecycle", "copy": "copy", "settle": "optimizer"}
 TOTAL, BUFFER = "total", "buffer"
 LOADED, LOADED_CHECKED, COPIED = "load_state_dict", "load_state_dict after a finiteness check", "deepcopy and load_state_dict"
+PEERS = (LOADED, LOADED_CHECKED, COPIED)
 # Nothing was promised of these: they say where the time goes, and what the transaction costs beside a bare reload.
 SIZES = {"0.1M": 100_000, "1M": 1_000_000, "10M": 10_000_000}
 WARMUPS = 2
@@ -59,17 +63,17 @@ class Struck:
         assert response.penalty is not None, "it was to be rolled back"
         durations = next(event.work.durations for event in reversed(self.told) if isinstance(event, RolledBack))
         assert durations is not None, "the governor times its rollbacks"
-        for name in PARTS:
-            seconds = float(getattr(durations, name))
+        for phase, name in PARTS.items():
+            seconds = float(getattr(durations, phase))
             self.parts.setdefault(name, []).append(Sample(seconds, seconds))
         self.told.clear()
 
 
-def struck(size: str) -> Struck:
+def struck(size: str, device: str = "cpu") -> Struck:
     """A host of that size which has trained a step, so that its optimizer has momentum, and has been snapshotted."""
     told: list[Event] = []
     task = wide(width_of(SIZES[size]))
-    host = CapsuleHost(task, TrainingConfig(batches_per_step=1), 0, torch.device("cpu"), NO_TAPS, told.append)
+    host = CapsuleHost(task, TrainingConfig(batches_per_step=1), 0, torch.device(device), NO_TAPS, told.append)
     host.train(Point(0, 0))
     host.loss_before = 1.0
     governor = Governor(BUDGET, task.chance_loss, task.explosion_loss, NO_TAPS, told.append)
@@ -103,10 +107,15 @@ def charging() -> Callable[[], None]:
     return charge
 
 
-def measure(size: str, rounds: int, after_round: Callable[[], object]) -> list[Measured]:
+def rounds_of(sizes: Sequence[str], rounds: int) -> int:
+    """How often `after_round` will be called where all of these are measured."""
+    return len(sizes) * (rounds + WARMUPS)
+
+
+def measure(size: str, rounds: int, after_round: Callable[[], object], place: Place = THREAD) -> list[Measured]:
     """Everything at one size, in turns."""
     torch.set_num_threads(1)
-    ours, theirs = struck(size), struck(size).host
+    ours, theirs = struck(size, place.device), struck(size, place.device).host
     calls: Mapping[str, Callable[[], None]] = {
         TOTAL: ours.roll_back,
         BUFFER: charging(),
@@ -114,17 +123,23 @@ def measure(size: str, rounds: int, after_round: Callable[[], object]) -> list[M
         LOADED_CHECKED: reloading(theirs, checked=True, copied=False),
         COPIED: reloading(theirs, checked=False, copied=True),
     }
-    contestants = {name: partial(sample, call) for name, call in calls.items()}
+    contestants = {name: partial(place.sample, call) for name, call in calls.items()}
     in_turns(contestants, WARMUPS, after_round)
     ours.parts.clear()
     samples = in_turns(contestants, rounds, after_round)
-    found = [
-        measured(f"rollback / {peer}, {size}", samples[TOTAL], samples[peer], None, at_most=True)
-        for peer in (LOADED, LOADED_CHECKED, COPIED)
-    ]
-    parts = {name: ours.parts[name] for name in PARTS} | {BUFFER: samples[BUFFER]}
+    found = _against_peers("rollback", samples, place.clock)
+    parts = {name: ours.parts[name] for name in PARTS.values()} | {BUFFER: samples[BUFFER]}
     # The governor times its parts by the wall clock, so the whole is taken by it as well.
-    shares = [
-        measured(f"{name} / rollback, {size}", taken, samples[TOTAL], None, at_most=True, clock="wall") for name, taken in parts.items()
-    ]
-    return [*found, *shares]
+    found += [measured(f"{name} / rollback", taken, samples[TOTAL], None, at_most=True, clock="wall") for name, taken in parts.items()]
+    if place.worked is not None:
+        on_device = {name: partial(place.worked, calls[name]) for name in (TOTAL, *PEERS)}
+        found += _against_peers("device works for a rollback", in_turns(on_device, rounds, _nothing), "device")
+    return [replace(one, name=f"{one.name}, {size}", params=SIZES[size]) for one in found]
+
+
+def _against_peers(name: str, samples: Mapping[str, list[Sample]], clock: str) -> list[Measured]:
+    return [measured(f"{name} / {peer}", samples[TOTAL], samples[peer], None, at_most=True, clock=clock) for peer in PEERS]
+
+
+def _nothing() -> None:
+    """The bar counts rounds by one clock only."""

@@ -1,12 +1,14 @@
 """One side of a comparison: a process that has loaded one state of the code, and times blocks of it when it is asked to.
 
-    asked     a line of JSON: {"size": "1M", "rounds": 30}
-    answers   a line of JSON: CPU seconds of every call by operation, or {"error": "..."}
+    asked     a line of JSON: {"case": "1M", "rounds": 30}
+    answers   a line of JSON: {"seconds": those of every call by operation, "wall": what is of the wall clock}, or {"error": "..."}
 
 Each block is a fork of its own, so that no block works in memory that another one has left, and begins by putting some of its
 memory out of the way, at random: where things lie decides over several percent of a copy, is the same in all forks of one
 process, and would pass for a difference between the two states of the code. What is measured is the `tolaria`
 that this process finds; what measures is the harness it was started from, the same for both sides.
+
+What is timed stands in `sides`, a program for each, so that an older state of the code has to know only what is asked of it.
 """
 
 import json
@@ -14,6 +16,8 @@ import multiprocessing
 import random
 import sys
 import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import torch
@@ -22,30 +26,32 @@ import torch
 import torch._dynamo
 
 import tolaria
-from firedrill.bench.cases import PUBLISHED, RESTORE, SEALED, SIZES, TAKE, VALIDATED, contestants
-from firedrill.bench.clock import Sample
-from firedrill.bench.guarded import guarded
 
-MODE = "hot"
-ENGINE = (TAKE, VALIDATED, PUBLISHED, SEALED, RESTORE)
 WARMUPS = 3
 # Pieces of memory, and how large they are at most: many within a page, some beyond what is mapped by itself.
 PIECES, PIECE_BYTES_MAX = 400, 1 << 16
 BLOBS, BLOB_BYTES_MAX = 20, 1 << 21
 
 
-def block(size: str, rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of `rounds` calls of every operation, round by round."""
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a block times: every call of `one_round` gives seconds by operation, of the CPU, or of the wall for those of `wall`."""
+
+    one_round: Callable[[], Mapping[str, float]]
+    wall: tuple[str, ...] = ()
+
+
+# Makes ready what is timed, for a case of that name.
+Begin = Callable[[str], Timing]
+
+
+def block(begin: Begin, case: str, rounds: int) -> dict[str, object]:
+    """Seconds of `rounds` calls of every operation, round by round."""
     ballast = _ballast()
-    timed = contestants("engine", SIZES[size], MODE) | guarded(SIZES[size])
-    samples: dict[str, list[Sample]] = {name: [] for name in timed}
-    for number in range(-WARMUPS, rounds):
-        for name, contestant in timed.items():
-            taken = contestant.sampled()
-            if number >= 0:
-                samples[name].append(taken)
+    timing = begin(case)
+    taken = [timing.one_round() for _ in range(WARMUPS + rounds)][WARMUPS:]
     assert ballast, "it has to stay until here"
-    return {name: [sample.cpu for sample in taken] for name, taken in samples.items()}
+    return {"seconds": {name: [one[name] for one in taken] for name in taken[0]}, "wall": list(timing.wall)}
 
 
 def _ballast() -> list[torch.Tensor]:
@@ -57,15 +63,15 @@ def _ballast() -> list[torch.Tensor]:
     return kept[::2]
 
 
-def answer(connection: Connection, size: str, rounds: int) -> None:
+def answer(connection: Connection, begin: Begin, case: str, rounds: int) -> None:
     """In a fork: measure and tell."""
     try:
-        connection.send(block(size, rounds))
+        connection.send(block(begin, case, rounds))
     except Exception:  # noqa: BLE001 - an older state of the code may fail in any way, and the other side has to hear of it
         connection.send({"error": traceback.format_exc(limit=-1).strip().splitlines()[-1]})
 
 
-def serve() -> None:
+def serve(begin: Begin) -> None:
     """Say which code this is, then answer every line."""
     torch.set_num_threads(1)
     tell({"tolaria": next(iter(tolaria.__path__))})
@@ -73,7 +79,7 @@ def serve() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         here, there = forks.Pipe(duplex=False)
-        process = forks.Process(target=answer, args=(there, asked["size"], asked["rounds"]), daemon=True)
+        process = forks.Process(target=answer, args=(there, begin, asked["case"], asked["rounds"]), daemon=True)
         process.start()
         there.close()
         try:
@@ -87,7 +93,3 @@ def tell(what: object) -> None:
     """A line of JSON."""
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    serve()

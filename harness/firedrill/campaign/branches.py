@@ -94,7 +94,7 @@ BRANCHES = (
     Branch("uniform-output", (dead("single_class", 1),), governor=alone("uniform_output"), subject=SKILL),
     Branch("mutual-information", (dead("single_class", 3),), governor=alone("mutual_information"), subject=SKILL),
     Branch("accuracy-drop", (dead("single_class", 3),), governor=alone("accuracy_drop"), subject=SKILL),
-    Branch("skill-lost", (told(1.08, LATE, 3),), governor=alone("skill_lost"), subject=SKILL),
+    Branch("skill-lost", (told(1.08, LATE, 6),), governor=alone("skill_lost"), subject=SKILL),
     Branch("outlier", (told(2.5, STEP, 4),), governor=alone("loss_outlier"), verdicts=("masked",)),
     Branch(
         "new-level",

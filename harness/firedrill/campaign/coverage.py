@@ -16,7 +16,7 @@ DEVICES = ("cpu", "cuda")
 # So much of what can be exercised on a CPU must be.
 EXERCISED_MIN = 0.95
 
-# Marks that no fault can bring about, with the reason.
+# Marks that no fault can bring about on a CPU, with the reason.
 MARK_GAPS: dict[str, str] = {
     "snapshot withdrawn": "Flags come late only from a CUDA device to a guard; on a CPU and in a growing run they come in their own step.",
 }
@@ -60,6 +60,12 @@ class Coverage:
     def unexplained(self) -> list[str]:
         """Marks that nothing hit, and that no reason excuses."""
         return [name for name, cell in self.marks.items() if not cell and name not in MARK_GAPS]
+
+    @property
+    def taken(self) -> tuple[int, int]:
+        """Marks that were hit, of those that can be: one that a CPU cannot hit counts where a device hit it."""
+        hit = sum(bool(cell) for cell in self.marks.values())
+        return hit, hit + len(self.unexplained)
 
     @property
     def holds(self) -> bool:

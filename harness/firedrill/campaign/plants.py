@@ -22,6 +22,7 @@ from firedrill.scenario.write import text
 from tolaria.seeding import stream
 
 STEP, STEPS, STRUCK, BATCH = 12, 18, 1, 1
+SNAPSHOT_EVERY = 3
 # Its place in the stream: two batches a step.
 STRUCK_BATCH = 2 * STEP + BATCH
 SUBJECT: JSON = {
@@ -29,7 +30,7 @@ SUBJECT: JSON = {
     "envs": 2,
     "steps": STEPS,
     "batches_per_step": 2,
-    "governor": {"snapshot_every": 3, "probation": 1},
+    "governor": {"snapshot_every": SNAPSHOT_EVERY, "probation": 1},
     "gates": {"training_steps_min": 1, "holding_steps_min": 1, "prune_age_min": 0, "contribution_min": -1.0, "magnitude_max": 100.0},
 }
 BORN = [{"step": 1, "op": "germinate", "slot": "s0", "blueprint": "residual_mlp", "tempo": 3}, {"step": 2, "op": "advance", "slot": "s0"}]
@@ -133,8 +134,8 @@ ACCOMPANIED = IN_A_ROLLBACK | {"verdict_ready"}
 LEARNING = frozenset({"ppo.nan_logits", "ppo.nan_value", "ppo.nan_advantage"})
 ROLLOUT = 6
 MOMENTS: dict[str, JSON] = {"decided": {"step": 0}, "rollout_ready": {"step": ROLLOUT - 1, "env": "all"}}
-# The first snapshot that is due is only remembered.
-STALE: JSON = {"step": 6, "for_steps": STEP - 6 + 1}
+# The snapshot before that of the struck step is only remembered. Where it struck as well, the seed would still grow that rests later.
+STALE: JSON = {"step": STEP - SNAPSHOT_EVERY, "for_steps": SNAPSHOT_EVERY + 1}
 # Refused by name, and the run ends of it.
 REFUSED = frozenset({"reward.nan"})
 # These turn a verdict that is healthy.

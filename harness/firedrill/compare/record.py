@@ -13,7 +13,7 @@ from firedrill.runner.machine import machine_class
 from firedrill.runner.result import ForeignResults
 from firedrill.runner.schema_version import SchemaVersion
 
-SCHEMA = SchemaVersion("firedrill.comparison", 1, 0)
+SCHEMA = SchemaVersion("firedrill.comparison", 1, 1)
 
 
 def write_comparison(path: Path, found: Sequence[Compared], timed: Sequence[Timed] = ()) -> None:

@@ -67,8 +67,10 @@ def judge_confirmed(measure: Measure, declared: float = DECLARED) -> tuple[list[
 
 
 def _confirmed(first: Compared, second: Compared | None) -> Compared:
-    if second is None:
+    if first.change is not Change.REGRESSION:
         return first
+    if second is None:
+        return replace(first, change=Change.INCONCLUSIVE, detail=f"{first.detail}; it could not be measured again")
     if second.change is Change.REGRESSION:
         return replace(first, detail=f"{first.detail}; confirmed, {second.head}")
     return replace(first, change=Change.INCONCLUSIVE, detail=f"{first.detail}; measured again it is {second.head}")
@@ -87,7 +89,7 @@ def _judged(timed: Timed, found: Slowness, p: float, declared: float) -> Compare
     before, after = (float(np.median(medians)) for medians in timed.medians)
     detail = f"[{low:.3g}, {high:.3g}] in {len(timed.base)} pairs of blocks, limit {limit:.3g}, p {p:.2g}"
     said = (_time(before), f"{value:.3g} x ({_time(after)})")
-    return Compared(timed.subject, "CPU time", MetricClass.TIMING, change, *said, detail)
+    return Compared(timed.subject, timed.clock, MetricClass.TIMING, change, *said, detail)
 
 
 def _time(seconds: float) -> str:

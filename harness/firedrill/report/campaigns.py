@@ -42,7 +42,7 @@ def page(results: Sequence[CellResult], coverage: Coverage) -> str:
     gaps = [result for result in results if outcome(result) is Outcome.KNOWN_GAP]
     exercised, applicable = coverage.share("cpu")
     share = 100.0 * exercised / max(1, applicable)
-    hit = sum(bool(cell) for cell in coverage.marks.values())
+    taken, takeable = coverage.taken
     on_cpu = [cell for cell in coverage.cells if cell.plant.device == "cpu"]
     versions = " and ".join(sorted({f"{name} {version}" for result in results for name, version in result.versions if name == "torch"}))
     lines = [
@@ -71,11 +71,15 @@ def page(results: Sequence[CellResult], coverage: Coverage) -> str:
         "",
         *(f"* not run: `{cell.plant.name}`" for cell in on_cpu if cell.state is State.NOT_RUN),
         "",
-        f"{hit} of {len(coverage.marks)} branches of the governor were taken.",
+        f"{taken} of {takeable} branches of the governor that are applicable were taken.",
         "",
-        *(f"* not taken: {name}. {MARK_GAPS.get(name, 'Nothing excuses it.')}" for name, cell in coverage.marks.items() if not cell),
+        *(_not_taken(name) for name, cell in coverage.marks.items() if not cell),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _not_taken(mark: str) -> str:
+    return f"* n/a on the CPU: {mark}. {MARK_GAPS[mark]}" if mark in MARK_GAPS else f"* not taken: {mark}. Nothing excuses it."
 
 
 def _row(source: Source) -> str:
@@ -87,6 +91,7 @@ def _row(source: Source) -> str:
 def summary_of(results: Sequence[CellResult], coverage: Coverage) -> dict[str, object]:
     """The same numbers for a machine, small enough to be kept."""
     exercised, applicable = coverage.share("cpu")
+    taken, takeable = coverage.taken
     return {
         "schema": "firedrill.campaigns/1",
         "sources": [
@@ -101,6 +106,6 @@ def summary_of(results: Sequence[CellResult], coverage: Coverage) -> dict[str, o
         "unexpected": [result.id for result in results if outcome(result) is Outcome.UNEXPECTED],
         "exercised": {"cells": exercised, "applicable": applicable, "min": EXERCISED_MIN},
         "not_run": [c.plant.name for c in coverage.cells if c.plant.device == "cpu" and c.state is State.NOT_RUN],
-        "marks": {"hit": sum(bool(cell) for cell in coverage.marks.values()), "of": len(coverage.marks)},
+        "marks": {"hit": taken, "of": takeable, "not_applicable": len(coverage.marks) - takeable},
         "holds": coverage.holds,
     }

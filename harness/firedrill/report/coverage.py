@@ -41,7 +41,12 @@ def marks_table(coverage: Coverage) -> Table:
     table.add_column("taken in", overflow="fold")
     for name, cell in coverage.marks.items():
         table.add_row(
-            name, Text(cell) if cell else Text(MARK_GAPS.get(name, "NEVER TAKEN"), style="yellow" if name in MARK_GAPS else "bold red")
+            name,
+            Text(cell)
+            if cell
+            else Text(f"n/a: {MARK_GAPS[name]}", style="dim")
+            if name in MARK_GAPS
+            else Text("NEVER TAKEN", style="bold red"),
         )
     return table
 
@@ -52,8 +57,8 @@ def summary(coverage: Coverage, gaps: bool) -> str:
     if gaps:
         lines += [f"  {cell.plant.name}: {cell.why}" for cell in _on_cpu(coverage) if cell.state is State.NOT_RUN]
     shares = ", ".join(f"{device} {done} of {of} applicable cells exercised" for device, (done, of) in _shares(coverage).items())
-    hit = sum(bool(cell) for cell in coverage.marks.values())
-    lines.append(f"{shares}; {hit} of {len(coverage.marks)} branches taken, {len(coverage.unexplained)} unexplained")
+    taken, takeable = coverage.taken
+    lines.append(f"{shares}; {taken} of {takeable} applicable branches taken, {len(coverage.unexplained)} unexplained")
     return "\n".join(lines)
 
 

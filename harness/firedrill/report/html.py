@@ -8,12 +8,15 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from firedrill.bench.gates import judge
+from firedrill.bench.ratios import Measured
 from firedrill.bench.record import Case
 from firedrill.compare.compared import QUIET, Change, counts, gathered, worst_first
 from firedrill.oracles.oracle import Answer, Finding
 from firedrill.report import timeline_svg
 from firedrill.report.beside import NOTHING, Beside
-from firedrill.report.latency_svg import draw_ratios, draw_sizes
+from firedrill.report.latency_svg import draw_ratios, draw_sizes, lines_of_cases, lines_of_ratios, rows_of_cases, rows_of_ratios
+from firedrill.report.ratios import symbol, verdict
 from firedrill.report.wording import (
     MEANINGS,
     SYMBOLS,
@@ -82,23 +85,56 @@ def render(results: Sequence[CellResult], meta: Mapping[str, str], beside: Besid
     areas = [(name, [_view(result, _anchor(result, anchors)) for result in group]) for name, group in by_area(results)]
     tally = counted(results)
     verdicts = Counter(result.verdict for result in results)
+    # Outcomes are declared worst first, so the first that occurs colours the page.
+    told = (next((end for end in Outcome if tally[end]), Outcome.NOT_RUN), headline(results))
+    if not results and beside != NOTHING:
+        told = measured(beside)
     return environment.get_template("page.html.j2").render(
-        headline=headline(results),
-        # Outcomes are declared worst first, so the first that occurs colours the page.
-        worst=next((end for end in Outcome if tally[end]), Outcome.NOT_RUN),
+        worst=told[0],
+        headline=told[1],
         tally=[(end, tally[end]) for end in Outcome if tally[end]],
         verdicts=[(verdict, verdicts[verdict]) for verdict in Verdict if verdicts[verdict]],
         unexpected=[cell for _, group in areas for cell in group if cell.outcome is Outcome.UNEXPECTED],
         areas=areas,
         filters=_filters(results),
-        facts=list(meta.items()),
+        facts=[*meta.items(), *beside.facts],
         changes=beside.changes,
         changed=[one for one in gathered(worst_first(beside.changes or ())) if one.change not in QUIET],
         change_counts=counts(beside.changes or ()),
         change_tones=CHANGE_TONES,
         latencies=_latencies(beside.cases),
+        ratios=beside.ratios,
+        ratio_drawings=_ratio_drawings(beside.ratios),
+        ratio_verdict=verdict(beside.ratios),
+        ratio_symbol=symbol,
         maps=beside.maps,
     )
+
+
+def measured(beside: Beside) -> tuple[Outcome, str]:
+    """How it ended and the one sentence, where there are no cells: what was compared or measured, and what of it is missed."""
+    changes, gates = beside.changes or (), judge(beside.cases)
+    missed = sum(one.is_missed for one in gates) + sum(one.missed for one in beside.ratios)
+    bounds = len(gates) + sum(one.bound is not None for one in beside.ratios)
+    said = [counts(changes)] if beside.changes is not None else []
+    said += [f"{bounds} bounds: {missed} missed"] if bounds else []
+    if missed or any(one.change is Change.REGRESSION for one in changes):
+        return Outcome.UNEXPECTED, "; ".join(said)
+    return (Outcome.EXPECTED, "; ".join(said)) if said else (Outcome.NOT_RUN, "Measured, and nothing was promised of it")
+
+
+def _ratio_drawings(ratios: Sequence[Measured]) -> list[str]:
+    promised, free = ([one for one in ratios if bool(one.bound) is wanted] for wanted in (True, False))
+    drawings = [
+        draw_ratios(
+            rows_of_ratios(promised), "ratios-bound", "Ratios over their bounds", "times the bound, round by round", names_above=True
+        ),
+        draw_ratios(
+            rows_of_ratios(free), "ratios-free", "Ratios of times", "the first time over the second, round by round", names_above=True
+        ),
+        draw_sizes(lines_of_ratios(ratios), "ratios-size", "seconds, median"),
+    ]
+    return [drawing for drawing in drawings if drawing]
 
 
 def _latencies(cases: Sequence[Case]) -> list[tuple[str, list[str], list[Case]]]:
@@ -106,7 +142,11 @@ def _latencies(cases: Sequence[Case]) -> list[tuple[str, list[str], list[Case]]]
     found = []
     for number, mode in enumerate(dict.fromkeys(case.mode for case in cases)):
         own = [case for case in cases if case.mode == mode]
-        drawings = [draw_ratios(own, f"latency-{number}-ratio"), draw_sizes(own, f"latency-{number}-size")]
+        axis = "times the limit, a memmove of the same bytes"
+        drawings = [
+            draw_ratios(rows_of_cases(own), f"latency-{number}-ratio", "Times over the limit", axis),
+            draw_sizes(lines_of_cases(own), f"latency-{number}-size", "seconds of CPU, median"),
+        ]
         found.append((mode, [drawing for drawing in drawings if drawing], own))
     return found
 

@@ -28,8 +28,10 @@ def symbol(one: Measured) -> str:
 
 
 def verdict(found: Sequence[Measured]) -> str:
-    """The last line: "5 bounds: 4 reached, 0 missed, 1 undecided", and what a tilde means where there is one."""
+    """The last line: "5 bounds: 4 reached, 0 missed, 1 undecided", if anything was promised, and what a tilde means where there is one."""
     judged = [one for one in found if one.reached is not None]
     missed, undecided = sum(one.missed for one in judged), sum(one.undecided for one in judged)
-    line = f"{len(judged)} bounds: {len(judged) - missed - undecided} reached, {missed} missed, {undecided} undecided"
+    line = "nothing was promised of these"
+    if judged:
+        line = f"{len(judged)} bounds: {len(judged) - missed - undecided} reached, {missed} missed, {undecided} undecided"
     return f"{line}; ~ others had the machine" if any(one.contended for one in found) else line

@@ -34,7 +34,7 @@ from firedrill.subjects.loop import NotInstalled, Setup
 from tolaria.errors import CheckpointDamaged
 from tolaria.seams import NO_TAPS, ROLLBACK_COPYING, ROLLED_BACK, SNAPSHOT_COPYING, SNAPSHOT_TAKEN, STEP_FINISHED, Seam
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import Collapsed
+from tolaria.telemetry.governor_events import Collapsed, EnvironmentRetired
 from tolaria.telemetry.history import DURABLE, History, read_so_far
 from tolaria.telemetry.run_events import RunAborted
 from tolaria.train import checkpoint, disk
@@ -51,10 +51,15 @@ PATIENCE_S = 10
 # A listener that never comes back is waited for no longer than this.
 SINK_PATIENCE_S = 1.0
 
+# After these nobody asks what a fault would have come to without a governor: it was answered, or it stopped an environment or the
+# run. Nor after a resumption: what struck the first life has not struck the whole.
+ANSWERED = (Collapsed, EnvironmentRetired, RunAborted, RunResumed)
 LASTING = DURABLE | {FaultStruck}
 
 # Here the harness looks first and strikes afterwards: what it promises is about the moment as the run left it.
-LOOK_FIRST = (SNAPSHOT_TAKEN, ROLLED_BACK, STEP_FINISHED)
+LOOK_FIRST = frozenset(seam.name for seam in (SNAPSHOT_TAKEN, ROLLED_BACK, STEP_FINISHED))
+# What is copied there is one tensor of many, which nobody looks at.
+UNSEEN = frozenset(seam.name for seam in (SNAPSHOT_COPYING, ROLLBACK_COPYING))
 SINK: Seam[Event] = Seam(SINK_WRITING)
 
 
@@ -89,7 +94,7 @@ class Harness:
 
     def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
         """What should go on."""
-        if seam in LOOK_FIRST:
+        if seam.name in LOOK_FIRST:
             self._see(seam, at, value)
             return self.injector.pass_through(seam, at, value)
         value = self.injector.pass_through(seam, at, value)
@@ -98,7 +103,7 @@ class Harness:
 
     def hears(self, seam: Seam[T]) -> bool:
         """Whether a fault strikes there; the observer looks where it pleases, and never at single copies."""
-        return seam not in (SNAPSHOT_COPYING, ROLLBACK_COPYING) or self.injector.hears(seam)
+        return seam.name not in UNSEEN or self.injector.hears(seam)
 
     def _see(self, seam: Seam[T], at: Point, value: T) -> None:
         try:
@@ -149,8 +154,7 @@ def record(cell: Cell, folder: Path, controls: Path | None = None) -> None:
         faulted, complaints = one_run(cell, folder / FAULTED, cell.scenario.faults)
         # What strikes beside the training says nothing of a governor.
         striking = tuple(planned for planned in cell.scenario.faults if not planned.fault.aside)
-        # Nor does a run that was resumed: what struck its first life has not struck the whole.
-        if striking and not any(isinstance(event, Collapsed | RunResumed) for event in faulted):
+        if striking and not any(isinstance(event, ANSWERED) for event in faulted):
             one_run(cell, folder / COUNTERFACTUAL, striking, governed=False)
     except NotInstalled as missing:
         tell(folder, End.NOT_RUN, str(missing))
@@ -173,10 +177,10 @@ def record_control(cell: Cell, folder: Path, controls: Path | None) -> None:
 
 
 def one_run(cell: Cell, path: Path, faults: Sequence[PlannedFault], governed: bool = True) -> Recorded:
-    """A run of the subject of a cell, or without `governed` of the same with nobody who guards it."""
+    """A run of the subject of a cell, or without `governed` of those that are struck with nobody who guards them."""
     if cell.scenario.subject.is_loop:
         return run_loop(cell, setup_of(cell, governed), path, faults)
-    return run(cell, config_of(cell, governed), path, faults)
+    return run(cell, config_of(cell, governed), path, faults, frozenset() if governed else spared(cell, faults))
 
 
 def run_loop(cell: Cell, setup: Setup, path: Path, faults: Sequence[PlannedFault]) -> Recorded:
@@ -193,13 +197,30 @@ def run_loop(cell: Cell, setup: Setup, path: Path, faults: Sequence[PlannedFault
     return history.events, injector.complaints + history.complaints
 
 
-def run(cell: Cell, config: TrainConfig, path: Path, faults: Sequence[PlannedFault]) -> Recorded:
-    """One run, recorded to a file; returns its events and what faults complained of. A subject's own end is in its history."""
+def spared(cell: Cell, faults: Sequence[PlannedFault]) -> frozenset[int]:
+    """The environments that no fault strikes, where a script decides for each by itself.
+
+    What would have become of them without a governor is what became of them with it, and nobody asks.
+    """
+    subject = cell.scenario.subject
+    if subject.policy != "scripted":
+        return frozenset()
+    return frozenset(range(subject.envs)).difference(*(planned.at.environments(subject.envs) for planned in faults))
+
+
+def run(
+    cell: Cell, config: TrainConfig, path: Path, faults: Sequence[PlannedFault], left_out: frozenset[int] = frozenset()
+) -> Recorded:  # fmt: skip
+    """One run, recorded to a file; returns its events and what faults complained of. A subject's own end is in its history.
+
+    The environments that are left out are not trained.
+    """
     try:
         trainer, history, harness = begun(cell, config, path, faults)
     except CheckpointDamaged as error:
         # The next life of a run could not begin, and there is nothing that it could go on from.
         return refused(path, error), []
+    trainer.run.envs.retired |= left_out
     # An error of the run is told of as RunAborted, and the verdict reads that.
     with contextlib.suppress(Exception):
         trainer.train()

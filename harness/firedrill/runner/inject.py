@@ -26,7 +26,10 @@ class Injector:
         self.complaints: list[str] = []
         # Strikes outside the training thread are kept here, because only that thread may write the history.
         self.strikes_aside: list[FaultStruck] = []
-        self._faults = faults
+        # A run passes its seams thousands of times, and most of them have no fault.
+        self._faults: dict[str, list[PlannedFault]] = {}
+        for planned in faults:
+            self._faults.setdefault(planned.at.phase or "", []).append(planned)
         self._seed = seed
         self._emit = emit
         self._counts = EventCounts()
@@ -41,14 +44,14 @@ class Injector:
 
     def pass_through(self, seam: Seam[T], at: Point, value: T) -> T:
         """Let every fault that is due act on the value, in the order of the file."""
-        for planned in self._faults:
+        for planned in self._faults.get(seam.name, ()):
             if planned.at.is_due(at, seam.name, self._counts, partial(self._luck, planned.number, at.env)):
                 value = self._strike(planned, seam.name, at, value)
         return value
 
     def hears(self, seam: Seam[Any]) -> bool:
         """Whether any fault strikes there, now or ever."""
-        return any(planned.at.phase == seam.name for planned in self._faults)
+        return seam.name in self._faults
 
     def _luck(self, number: int, env: int | None) -> np.random.Generator:
         return stream(self._seed, "chance", number, -1 if env is None else env)

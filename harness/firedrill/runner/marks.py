@@ -65,25 +65,24 @@ def _detector(name: str) -> Shows:
     return lambda life: any(event.cause == name for event in life.of(Collapsed, Suspected))
 
 
-def _explosion(early: bool) -> Shows:
-    """One cause of two detectors: the early one is awake while there are too few samples for the other."""
+def _explosion(early: bool, by: str = "") -> Shows:
+    """One cause of several detectors: the early one is awake while there are too few samples for the others, of which a suite holds one."""
 
     def shows(life: Life) -> bool:
         steps = [event.at.step for event in life.of(Collapsed, Suspected) if event.cause == "loss_explosion"]
-        return any((step < life.settings["samples_min"]) is early for step in steps)
+        return (early or _suite_holds(by, life)) and any((step < life.settings["samples_min"]) is early for step in steps)
 
     return shows
 
 
-def _lobotomy(confirmed: bool) -> Shows:
+def _lobotomy(by: str) -> Shows:
     """One cause of two detectors; a suite holds one of them."""
+    return lambda life: _suite_holds(by, life) and _detector("lobotomy")(life)
 
-    def shows(life: Life) -> bool:
-        names = life.settings["detectors"]
-        names = SUITES[names] if isinstance(names, str) else names
-        return ("confirmed_lobotomy" in names) is confirmed and _detector("lobotomy")(life)
 
-    return shows
+def _suite_holds(detector: str, life: Life) -> bool:
+    names = life.settings["detectors"]
+    return detector in (SUITES[names] if isinstance(names, str) else names)
 
 
 def _rung(rung: Rung) -> Shows:
@@ -206,10 +205,11 @@ MARKS: dict[str, Shows] = {
 } | {
     **{f"optimizer policy {policy}": _tells(RolledBack, optimizer_policy=policy) for policy in OPTIMIZER_POLICIES},
     **{f"detector {name}": _detector(name) for name in DETECTOR_NAMES},
-    "detector loss_explosion": _explosion(early=False),
+    "detector loss_explosion": _explosion(early=False, by="loss_explosion"),
+    "detector confirmed_explosion": _explosion(early=False, by="confirmed_explosion"),
     "detector early_explosion": _explosion(early=True),
-    "detector lobotomy": _lobotomy(confirmed=False),
-    "detector confirmed_lobotomy": _lobotomy(confirmed=True),
+    "detector lobotomy": _lobotomy(by="lobotomy"),
+    "detector confirmed_lobotomy": _lobotomy(by="confirmed_lobotomy"),
     "recovery failed": _detector(RECOVERY_FAILED),
     **{f"rung {rung}": _rung(rung) for rung in Rung},
     "rollback rewinds": lambda life: life.settings["rewind"] and any(life.of(RolledBack)),

@@ -61,6 +61,15 @@ class Observer:
         self._begin_twin: dict[int, tuple[int, Point]] = {}
         self._first_steps_due: set[int | None] = set()
         self._first_steps: dict[int | None, FirstStep] = {}
+        # By the name of the seam, because a run passes thousands of them.
+        self._looks: dict[str, Callable[[Point, object], None]] = {
+            SNAPSHOT_TAKEN.name: self._snapshot,
+            ROLLED_BACK.name: self._rollback,
+            STEP_FINISHED.name: self._step,
+            GRADIENTS_READY.name: self._gradients,
+            WEIGHTS_UPDATED.name: self._updated,
+            ROLLOUT_READY.name: self._rollout,
+        }
 
     def attend(self, run: Run) -> None:
         """Watch this run, whose hosts may be those of a process that came before."""
@@ -68,30 +77,30 @@ class Observer:
         self._identities = {env.env: own_identities(env.training) for env in run.envs.envs}
 
     def see(self, seam: Seam[Any], at: Point, value: object) -> None:
-        """Look at what passes."""
-        if seam == SNAPSHOT_TAKEN:
-            assert isinstance(value, Observed)
-            self._snapshot(at, value)
-        elif seam == ROLLED_BACK:
-            assert isinstance(value, Observed)
-            self._rollback(at, value)
-        elif seam == STEP_FINISHED:
-            assert isinstance(value, CapsuleHost)
-            self._step(at, value)
-        elif seam == GRADIENTS_READY and at.env in self._first_steps_due:
-            assert isinstance(value, CapsuleHost)
-            self._first_steps_due.discard(at.env)
-            self._first_steps[at.env] = FirstStep.of(value)
-        elif seam == WEIGHTS_UPDATED and at.env in self._first_steps:
-            assert isinstance(value, CapsuleHost)
-            self._emit(self._first_steps.pop(at.env).seen(value, at))
-        elif seam == ROLLOUT_READY:
-            assert isinstance(value, RolloutBuffer)
-            assert self.run is not None
-            for observed in buffers_observed(self.run, value, at):
-                self._emit(observed)
+        """Look at what passes, where there is anything to be seen."""
+        look = self._looks.get(seam.name)
+        if look is not None:
+            look(at, value)
 
-    def _snapshot(self, at: Point, observed: Observed) -> None:
+    def _gradients(self, at: Point, host: object) -> None:
+        if at.env in self._first_steps_due:
+            assert isinstance(host, CapsuleHost)
+            self._first_steps_due.discard(at.env)
+            self._first_steps[at.env] = FirstStep.of(host)
+
+    def _updated(self, at: Point, host: object) -> None:
+        if at.env in self._first_steps:
+            assert isinstance(host, CapsuleHost)
+            self._emit(self._first_steps.pop(at.env).seen(host, at))
+
+    def _rollout(self, at: Point, buffer: object) -> None:
+        assert isinstance(buffer, RolloutBuffer)
+        assert self.run is not None
+        for observed in buffers_observed(self.run, buffer, at):
+            self._emit(observed)
+
+    def _snapshot(self, at: Point, observed: object) -> None:
+        assert isinstance(observed, Observed)
         host = _host(observed)
         assert at.env is not None
         assert self.run is not None
@@ -102,7 +111,8 @@ class Observer:
             self._kept[at.env, observed.snapshot] = ({name: t.detach().clone() for name, t in tensors.items()}, facts)
         self._identities[at.env] = own_identities(host)
 
-    def _rollback(self, at: Point, observed: Observed) -> None:
+    def _rollback(self, at: Point, observed: object) -> None:
+        assert isinstance(observed, Observed)
         host = _host(observed)
         assert at.env is not None
         assert self.run is not None
@@ -127,7 +137,8 @@ class Observer:
         self._first = self._first or census
         self._emit(census.since(self._first, at))
 
-    def _step(self, at: Point, host: CapsuleHost) -> None:
+    def _step(self, at: Point, host: object) -> None:
+        assert isinstance(host, CapsuleHost)
         assert self.run is not None
         assert at.env is not None
         governor = self.run.governors[at.env].capsule()[1]

@@ -1,9 +1,11 @@
 """The subject `growth`: tolaria's own training run, and what can be seen of one of its hosts from outside."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import xxhash
 
@@ -42,14 +44,21 @@ def digest_of(tensors: Mapping[str, torch.Tensor]) -> str:
     hasher = xxhash.xxh3_128()
     for name, tensor in sorted(tensors.items()):
         hasher.update(name.encode())
-        hasher.update(raw_bytes(tensor))
+        hasher.update(_bytes_in_place(tensor))
     return hasher.hexdigest()
 
 
 def raw_bytes(tensor: torch.Tensor) -> bytes:
     """A tensor's bytes, as they are: +0 and -0 differ, and a NaN equals itself."""
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes()
+    return bytes(_bytes_in_place(tensor))
+
+
+def _bytes_in_place(tensor: torch.Tensor) -> memoryview:
+    """The same without a copy where there need be none, for whoever reads them at once."""
+    if tensor.dtype is torch.bfloat16:
+        # NumPy has no such numbers.
+        tensor = tensor.detach().contiguous().view(torch.int16)
+    return np.ascontiguousarray(tensor.numpy(force=True)).data
 
 
 def tensors_of(host: CapsuleHost) -> dict[str, torch.Tensor]:
@@ -57,9 +66,9 @@ def tensors_of(host: CapsuleHost) -> dict[str, torch.Tensor]:
 
     Read off modules and optimizers and not asked of the host, so that what a host forgets to save is missed.
     """
-    tensors: dict[str, torch.Tensor] = {f"host/{name}": tensor for name, tensor in host.host.named_parameters()}
-    tensors |= {f"host/{name}": tensor for name, tensor in host.host.named_buffers()}
-    names = {id(parameter): name for name, parameter in host.host.named_parameters()}
+    parameters = list(host.host.named_parameters())
+    tensors: dict[str, torch.Tensor] = {f"host/{name}": tensor for name, tensor in (*parameters, *host.host.named_buffers())}
+    names = {id(parameter): name for name, parameter in parameters}
     for key, optimizer in host.optimizers.items():
         for parameter, state in optimizer.state.items():
             owner = names.get(id(parameter), "unknown")
@@ -92,9 +101,13 @@ def tensors_seen(tensors: Mapping[str, torch.Tensor]) -> tuple[TensorSeen, ...]:
 
 
 def _seen(name: str, tensor: torch.Tensor) -> TensorSeen:
-    digest = xxhash.xxh3_128_hexdigest(raw_bytes(tensor))
+    digest = xxhash.xxh3_128_hexdigest(_bytes_in_place(tensor))
     if not tensor.is_floating_point() or not tensor.numel():
         return TensorSeen(name, digest, 0, float(tensor.abs().max()) if tensor.numel() else 0.0)
+    largest = float(tensor.abs().max())
+    if math.isfinite(largest):
+        return TensorSeen(name, digest, 0, largest)
+    # A maximum of numbers among which one is not finite is not finite either.
     finite = torch.isfinite(tensor)
     magnitude = float(torch.where(finite, tensor, torch.zeros_like(tensor)).abs().max())
     return TensorSeen(name, digest, int((~finite).sum()), magnitude)
@@ -103,13 +116,13 @@ def _seen(name: str, tensor: torch.Tensor) -> TensorSeen:
 def parts_of(host: CapsuleHost) -> Parts:
     """Digests of everything of one environment's state, part by part."""
     tensors = tensors_of(host)
-    facts = host.checkpoint_facts()
-    counters = [facts["batches_stepped"], facts["loss_before"], *([facts["rewarming"]] if facts["rewarming"] else [])]
+    facts = host.facts()
+    counters = [facts["batches_stepped"], facts["loss_before"], *([host.rewarming] if host.rewarming else [])]
     parts = (
         ("tensors", digest_of({name: tensor for name, tensor in tensors.items() if name.startswith("host/")})),
         ("optimizer", digest_of({name: tensor for name, tensor in tensors.items() if name.startswith("optimizer/")})),
         ("slots", text_digest(facts["manifest"])),
-        ("data", text_digest(facts["cursor"])),
+        ("data", text_digest(list(host.batches.position))),
         ("counters", text_digest(counters)),
     )
     return (*parts, ("episode", text_digest(_timeless(facts["course"])))) if host.recovery.rewind else parts

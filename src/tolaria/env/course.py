@@ -1,6 +1,6 @@
 """What has happened in an episode so far, beside the host: the past that a controller is shown, and where it stood itself."""
 
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tolaria.lifecycle.action import WAIT, Action, Op
@@ -61,7 +61,7 @@ def action_from_dict(values: dict[str, Any]) -> Action:
 def vitals_to_list(vitals: Vitals) -> list[Any]:
     """Finite vitals as JSON."""
     numbers = [vitals.step, vitals.train_loss, vitals.val_loss, vitals.val_accuracy, vitals.gradient_norm]
-    return [*numbers, None if vitals.outputs is None else list(astuple(vitals.outputs))]
+    return [*numbers, None if vitals.outputs is None else vitals.outputs.numbers()]
 
 
 def vitals_from_list(values: list[Any]) -> Vitals:

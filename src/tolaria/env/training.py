@@ -19,7 +19,7 @@ from tolaria.env.descent import clip_gradients, descend, forget_gradients
 from tolaria.env.rate_cut import RateCut
 from tolaria.env.seed_objective import excess, regression_loss
 from tolaria.gate import flag_of, gated_step
-from tolaria.host.finite import all_finite
+from tolaria.host.finite import all_finite, held
 from tolaria.host.host import Host
 from tolaria.host.randomness import seeded
 from tolaria.host.slot import Slot
@@ -202,9 +202,10 @@ class HostTraining(ABC):
     def nonfinite_places(self) -> tuple[str, ...]:
         """Which of parameters, buffers and optimizer state hold NaN or Inf; isolated seeds are not the host's trouble."""
         isolated = {id(p) for slot in self.slots() if slot.seed is not None and slot.state.alpha == 0.0 for p in slot.parameters()}
-        groups = {
-            "parameters": [p.detach() for p in self.host.parameters() if id(p) not in isolated],
-            "buffers": list(self.host.buffers()),
+        parameters, buffers = held(self.host)
+        groups: dict[str, list[torch.Tensor]] = {
+            "parameters": [parameter for parameter in parameters if id(parameter) not in isolated],
+            "buffers": buffers,
             "optimizer": [
                 value
                 for key, optimizer in self.optimizers.items()
@@ -228,7 +229,7 @@ class HostTraining(ABC):
         return [
             slot.slot_id
             for slot in self.slots()
-            if slot.state.stage in EXPERIMENTAL and slot.state.alpha == 0.0 and not all_finite([p.detach() for p in slot.parameters()])
+            if slot.state.stage in EXPERIMENTAL and slot.state.alpha == 0.0 and not all_finite(slot.parameters())
         ]
 
     def train_batch(self, at: Point) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

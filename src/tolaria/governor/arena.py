@@ -11,24 +11,29 @@ import cmath
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from operator import attrgetter, eq, is_
+from operator import attrgetter, is_
 from typing import Any
 
 import torch
 import xxhash
+from torch.autograd.graph import increment_version
 
 from tolaria.errors import TolariaError
-from tolaria.governor.pages import Raw, raw_bytes
+from tolaria.governor.pages import ALIGNMENT, Raw, SharedPages, raw_bytes
+from tolaria.governor.runs import Run, may_be_nonfinite, runs_of, sum_of, widened
 from tolaria.governor.segments import IN_HOST_MEMORY, Layout, Segment, layout_of, planned, spec_of
 
 # Called before a tensor is copied, with its number.
 BeforeCopy = Callable[[int], object]
 
 CPU = torch.device("cpu")
-SMALL_RANGE = 1e5
 # What goes back to a device goes in pieces of about this size: large enough for the speed of the bus, and small beside any state.
 STAGED_BYTES = 32 << 20
+# Named here, because after training whatever must be looked up has been driven out of the caches, and is what a scan costs.
+_address = torch.Tensor.data_ptr
 _shape = attrgetter("shape")
+_numel = torch.Tensor.numel
+_lies_in_order = torch.Tensor.is_contiguous
 
 
 class LayoutChanged(TolariaError):
@@ -41,14 +46,18 @@ class Bound:
 
     `raws` are the bytes of those that lie flat in host memory, in the order of the layout. `others` are detached views of the
     rest, with their names, by device and dtype. Views keep replaced storage alive until the next scan, and so its address
-    cannot be given to another tensor meanwhile: an equal address means the same storage. `in_host_memory` names tensors that
-    lie there although the first one does not.
+    cannot be given to another tensor meanwhile: an equal address means the same storage. `flat` are those whose elements lie in
+    order, on whatever device; `strides` are of the rest. `in_host_memory` names tensors that lie there although the first one
+    does not.
     """
 
     names: tuple[str, ...]
     live: tuple[torch.Tensor, ...]
-    pointers: list[int]
-    shapes: list[torch.Size]
+    pointers: tuple[int, ...]
+    shapes: tuple[torch.Size, ...]
+    numels: tuple[int, ...]
+    flat: tuple[torch.Tensor, ...]
+    strides: tuple[tuple[torch.Tensor, tuple[int, ...]], ...]
     layout: Layout
     raws: tuple[Raw | None, ...]
     others: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]]
@@ -69,11 +78,16 @@ class Bound:
             else:
                 others.setdefault((tensor.device, tensor.dtype), {})[name] = tensor.detach()
         layout = layout_of(tensors)
+        # One object a shape, because of many some are in no cache when they are compared.
+        shapes: dict[torch.Size, torch.Size] = {}
         return Bound(
             tuple(tensors),
             live,
-            [tensor.data_ptr() for tensor in live],
-            [tensor.shape for tensor in live],
+            tuple(tensor.data_ptr() for tensor in live),
+            tuple(shapes.setdefault(tensor.shape, tensor.shape) for tensor in live),
+            tuple(tensor.numel() for tensor in live),
+            tuple(tensor for tensor in live if tensor.is_contiguous()),
+            tuple((tensor, tensor.stride()) for tensor in live if not tensor.is_contiguous()),
             layout,
             tuple(raws.get(name) for name in layout),
             others,
@@ -82,20 +96,24 @@ class Bound:
             frozenset(name for name, tensor in tensors.items() if tensor.device.type == "cpu" != device.type),
         )
 
-    def is_fresh(self, tensors: Mapping[str, torch.Tensor]) -> bool:
-        """Whether these are the same tensors in the same storage with the same shapes."""
-        live = tensors.values()
+    def shared_pages(self, copies: int) -> SharedPages:
+        """Room for so many arenas of this state, where it is one of those that share."""
+        # Each tensor begins on a cache line.
+        return SharedPages(sum(tensor.nbytes + -tensor.nbytes % ALIGNMENT for tensor in self.live), copies)
+
+    def is_in_place(self, tensors: Mapping[str, torch.Tensor]) -> bool:
+        """Whether these are the same tensors, their bytes still lie where they lay, and in the same order."""
         return (
-            len(live) == len(self.live)
-            and tuple(tensors) == self.names
-            and all(map(is_, live, self.live))
-            and all(map(eq, map(torch.Tensor.data_ptr, live), self.pointers))
-            and all(map(eq, map(_shape, live), self.shapes))
+            tuple(tensors) == self.names
+            and all(map(is_, tensors.values(), self.live))
+            and tuple(map(_address, self.live)) == self.pointers
+            and all(map(_lies_in_order, self.flat))
+            and (not self.strides or all(tensor.stride() == stride for tensor, stride in self.strides))
         )
 
     def renewed(self, tensors: Mapping[str, torch.Tensor]) -> "Bound":
         """Bound to the tensors as they are now; raises `LayoutChanged` where one of them is no longer what was planned for."""
-        if self.is_fresh(tensors):
+        if self.is_in_place(tensors) and tuple(map(_shape, self.live)) == self.shapes:
             return self
         for name, known in zip(self.names, self.live, strict=True):
             if tensors.get(name) is known and spec_of(known) != self.layout[name]:
@@ -119,7 +137,7 @@ class Arena:
     views: dict[str, torch.Tensor]
     columns: tuple[dict[str, torch.Tensor], ...]
     raws: dict[str, Raw]
-    runs: tuple["Run", ...]
+    runs: tuple[Run, ...]
 
     @staticmethod
     def allocate(
@@ -128,21 +146,18 @@ class Arena:
         pinned: bool = False,
         in_host_memory: frozenset[str] = frozenset(),
         kept: Mapping[str, Segment] | None = None,
+        shared: SharedPages | None = None,
     ) -> "Arena":
         """Storage for a layout of `layout_of`; a segment of `kept` that is still right is used as it is, wherever its neighbours go."""
         segments: dict[str, Segment] = {}
         for key, part in planned(layout, in_host_memory).items():
             old = (kept or {}).get(key)
-            segments[key] = old if old is not None and old.layout == part else Segment.allocate(part, device, pinned)
+            segments[key] = old if old is not None and old.layout == part else Segment.allocate(part, device, pinned, shared)
         views = {name: segment.views[name] for segment in segments.values() for name in segment.views}
         views = {name: views[name] for name in layout}
         raws = {name: raw_bytes(view) for name, view in views.items()} if device.type == "cpu" else {}
         places = {name: index for index, name in enumerate(layout)}
-        runs = tuple(
-            Run(tuple((places[name], raws[name]) for name in names), piece, may_be_nonfinite(piece), is_small(piece))
-            for segment in segments.values()
-            for names, piece in (segment.runs() if raws else ())
-        )
+        runs = tuple(run for segment in segments.values() for run in (runs_of(segment, places, raws) if raws else ()))
         return Arena(layout, repr(layout).encode(), device, pinned, segments, views, _by_dtype(views), raws, runs)
 
     @property
@@ -157,9 +172,7 @@ class Arena:
     def copy_in(self, bound: Bound, before_copy: BeforeCopy | None) -> None:
         """From the live tensors: all at once, or tensor by tensor where somebody wants to be asked before each."""
         if before_copy is None:
-            for run in self.runs:
-                run.copy_in(bound.raws)
-            self._copy_others(bound)
+            self._copy_all(bound, is_checked=False)
             return
         with torch.no_grad():
             for index, (name, tensor) in enumerate(zip(bound.names, bound.live, strict=True)):
@@ -168,27 +181,40 @@ class Arena:
 
     def copy_in_checked(self, bound: Bound) -> tuple[str, ...]:
         """`copy_in` and `nonfinite` at once: the copy is read again while caches still hold it."""
-        self._copy_others(bound)
-        sources = bound.raws
-        total: complex = 0.0
-        for run in self.runs:
-            run.copy_in(sources)
-            if run.is_checked:
-                total += run.sum()
+        total = self._copy_all(bound, is_checked=True)
         # Only of a finite number is this zero; right after training, calling a function that was not called since is what costs.
         return () if self.runs and total - total == 0.0 else self.nonfinite()
 
-    def copy_out(self, names: Collection[str], live: Mapping[str, torch.Tensor], before_copy: BeforeCopy | None) -> None:
-        """Back into the live tensors of these names, by torch: their version counters go up, and a pending backward pass notices."""
-        with torch.no_grad():
-            if before_copy is not None:
+    def copy_out(
+        self, names: Collection[str], live: Mapping[str, torch.Tensor], before_copy: BeforeCopy | None, known: Bound | None = None
+    ) -> None:
+        """Back into the live tensors of these names; their version counters go up, and a pending backward pass notices.
+
+        `known` is how they were last seen. Where they are still so, those that lie flat in host memory are written as bytes, all
+        others by torch.
+        """
+        if before_copy is not None:
+            with torch.no_grad():
                 for index, name in enumerate(names):
                     before_copy(index)
                     live[name].copy_(self.views[name])
+            return
+        # Whoever restores has compared shapes already, so that as many elements are enough, and cheaper to ask for.
+        if (
+            known is not None
+            and (known.layout is self.layout or self.fits(known))
+            and known.is_in_place(live)
+            and tuple(map(_numel, known.live)) == known.numels
+        ):
+            is_whole = len(names) == len(self.views)
+            # Before the first byte, so that even a restore that is broken off is noticed.
+            increment_version(known.live if is_whole else [live[name] for name in names])
+            named = zip(known.layout, known.raws, strict=True)
+            self._write_bytes(known.raws if is_whole else tuple(raw if name in names else None for name, raw in named))
+            if not known.others:
                 return
-            for column in self._columns_for(names, live):
-                chosen = column if len(names) == len(self.views) else {name: view for name, view in column.items() if name in names}
-                torch._foreach_copy_(list(map(live.__getitem__, chosen)), list(chosen.values()))
+            names = [name for others in known.others.values() for name in others if name in names]
+        self._write_by_torch(names, live)
 
     def digest(self, facts: dict[str, Any]) -> str:
         """xxh3-128 over the raw bytes of every tensor by name, the layout and the facts; wherever each of them is stored."""
@@ -209,6 +235,25 @@ class Arena:
         suspects = {name: view for name, view in self.views.items() if may_be_nonfinite(view)}
         return tuple(name for name, view in suspects.items() if not bool(torch.isfinite(widened(view)).all()))
 
+    def _write_bytes(self, targets: tuple[Raw | None, ...]) -> None:
+        # The other way round as in `_copy_all`, and not one for both: whatever is called or asked in between shows in a small copy.
+        for run in self.runs:
+            for place, source in zip(run.places, run.targets, strict=True):
+                target = targets[place]
+                if target is not None:
+                    target[:] = source
+            for place, source, part in run.parts:
+                target = targets[place]
+                if target is not None:
+                    target[part] = source
+
+    def _write_by_torch(self, names: Collection[str], live: Mapping[str, torch.Tensor]) -> None:
+        with torch.no_grad():
+            for column in self._columns_for(names, live):
+                chosen = column if len(names) == len(self.views) else {name: view for name, view in column.items() if name in names}
+                if chosen:
+                    torch._foreach_copy_(list(map(live.__getitem__, chosen)), list(chosen.values()))
+
     def _columns_for(self, names: Collection[str], live: Mapping[str, torch.Tensor]) -> Iterable[dict[str, torch.Tensor]]:
         first = next(iter(live.values()), None) if self.pinned else None
         return self.columns if first is None or not first.is_cuda else self.staged(names, first.device)
@@ -228,54 +273,24 @@ class Arena:
                 there = piece if stays else piece.to(device, non_blocking=True)
                 yield {name: _same_place(self.views[name], piece, there) for name in chosen}
 
-    def _copy_others(self, bound: Bound) -> None:
-        for sources in bound.others.values():
-            torch._foreach_copy_([self.views[name] for name in sources], list(sources.values()))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """Neighbours in an arena's storage in host memory: their places in the layout with their bytes, and the piece that they fill.
-
-    `is_checked`: the piece may hold NaN or Inf; `widens`: its sum is one of single precision.
-    """
-
-    targets: tuple[tuple[int, Raw], ...]
-    piece: torch.Tensor
-    is_checked: bool
-    widens: bool
-
-    def copy_in(self, sources: tuple[Raw | None, ...]) -> None:
-        """From the bytes of live tensors; those that lie elsewhere are copied by somebody else."""
-        for index, target in self.targets:
-            source = sources[index]
-            if source is not None:
-                target[:] = source
-
-    def sum(self) -> complex:
-        """Of all that was copied: finite where every number is and none of the partial sums overflowed."""
-        total: complex = (self.piece.float() if self.widens else self.piece).sum().item()
+    def _copy_all(self, bound: Bound, is_checked: bool) -> complex:
+        """From the live tensors; where it is checked, returns the sum of all that may be NaN or Inf, each run's while caches hold it."""
+        for others in bound.others.values():
+            torch._foreach_copy_([self.views[name] for name in others], list(others.values()))
+        sources = bound.raws
+        total: complex = 0.0
+        for run in self.runs:
+            for place, target in zip(run.places, run.targets, strict=True):
+                source = sources[place]
+                if source is not None:
+                    target[:] = source
+            for place, target, part in run.parts:
+                source = sources[place]
+                if source is not None:
+                    target[:] = source[part]
+            if is_checked and run.is_checked:
+                total += (run.piece.float() if run.widens else run.piece).sum().item()
         return total
-
-
-def may_be_nonfinite(tensor: torch.Tensor) -> bool:
-    """Whether its dtype has NaN or Inf at all."""
-    return tensor.is_floating_point() or tensor.is_complex()
-
-
-def widened(tensor: torch.Tensor) -> torch.Tensor:
-    """Floating point of a small range as single precision: sums of sixteen bits overflow soon, and eight know no arithmetic."""
-    return tensor.float() if is_small(tensor) else tensor
-
-
-def is_small(tensor: torch.Tensor) -> bool:
-    """Whether its dtype is floating point of a small range."""
-    return tensor.itemsize < torch.float32.itemsize and tensor.is_floating_point() and torch.finfo(tensor.dtype).max < SMALL_RANGE
-
-
-def sum_of(tensor: torch.Tensor) -> torch.Tensor:
-    """The sum of all elements, on the device of the tensor."""
-    return widened(tensor).sum()
 
 
 def _same_place(view: torch.Tensor, piece: torch.Tensor, there: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ DETECTOR_NAMES = (
     "confirmed_lobotomy",
     "uniform_output",
     "loss_explosion",
+    "confirmed_explosion",
     "early_explosion",
     "spike_train",
     "mutual_information",
@@ -30,7 +31,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     "classic": ("non_finite", "lobotomy", "loss_explosion"),
     "batch": ("non_finite", "lobotomy", "loss_explosion", "early_explosion"),
     # Whoever looks at the answers need not believe a loss alone.
-    "default": tuple(name for name in DETECTOR_NAMES if name != "lobotomy"),
+    "default": tuple(name for name in DETECTOR_NAMES if name not in {"lobotomy", "loss_explosion"}),
 }
 OPTIMIZER_POLICIES = ("reset", "reset_all", "restore", "rewarm")
 LIVE_SEED_POLICIES = ("prune", "restore")

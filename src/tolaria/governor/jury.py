@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from tolaria.governor.config import DETECTOR_FAILED, RECOVERY_FAILED, GovernorConfig
@@ -15,6 +14,7 @@ from tolaria.governor.window import LossWindow
 from tolaria.telemetry.governor_events import Probe
 from tolaria.vitals import Vitals
 
+Ask = Callable[[Vitals, LossWindow], Alarm | None]
 # What never heals by itself, and what is measured against the recovery itself: judged also while a host recovers from a rollback.
 INCURABLE = frozenset({"non_finite", DETECTOR_FAILED, RECOVERY_FAILED})
 
@@ -51,6 +51,8 @@ class Jury:
         Where `before` raises, the detector whose name it was told has failed, and all others are asked as ever.
         """
         alarms = self._alarms(vitals, before)
+        if not alarms:
+            return Verdict.healthy()
         # A host that recovers is worse for a while, which is no collapse but nothing to be remembered as good either;
         # nothing is counted on meanwhile.
         counts = {
@@ -103,15 +105,16 @@ class Jury:
         self._probe = None if facts["probe"] is None else Probe(**facts["probe"])
 
     def _alarms(self, vitals: Vitals, before: Callable[[str], object]) -> list[Alarm]:
-        asked = {name: partial(detector.alarm, vitals, self.window) for name, detector in self.detectors.items()}
-        if self._probe is not None:
-            asked = {RECOVERY_FAILED: partial(self._recovery.alarm, vitals, self._probe), **asked}
-        return [alarm for name, ask in asked.items() if (alarm := _answer(name, ask, before)) is not None]
+        probe, answers = self._probe, []
+        if probe is not None:
+            answers.append(_answer(RECOVERY_FAILED, lambda now, _: self._recovery.alarm(now, probe), vitals, self.window, before))
+        answers += [_answer(name, detector.alarm, vitals, self.window, before) for name, detector in self.detectors.items()]
+        return [answer for answer in answers if answer is not None]
 
 
-def _answer(name: str, ask: Callable[[], Alarm | None], before: Callable[[str], object]) -> Alarm | None:
+def _answer(name: str, ask: Ask, vitals: Vitals, window: LossWindow, before: Callable[[str], object]) -> Alarm | None:
     try:
         before(name)
-        return ask()
+        return ask(vitals, window)
     except Exception as error:  # noqa: BLE001 - a detector that fails must never be taken for a healthy host
         return Alarm(DETECTOR_FAILED, 1, None, None, f"{name}: {type(error).__name__}: {error}")

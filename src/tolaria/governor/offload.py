@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 import torch
 
-from tolaria.governor.arena import CPU, Arena, Bound, may_be_nonfinite, sum_of
+from tolaria.governor.arena import CPU, Arena, Bound
+from tolaria.governor.runs import may_be_nonfinite, sum_of
 
 # Longer transfers would keep the batches of the next step waiting for the bus.
 CHUNK_BYTES = 8 << 20

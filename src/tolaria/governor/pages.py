@@ -10,20 +10,48 @@ ALIGNMENT = 64
 # Huge pages save a tenth of a copy that no cache holds; smaller flats would waste more than they save.
 HUGE_PAGE = 2 << 20
 HUGE_FROM = 4 << 20
+# States from this size on share huge pages among their arenas; of smaller ones caches and page tables keep enough anyway.
+SHARED_FROM = 64 << 10
 
 # A slice of one memoryview takes those of another with less around the copy than any array does, which shows where states are small.
 Raw = memoryview
 
 
-def prefaulted(size: int, dtype: torch.dtype, device: torch.device, pinned: bool = False) -> torch.Tensor:
-    """A flat tensor of zeros on a cache line whose pages exist; in huge pages where it is large and the system has them.
+class SharedPages:
+    """Huge pages that the arenas of one small state share, so that none of them wastes most of a page.
+
+    There is room for so many copies of the state as it is. What is given back is not given out again: a state that has grown since
+    has pages of its own for what is new.
+    """
+
+    def __init__(self, state: int, copies: int) -> None:
+        fits = sys.platform == "linux" and SHARED_FROM <= state < HUGE_FROM
+        self._left = _in_huge_pages(state * copies) if fits else torch.empty(0, dtype=torch.uint8)
+
+    def take(self, size: int) -> torch.Tensor | None:
+        """So many bytes of zeros on a cache line; None where they do not fit any more."""
+        if not 0 < size <= len(self._left):
+            return None
+        taken = self._left[:size]
+        self._left = self._left[size + -size % ALIGNMENT :]
+        return taken
+
+
+def prefaulted(
+    size: int, dtype: torch.dtype, device: torch.device, pinned: bool = False, shared: SharedPages | None = None
+) -> torch.Tensor:
+    """A flat tensor of zeros on a cache line whose pages exist; in huge pages where there are some to share, or it is large.
 
     `pinned` is host memory that a device reads and writes without the host's help.
     """
     if pinned:
         return torch.zeros(size, dtype=dtype, pin_memory=True)
-    if device.type == "cpu" and sys.platform == "linux" and size * dtype.itemsize >= HUGE_FROM:
-        return _in_huge_pages(size * dtype.itemsize).view(dtype)
+    if device.type == "cpu":
+        found = shared.take(size * dtype.itemsize) if shared is not None else None
+        if found is None and sys.platform == "linux" and size * dtype.itemsize >= HUGE_FROM:
+            found = _in_huge_pages(size * dtype.itemsize)
+        if found is not None:
+            return found.view(dtype).zero_()
     return torch.empty(size, dtype=dtype, device=device).zero_()
 
 
@@ -39,4 +67,4 @@ def _in_huge_pages(size: int) -> torch.Tensor:
     mapping.madvise(mmap.MADV_HUGEPAGE)
     whole = torch.frombuffer(mapping, dtype=torch.uint8)
     start = -whole.data_ptr() % HUGE_PAGE
-    return whole[start : start + size].zero_()
+    return whole[start : start + size]

@@ -13,11 +13,12 @@ Every part may be repeated, so a failure anywhere is answered by running the who
 older snapshot. When none is left: `RollbackFailed`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tolaria.errors import RollbackFailed, TolariaError
+from tolaria.governor.arena import Bound
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governed import Governed, PlanT, Spec
 from tolaria.governor.snapshots import OPTIMIZER, NotFinite, Snapshot, SnapshotRing, wait_for_device
@@ -25,6 +26,7 @@ from tolaria.governor.stopwatch import Stopwatch
 from tolaria.seams import NO_TAPS, PENALTY_OWED, ROLLBACK_COPYING, Seam, Taps, is_heard
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import Work
+from tolaria.telemetry.growth_events import SlotRestored
 
 # The same snapshot is tried so often before an older one is taken.
 ATTEMPTS = 2
@@ -62,6 +64,12 @@ class Changed:
     moves: list[Event] = field(default_factory=list)
     leaned: bool = False
 
+    def count_pruned(self, pruned: Iterable[str], restored: Iterable[str]) -> None:
+        """By one more attempt. What an earlier one pruned, and this one brought back to what was recorded, was not pruned in the end."""
+        for slot in restored:
+            self.pruned.pop(slot, None)
+        self.pruned.update(dict.fromkeys(pruned))
+
 
 def roll_back(ring: SnapshotRing, governed: Governed[PlanT], at: Point, relapsed: bool, config: GovernorConfig, taps: Taps) -> Done:
     """Restore the host, and drop every snapshot of the future that is no more. Raises `RollbackFailed`."""
@@ -70,7 +78,7 @@ def roll_back(ring: SnapshotRing, governed: Governed[PlanT], at: Point, relapsed
     for snapshot in _candidates(ring, relapsed):
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                penalty = _restore(snapshot, governed, at, config, taps, changed)
+                penalty = _restore(snapshot, ring.bound, governed, at, config, taps, changed)
             except Exception as error:  # noqa: BLE001 - a rollback must outlive whatever struck it; see the module's theory
                 failures.append(f"snapshot {snapshot.number}, attempt {attempt}: {type(error).__name__}: {error}")
                 continue
@@ -132,7 +140,9 @@ def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
     return (*trusted[1:], *trusted[:1]) if relapsed else trusted
 
 
-def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed) -> float:
+def _restore(
+    snapshot: Snapshot, known: Bound, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed
+) -> float:
     changed.watch.begin("validate")
     plan = check_fit(snapshot, governed)
     saved = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith(OPTIMIZER)}
@@ -141,8 +151,9 @@ def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: G
     wait_for_device(governed.stable_tensors())
     changed.watch.begin("rebuild")
     changed.leaned = changed.leaned or plan.leaned
-    changed.moves.extend(governed.commit(plan, at))
-    changed.pruned.update(dict.fromkeys(plan.pruned))
+    moves = governed.commit(plan, at)
+    changed.moves.extend(moves)
+    changed.count_pruned(plan.pruned, [move.slot for move in moves if isinstance(move, SlotRestored)])
     live = governed.stable_tensors()
     changed.watch.begin("copy")
 
@@ -150,7 +161,7 @@ def _restore(snapshot: Snapshot, governed: Governed[PlanT], at: Point, config: G
         return taps.pass_through(ROLLBACK_COPYING, at, index)
 
     # Where nobody listens all tensors are copied at once.
-    snapshot.arena.copy_out(saved, live, before_copy if is_asked(config, taps, ROLLBACK_COPYING) else None)
+    snapshot.arena.copy_out(saved, live, before_copy if is_asked(config, taps, ROLLBACK_COPYING) else None, known)
     changed.watch.begin("settle")
     governed.restore_optimizers(optimizer, config.optimizer)
     governed.settle(_facts_of_host(snapshot))

@@ -24,6 +24,7 @@ from tolaria.errors import TolariaError
 from tolaria.governor.arena import CPU, Arena, BeforeCopy, Bound
 from tolaria.governor.memory_policy import Placement, pinned_size, placement
 from tolaria.governor.offload import Offload, Pending
+from tolaria.governor.pages import SharedPages
 from tolaria.governor.segments import layout_of, segment_of
 
 # Names of optimizer state begin with it. It is rebuilt under its own policy and is no part of the byte-exact copy.
@@ -93,6 +94,7 @@ class SnapshotRing:
         self._bound = Bound.to({})
         self._published: tuple[Snapshot, ...] = ()
         self._spare: list[Arena] = []
+        self._shared: SharedPages | None = None
         self._offload: Offload | None = None
         self._placement: Placement | None = None
         self._refused: tuple[str, ...] = ()
@@ -102,6 +104,11 @@ class SnapshotRing:
     def published(self) -> tuple[Snapshot, ...]:
         """Every snapshot that a rollback could use, newest first."""
         return self._published
+
+    @property
+    def bound(self) -> Bound:
+        """The live tensors as the last take saw them."""
+        return self._bound
 
     @property
     def placement(self) -> Placement | None:
@@ -186,7 +193,7 @@ class SnapshotRing:
     def clear(self) -> None:
         """Forget everything: a new host begins."""
         self._bound = Bound.to({})
-        self._offload = self._placement = None
+        self._offload = self._placement = self._shared = None
         self.drop(frozenset(snapshot.number for snapshot in self._published))
 
     def capsule(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -274,7 +281,8 @@ class SnapshotRing:
                 return self._spare.pop(index)
         # Of one that was planned for another topology, the segments that did not change serve on.
         kept = self._spare.pop(0).segments if self._spare else {}
-        return Arena.allocate(bound.layout, device, pinned, bound.in_host_memory if pinned else frozenset(), kept)
+        self._shared = self._shared or bound.shared_pages(self._kept + 1)
+        return Arena.allocate(bound.layout, device, pinned, bound.in_host_memory if pinned else frozenset(), kept, self._shared)
 
 
 def without_optimizer(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -6,7 +6,6 @@ report can show what led to a rollback.
 
 import math
 from collections import deque
-from dataclasses import astuple
 from typing import Any
 
 from tolaria.governor.clean import Clean, Reading, Statistics
@@ -62,7 +61,7 @@ class LossWindow:
 
     def facts(self) -> dict[str, Any]:
         """All of it, as JSON."""
-        clean = [[r.loss, r.accuracy, None if r.outputs is None else list(astuple(r.outputs))] for r in self.clean.readings]
+        clean = [[r.loss, r.accuracy, None if r.outputs is None else r.outputs.numbers()] for r in self.clean.readings]
         return {"clean": clean, "recent": [list(pair) for pair in self._recent], "best": self._best}
 
     def restore(self, facts: dict[str, Any]) -> None:

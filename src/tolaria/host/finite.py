@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 import torch
+from torch._utils import _flatten_dense_tensors
 
 # Elements up to which a tensor costs more in the call that sums it than in its elements; such are summed together.
 SMALL = 1 << 15
@@ -22,9 +23,17 @@ def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
         )
 
 
+def held(module: torch.nn.Module) -> tuple[list[torch.nn.Parameter], list[torch.Tensor]]:
+    """Parameters and buffers of a module and of everything below it, in one walk; tied ones as often as they are held."""
+    modules = list(module.modules())
+    parameters = [tensor for one in modules for tensor in one._parameters.values() if tensor is not None]
+    return parameters, [tensor for one in modules for tensor in one._buffers.values() if tensor is not None]
+
+
 def _sum(tensors: list[torch.Tensor]) -> torch.Tensor:
-    small = [tensor.reshape(-1) for tensor in tensors if tensor.numel() <= SMALL]
-    sums = [tensor.sum().float() for tensor in tensors if tensor.numel() > SMALL]
+    small = [tensor for tensor in tensors if tensor.numel() <= SMALL]
+    sums = [tensor.sum() for tensor in tensors if tensor.numel() > SMALL]
     if small:
-        sums.append(torch.cat(small).sum().float())
-    return torch.stack(sums).sum() if len(sums) > 1 else sums[0]
+        # In one call; most of what many small tensors cost is calls.
+        sums.append(_flatten_dense_tensors(small).sum())
+    return torch.stack([one.float() for one in sums]).sum() if len(sums) > 1 else sums[0]

@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tolaria.errors import ConfigError
 from tolaria.governor.governed import Spec
 from tolaria.governor.rollback import LayoutMismatch
-from tolaria.host.finite import all_finite
+from tolaria.host.finite import all_finite, held
 from tolaria.integrations.outdated_graphs import OutdatedGraphs
 from tolaria.integrations.rates import scale_rates
 from tolaria.integrations.state_values import decode, encode
@@ -159,10 +159,10 @@ class LoopState:
 
     def nonfinite_places(self) -> tuple[str, ...]:
         """Which of parameters, buffers, averaged weights and optimizer state hold NaN or Inf."""
-        model = self._parts.model
+        parameters, buffers = held(self._parts.model)
         groups: dict[str, list[torch.Tensor]] = {
-            "parameters": list(model.parameters()),
-            "buffers": list(model.buffers()),
+            "parameters": [*parameters],
+            "buffers": buffers,
             "ema": [tensor for name, tensor in self._weights().items() if name.startswith("ema/")],
             "optimizer": [value for *_, value in self._state() if isinstance(value, torch.Tensor)],
         }

@@ -20,6 +20,8 @@ from tolaria.telemetry.kinds import kind_of
 
 # What a line holds as it is, which most of every event is; it is asked for first.
 PLAIN = frozenset({str, int, bool})
+# Made once: an encoder that is made for every line costs as much as a short one.
+LINES = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -39,7 +41,7 @@ def to_line(seq: int, event: Event) -> str:
     # Logical time leaves out what has no meaning, because every line carries it.
     found["at"] = {name: value for name, value in _encode_fields(event.at, kind, "at.").items() if value is not None}
     line = {"seq": seq, "event": kind, **found}
-    return json.dumps(line, allow_nan=False, separators=(",", ":"))
+    return LINES.encode(line)
 
 
 def from_line(line: str, kinds: Mapping[str, type[Event]]) -> tuple[int, Event]:
@@ -96,7 +98,7 @@ def _encode(value: object, hint: object, kind: str, place: str) -> object:
         return value
     if isinstance(hint, UnionType):
         return None if value is None else _encode(value, _only_member(hint), kind, place)
-    if get_origin(hint) is tuple:
+    if _is_tuple(hint):
         if not isinstance(value, tuple):
             raise _wrong(value, "a tuple", kind, place)
         members = _members(hint, len(value), kind, place)
@@ -133,7 +135,7 @@ def _decode(found: object, hint: object, kind: str, place: str) -> object:
         return found
     if isinstance(hint, UnionType):
         return None if found is None else _decode(found, _only_member(hint), kind, place)
-    if get_origin(hint) is tuple:
+    if _is_tuple(hint):
         if not isinstance(found, list):
             raise _wrong(found, "a list", kind, place)
         members = _members(hint, len(found), kind, place)
@@ -146,9 +148,10 @@ def _decode(found: object, hint: object, kind: str, place: str) -> object:
     if hint is float:
         return _decode_number(found, kind, place)
     if issubclass(hint, StrEnum):
-        if not isinstance(found, str) or found not in {member.value for member in hint}:
-            raise _wrong(found, f"one of {', '.join(member.value for member in hint)}", kind, place)
-        return hint(found)
+        words = _words(hint)
+        if not isinstance(found, str) or found not in words:
+            raise _wrong(found, f"one of {', '.join(words)}", kind, place)
+        return words[found]
     if type(found) is not hint:
         raise _wrong(found, hint.__name__, kind, place)
     return found
@@ -164,14 +167,29 @@ def _decode_number(found: object, kind: str, place: str) -> float:
 
 
 @cache
+def _arguments(hint: object) -> tuple[object, ...]:
+    return get_args(hint)
+
+
+@cache
 def _only_member(hint: UnionType) -> object:
     members = [member for member in get_args(hint) if member is not NoneType]
     assert len(members) == 1, f"{hint}: only X | None can be told apart on a line"
     return members[0]
 
 
+@cache
+def _is_tuple(hint: object) -> bool:
+    return get_origin(hint) is tuple
+
+
+@cache
+def _words(hint: type[StrEnum]) -> dict[str, StrEnum]:
+    return {member.value: member for member in hint}
+
+
 def _members(hint: object, length: int, kind: str, place: str) -> tuple[object, ...]:
-    members = get_args(hint)
+    members = _arguments(hint)
     if members[-1] is Ellipsis:
         return (members[0],) * length
     if len(members) != length:

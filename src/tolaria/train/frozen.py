@@ -13,8 +13,11 @@ from tolaria.policy.policy import JSON
 # So many rollouts are the measure, where there is no control run, and so many of the latest are held against it.
 MEASURE_ROLLOUTS = 3
 LATEST_ROLLOUTS = 5
-# A controller that germinates less than this part of what it did is frozen.
-FROZEN_PART = 0.1
+# A controller that germinates less than this part of what it did is frozen. Those that a dear death taught to hold back fell to an
+# eighth or less, wavered, and some came back to a quarter; those that went on growing never fell to three quarters (reports/credit).
+FROZEN_PART = 0.25
+# And it stays so until it germinates this part again, so that one that wavers is told of once.
+THAWED_PART = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class GrowthMonitor:
         control, latest = self.control, self.latest
         if control is None or latest is None or self._deaths == 0:
             return None
-        was, self._frozen = self._frozen, latest < FROZEN_PART * control
+        was, self._frozen = self._frozen, latest < (THAWED_PART if self._frozen else FROZEN_PART) * control
         return Frozen(latest, control) if self._frozen and not was else None
 
     def facts(self) -> dict[str, JSON]:

@@ -180,8 +180,9 @@ def data_versions(run: Run) -> tuple[tuple[str, str], ...]:
     return ((f"data of {run.task.name}", run.task.digest),) if run.task.digest else ()
 
 
+@cache
 def version_of(package: str) -> str:
-    """The installed version; a package that is only on the path has none."""
+    """The installed version; a package that is only on the path has none. Its metadata is parsed once a process."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

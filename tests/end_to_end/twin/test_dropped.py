@@ -128,7 +128,7 @@ def test_a_tensor_that_is_not_restored_is_noticed(
     def without(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {name: tensor for name, tensor in tensors.items() if name != part}
 
-    monkeypatch.setattr(Arena, "copy_out", lambda self, saved, live, asked: copying(self, without(saved), live, asked))
+    monkeypatch.setattr(Arena, "copy_out", lambda self, saved, *rest: copying(self, without(saved), *rest))
     monkeypatch.setattr(CapsuleHost, "restore_optimizers", lambda self, saved, policy: remembering(self, without(saved), policy))
     struck = "statistics" if "running" in part else "weights"
     assert gentle.notices(f"nan in fossil's {struck}" if stage is Stage.FOSSILIZED else "nan weight", 1, optimizer, stage)

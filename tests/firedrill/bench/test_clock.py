@@ -1,6 +1,6 @@
 import pytest
 
-from firedrill.bench.clock import Sample, sample, spread
+from firedrill.bench.clock import PROCESS, THREAD, Sample, process_sample, sample, spread
 
 
 def test_percentiles_are_of_cpu_time() -> None:
@@ -32,3 +32,9 @@ def test_the_wall_clock_is_the_outer_one() -> None:
 def test_nothing_has_no_percentiles() -> None:
     with pytest.raises(AssertionError, match="nothing was sampled"):
         spread([])
+
+
+def test_a_process_is_timed_with_all_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.thread_time", lambda: pytest.fail("one thread is not all"))
+    assert process_sample(lambda: sum(range(100_000))).cpu > 0.0
+    assert (PROCESS.sample, THREAD.sample) == (process_sample, sample)

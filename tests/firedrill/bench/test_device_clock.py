@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from firedrill.bench.device_clock import BUSY_CYCLES, CudaClock
+from firedrill.bench.device_clock import BUSY_CYCLES, CudaClock, place_of
 
 # Seconds that the device is busy for, and that the host needs for any call.
 BUSY, HOST = 0.01, 0.001
@@ -85,3 +85,14 @@ def test_waits_are_counted_by_what_pytorch_says_and_it_is_asked_no_longer(device
     assert CudaClock().waits(twice) == 2
     assert CudaClock().waits(device.call) == 0
     assert device.mode == "default"
+
+
+def test_a_call_on_a_device_is_timed_until_it_is_done_and_also_by_what_the_device_worked(device: Device) -> None:
+    place = place_of("cuda", CudaClock())
+    assert (place.device, place.clock) == ("cuda", "wall")
+    assert place.worked is not None
+    until_done, worked = place.sample(device.call), place.worked(device.call)
+    assert until_done.wall == pytest.approx(HOST + 0.004)
+    assert worked.cpu == pytest.approx(0.004)
+    # Nobody had the device but us.
+    assert not until_done.contended

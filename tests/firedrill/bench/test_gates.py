@@ -33,6 +33,11 @@ def test_what_no_gate_speaks_of_is_not_judged(other: Case) -> None:
     assert judge([other]) == ()
 
 
+def test_a_record_that_lacks_a_peer_is_judged_by_the_others() -> None:
+    older = replace(CASE, speedup_vs={"StateDictStager": 12.0})
+    assert [one.gate.reference for one in judge([older])] == [LIMIT, "StateDictStager"]
+
+
 def test_every_gate_names_what_is_measured() -> None:
     for gate in GATES:
         _, peers = AGAINST[gate.op]

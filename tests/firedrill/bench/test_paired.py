@@ -3,7 +3,20 @@ from pathlib import Path
 
 import pytest
 
-from firedrill.bench.paired import NoRevision, SideFailed, Timed, checked_out, commit_of, interleaved, merge_base, side
+from firedrill.bench.paired import (
+    CPU,
+    SUBJECTS,
+    WALL,
+    Block,
+    NoRevision,
+    SideFailed,
+    Timed,
+    checked_out,
+    commit_of,
+    interleaved,
+    merge_base,
+    side,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -14,9 +27,9 @@ class Told:
     def __init__(self, name: str, order: list[str]) -> None:
         self.name, self.order = name, order
 
-    def block(self, size: str, rounds: int) -> dict[str, tuple[float, ...]]:
+    def block(self, case: str, rounds: int) -> Block:
         self.order.append(self.name)
-        return {"take": (float(len(self.order)),) * rounds}
+        return Block({"take": (float(len(self.order)),) * rounds, "copy": (1.0,) * rounds}, frozenset({"copy"}))
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -47,23 +60,31 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_blocks_come_in_the_order_a_b_b_a() -> None:
     order: list[str] = []
     pairs: list[int] = []
-    found = interleaved(Told("A", order), Told("B", order), ["1M"], 3, 2, lambda: pairs.append(1))  # type: ignore[arg-type]  # It has what is used.
+    found = interleaved(Told("A", order), Told("B", order), "1M", 3, 2, lambda: pairs.append(1))  # type: ignore[arg-type]  # It has what is used.
     assert "".join(order) == "ABBAAB"
-    assert found == [Timed("take, 1M", ((1.0, 1.0), (4.0, 4.0), (5.0, 5.0)), ((2.0, 2.0), (3.0, 3.0), (6.0, 6.0)))]
+    assert found[0] == Timed("take, 1M", ((1.0, 1.0), (4.0, 4.0), (5.0, 5.0)), ((2.0, 2.0), (3.0, 3.0), (6.0, 6.0)))
+    assert [(one.subject, one.clock) for one in found] == [("take, 1M", CPU), ("copy, 1M", WALL)]
     assert found[0].medians == ((1.0, 4.0, 5.0), (2.0, 3.0, 6.0))
     assert len(pairs) == 3
 
 
-def test_a_side_loads_the_code_of_its_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_a_side_loads_the_code_of_its_folder_and_tells_of_its_failures(tmp_path: Path, subject: str) -> None:
     (tmp_path / "src").symlink_to(ROOT / "src")
-    with side(tmp_path) as started:
-        assert {"rollback", "take"} <= set(started.block("0.1M", 1))
-        with pytest.raises(SideFailed, match="KeyError: 'no such size'"):
-            started.block("no such size", 1)
+    with side(tmp_path, subject) as started, pytest.raises(SideFailed, match="KeyError: 'no such case'"):
+        started.block("no such case", 1)
+
+
+def test_a_side_answers_with_seconds_by_operation_and_their_clocks(tmp_path: Path) -> None:
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    with side(tmp_path, "rollback") as started:
+        told = started.block("0.1M", 2)
+    assert {"rollback: total", "rollback: buffer"} == told.seconds.keys() - told.wall
+    assert {len(seconds) for seconds in told.seconds.values()} == {2}
 
 
 def test_a_folder_without_the_code_is_a_failed_side(tmp_path: Path) -> None:
-    with pytest.raises(SideFailed, match="there is no src/tolaria in"), side(tmp_path):
+    with pytest.raises(SideFailed, match="there is no src/tolaria in"), side(tmp_path, "snapshot"):
         pass
 
 
@@ -71,7 +92,7 @@ def test_a_process_that_ends_at_once_is_a_failed_side(tmp_path: Path) -> None:
     for package in ("tolaria", "firedrill"):
         (tmp_path / "src" / package).mkdir(parents=True)
         (tmp_path / "src" / package / "__init__.py").write_text("raise SystemExit(1)")
-    with pytest.raises(SideFailed, match="ended before it could say anything"), side(tmp_path):
+    with pytest.raises(SideFailed, match="ended before it could say anything"), side(tmp_path, "snapshot"):
         pass
 
 

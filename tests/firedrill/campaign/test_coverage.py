@@ -43,7 +43,15 @@ def test_a_known_gap_is_shown_as_one(result: Make) -> None:
 def test_marks_that_nothing_hit_are_unexplained_unless_a_reason_excuses_them(result: Make) -> None:
     names = set(MARKS) - set(MARK_GAPS)
     first = min(names)
-    assert set(coverage_of([result(marks=(first,))]).unexplained) == names - {first}
+    coverage = coverage_of([result(marks=(first,))])
+    assert set(coverage.unexplained) == names - {first}
+    assert coverage.taken == (1, len(names))
+
+
+def test_a_mark_that_no_cpu_hits_counts_where_a_device_hit_it(result: Make) -> None:
+    names = set(MARKS) - set(MARK_GAPS)
+    late = min(MARK_GAPS)
+    assert coverage_of([result(marks=(late,))]).taken == (1, 1 + len(names))
 
 
 def test_it_holds_at_95_percent_with_every_mark(result: Make) -> None:

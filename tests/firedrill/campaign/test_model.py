@@ -18,7 +18,7 @@ from tolaria.errors import RollbackFailed
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governor import Governor
 from tolaria.lifecycle.alpha import Curve
-from tolaria.lifecycle.stage import IllegalMove
+from tolaria.lifecycle.stage import IllegalMove, Stage
 from tolaria.seams import ROLLBACK_COPYING, SNAPSHOT_COPYING, Seam
 from tolaria.tasks import TASKS
 from tolaria.telemetry.event import Event, Point
@@ -267,6 +267,16 @@ def test_after_a_lost_seed_one_alarm_is_no_collapse_and_two_in_a_row_are() -> No
         machine.they_stand_alike()
         lives.append(machine.model.life)
     assert lives == [1, 1, 2, 3]
+
+
+def test_a_fossil_that_a_failed_attempt_pruned_and_the_last_one_brought_back_is_none_that_was_pruned() -> None:
+    # Right after a rollback the older snapshot is tried first, and of that the seed was not yet committed.
+    machine = begun(every=1, kept=2, probation=0, strikes=1, budget=1, window=1, relapse=1, grace=0)
+    machine.grow("s0", 5)
+    machine.exploded(0)
+    machine.poisoned(2)
+    machine.they_stand_alike()
+    assert machine.real.host.state("s0").stage is Stage.FOSSILIZED
 
 
 def test_the_model_needs_no_torch() -> None:

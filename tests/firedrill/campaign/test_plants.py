@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import pytest
 
 from firedrill.campaign.plants import Plant, Strength, cell_of, space, why_not
 from firedrill.faults import FAULTS
-from firedrill.runner.exposure import Reply, Topology
+from firedrill.runner.cell import run
+from firedrill.runner.exposure import Reply, Topology, exposures_of
+from firedrill.runner.plan import config_of
 from firedrill.scenario.needs import ON_CUDA
 
 SENSIBLE = [plant for plant in space("cpu") if not why_not(plant)]
@@ -44,3 +48,10 @@ def test_what_strikes_right_after_a_rollback_meets_growing_seeds_only_where_they
     plants = {plant.topology: plant for plant in space("cpu") if (plant.kind, plant.phase) == ("tensor.set", "rolled_back")}
     governors = {topology: cell_of(plant).scenario.subject.governor.live_seeds for topology, plant in plants.items()}
     assert {topology for topology, live_seeds in governors.items() if live_seeds == "restore"} == {Topology.GROWING, Topology.BLENDED}
+
+
+def test_a_stale_snapshot_strikes_first_where_its_seed_has_come_to_rest(tmp_path: Path) -> None:
+    (plant,) = (plant for plant in SENSIBLE if (plant.kind, plant.topology) == ("snapshot.stale", Topology.RESTING))
+    cell = cell_of(plant)
+    events, _ = run(cell, config_of(cell), tmp_path / "faulted.jsonl", cell.scenario.faults)
+    assert [found.topology for found in exposures_of(events, cell.scenario.faults)] == [Topology.RESTING]

@@ -15,7 +15,7 @@ def test_a_comparison_is_read_back_as_it_was_with_the_times_beside_it(tmp_path: 
     write_comparison(path, found, [Timed("take, 1M", ((1.0, 2.0),), ((3.0, 4.0),))])
     document = json.loads(path.read_text())
     assert comparison_of(document, path) == found
-    assert document["timed"] == [{"subject": "take, 1M", "base": [[1.0, 2.0]], "head": [[3.0, 4.0]]}]
+    assert document["timed"] == [{"subject": "take, 1M", "base": [[1.0, 2.0]], "head": [[3.0, 4.0]], "clock": "CPU time"}]
 
 
 @pytest.mark.parametrize("document", [{}, {"schema": "firedrill.comparison/2.0"}, {"schema": "firedrill.comparison/1.0"}])

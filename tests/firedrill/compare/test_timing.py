@@ -1,6 +1,7 @@
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,16 @@ def test_what_seems_slower_is_measured_again_by_itself(again: float, verdict: Ch
     assert len(taken) == 3
 
 
+def test_what_cannot_be_measured_again_is_not_confirmed() -> None:
+    found, _ = judge_confirmed(lambda suspects: [] if suspects else [timed(1.3)])
+    assert [one.change for one in found] == [Change.INCONCLUSIVE]
+    assert found[0].detail.endswith("it could not be measured again")
+
+
+def test_a_metric_is_named_by_its_clock() -> None:
+    assert [one.metric for one in judge([timed(), replace(timed(), clock="wall time")])] == ["CPU time", "wall time"]
+
+
 def test_what_does_not_seem_slower_is_measured_once() -> None:
     asked: list[int] = []
 
@@ -95,19 +106,22 @@ def test_what_does_not_seem_slower_is_measured_once() -> None:
 # Medians of blocks in microseconds, of identical code on both sides, recorded on two cores that ten other processes wanted too.
 ROLLBACK = "rollback, 0.1M"
 RECORDED = json.loads((Path(__file__).parent / "identical-blocks.json").read_text())
+# The same of rollbacks, whole and part by part.
+ROLLBACKS = json.loads((Path(__file__).parent / "identical-rollbacks.json").read_text())
+PARTS = sorted(ROLLBACKS[0])
 
 
-def recorded(comparison: dict[str, list[list[float]]], slower: float = 1.0) -> list[Timed]:
-    """One comparison, with the rollbacks of the head so many times as long."""
+def recorded(comparison: dict[str, list[list[float]]], slower: float = 1.0, subject: str = ROLLBACK) -> list[Timed]:
+    """One comparison, with one operation of the head so many times as long."""
     found = []
     for name, (base, head) in comparison.items():
-        factor = slower if name == ROLLBACK else 1.0
+        factor = slower if name == subject else 1.0
         found.append(Timed(name, tuple((value,) for value in base), tuple((factor * value,) for value in head)))
     return found
 
 
 def test_real_noise_of_identical_code_is_hardly_ever_called_a_regression() -> None:
-    reds = [one.subject for comparison in RECORDED for one in judge(recorded(comparison)) if one.change is Change.REGRESSION]
+    reds = [one.subject for comparison in (*RECORDED, *ROLLBACKS) for one in judge(recorded(comparison)) if one.change is Change.REGRESSION]
     assert len(reds) <= 1, reds
 
 
@@ -115,3 +129,10 @@ def test_rollbacks_that_take_a_third_longer_are_found_in_real_noise_or_at_least_
     found = [one.change for comparison in RECORDED for one in judge(recorded(comparison, 1.3)) if one.subject == ROLLBACK]
     assert set(found) <= {Change.REGRESSION, Change.INCONCLUSIVE}
     assert found.count(Change.REGRESSION) >= 0.75 * len(found)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_so_is_every_part_of_a_rollback_and_no_other_part_is_blamed_for_it(part: str) -> None:
+    judged = [one for comparison in ROLLBACKS for one in judge(recorded(comparison, 1.3, part))]
+    assert {one.change for one in judged if one.subject == part} <= {Change.REGRESSION, Change.INCONCLUSIVE}
+    assert [one.subject for one in judged if one.change is Change.REGRESSION and one.subject != part] == []

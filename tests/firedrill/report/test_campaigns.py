@@ -14,7 +14,7 @@ def covered(strength: Strength, state: State) -> Covered:
 
 COVERAGE = Coverage(
     (covered(Strength.STRONG, State.PASS), covered(Strength.WEAK, State.NOT_RUN)),
-    {"suspicion": "nan/x[cpu,seed=1]", "a detector failed": "", "penalty owed": ""},
+    {"suspicion": "nan/x[cpu,seed=1]", "snapshot withdrawn": "", "penalty owed": ""},
 )
 
 
@@ -31,12 +31,14 @@ def test_what_was_not_exercised_and_not_taken_is_named(results: tuple[CellResult
     lines = page(results, COVERAGE).splitlines()
     assert "* not run: `loss-set-loss-ready-bare-weak`" in lines
     assert "applicable on the CPU were exercised, 50.0 %, and 95 % are asked for." in lines
+    assert "1 of 2 branches of the governor that are applicable were taken." in lines
     assert "* not taken: penalty owed. Nothing excuses it." in lines
+    assert [line.split(". ")[0] for line in lines if "n/a on the CPU" in line] == ["* n/a on the CPU: snapshot withdrawn"]
 
 
 def test_the_summary_has_the_same_numbers_and_is_json(results: tuple[CellResult, ...]) -> None:
     summary = json.loads(json.dumps(summary_of(results, COVERAGE)))
     assert summary["exercised"] == {"cells": 1, "applicable": 2, "min": 0.95}
     assert summary["not_run"] == ["loss-set-loss-ready-bare-weak"]
-    assert (len(summary["unexpected"]), summary["marks"], summary["holds"]) == (3, {"hit": 1, "of": 3}, False)
+    assert (len(summary["unexpected"]), summary["marks"], summary["holds"]) == (3, {"hit": 1, "of": 2, "not_applicable": 1}, False)
     assert summary["sources"][0]["name"] == "scenarios"

@@ -32,3 +32,4 @@ def test_a_row_has_the_ratio_its_interval_and_its_bound() -> None:
 def test_the_last_line_counts() -> None:
     assert verdict([REACHED, MISSED, UNPROMISED]) == "2 bounds: 1 reached, 1 missed, 0 undecided"
     assert verdict([REACHED, UNDECIDED]) == "2 bounds: 1 reached, 0 missed, 1 undecided; ~ others had the machine"
+    assert verdict([UNPROMISED]) == "nothing was promised of these"

@@ -1,12 +1,14 @@
 import shutil
 import signal
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from firedrill.events import FaultStruck, RunResumed, StateLeft
+from firedrill.events import FaultStruck, RunResumed, StateDigested, StateLeft
 from firedrill.runner import cell as recording
+from firedrill.runner.folder import COUNTERFACTUAL, FAULTED, events_of
 from firedrill.runner.inject import Injector
 from firedrill.runner.observe import Observer
 from firedrill.runner.plan import config_of
@@ -14,7 +16,9 @@ from firedrill.scenario.cell import Cell, cells
 from firedrill.scenario.load import load
 from firedrill.scenario.starter import starter
 from tolaria.seams import ROLLBACK_COPYING, SNAPSHOT_COPYING, STEP_FINISHED
+from tolaria.telemetry.codec import to_line
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.governor_events import EnvironmentRetired
 from tolaria.telemetry.history import read
 from tolaria.telemetry.run_events import RunAborted, StepFinished, StorageFailed
 
@@ -125,3 +129,52 @@ def test_a_run_that_died_before_its_first_checkpoint_begins_anew(stored: Cell, t
     # What a control run leaves is told of it alone.
     lasting = [event for event in whole if not isinstance(event, StateLeft)]
     assert [event for event in events if not isinstance(event, FaultStruck | RunResumed)] == lasting
+
+
+UNNOTICED = """\
+version: 1
+name: mine
+because: What nobody answers is looked at once more without a governor.
+subject: {seed: 11, envs: 3, steps: 5, batches_per_step: 1, rollout_steps: 5}
+faults: [{at: {step: 2, env: 1}, do: tensor.scale, target: {params: "head.*"}, with: {factor: 1.001}}]
+expect: [witnessed]
+verdict: masked
+"""
+RAISES = "{at: {step: 2, env: 1}, do: env.raise}"
+
+
+def of_env(events: Iterable[Event], env: int) -> list[str]:
+    """What a history says of the steps of an environment, as it is written down."""
+    return [to_line(0, event) for event in events if event.at.env == env and isinstance(event, StepFinished | StateDigested)]
+
+
+def recorded(text: str, tmp_path: Path) -> tuple[Cell, Path]:
+    """A cell from a text, and the folder in which its runs lie."""
+    path = tmp_path / "scenarios" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    (folder := tmp_path / "cell").mkdir()
+    cell = cells(load(path))[0]
+    recording.record(cell, folder)
+    return cell, folder
+
+
+def test_without_a_governor_only_what_is_struck_is_trained_and_it_comes_to_what_it_does_among_all(tmp_path: Path) -> None:
+    cell, folder = recorded(UNNOTICED, tmp_path)
+    alone = events_of(folder / COUNTERFACTUAL)
+    among_all, _ = recording.run(cell, config_of(cell, governed=False), tmp_path / "whole.jsonl", cell.scenario.faults)
+    assert len(of_env(alone, 1)) == 2 * 5
+    assert of_env(alone, 1) == of_env(among_all, 1)
+    assert of_env(alone, 0) == of_env(alone, 2) == []
+
+
+def test_whoever_decides_for_all_environments_together_trains_them_all(tmp_path: Path) -> None:
+    _, folder = recorded(UNNOTICED.replace("envs: 3", "policy: heuristic, envs: 3"), tmp_path)
+    assert {event.at.env for event in events_of(folder / COUNTERFACTUAL) if isinstance(event, StepFinished)} == {0, 1, 2}
+
+
+def test_an_environment_that_was_retired_needs_no_run_without_a_governor(tmp_path: Path) -> None:
+    fault = UNNOTICED[UNNOTICED.index("{at:") : UNNOTICED.index("]\nexpect")]
+    _, folder = recorded(UNNOTICED.replace(fault, RAISES).replace("masked", "fail_stop"), tmp_path)
+    assert any(isinstance(event, EnvironmentRetired) for event in events_of(folder / FAULTED))
+    assert not (folder / COUNTERFACTUAL).exists()

@@ -28,7 +28,7 @@ from tolaria.telemetry.run_events import RunAborted, RunStarted, StepFinished
 COUNTS = {"snapshot_every": 3, "window": 4, "budget": 2, "budget_window": 6, "relapse_steps": 1, "grace_steps": 2, "samples_min": 10}
 SETTINGS = COUNTS | {"detectors": "classic", "rewind": True, "live_seeds": "restore"}
 # Where a mark needs another setting.
-OTHERWISE = {"detector confirmed_lobotomy": {"detectors": "default"}}
+OTHERWISE = {f"detector confirmed_{name}": {"detectors": "default"} for name in ("lobotomy", "explosion")}
 
 
 def started(mark: str = "") -> RunStarted:
@@ -102,6 +102,7 @@ SHOWN: dict[str, list[Event]] = {
     **{f"detector {name}": [collapsed(5, cause=name)] for name in DETECTOR_NAMES},
     "detector early_explosion": [suspected(9, cause="loss_explosion")],
     "detector loss_explosion": [suspected(10, cause="loss_explosion")],
+    "detector confirmed_explosion": [suspected(10, cause="loss_explosion")],
     "detector lobotomy": [suspected(10, cause="lobotomy")],
     "detector confirmed_lobotomy": [suspected(10, cause="lobotomy")],
     "recovery failed": [suspected(10, cause="recovery_failed")],

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from firedrill.subjects.growth import digest_of, host_names, lasting_tensors_of, occupied_slots, tensors_of
+from firedrill.events import TensorSeen
+from firedrill.subjects.growth import digest_of, host_names, lasting_tensors_of, occupied_slots, raw_bytes, tensors_of, tensors_seen
 from tolaria.env.capsule import CapsuleHost
 from tolaria.env.config import TrainingConfig
 from tolaria.lifecycle.action import Action, Op
@@ -61,3 +62,33 @@ def test_names_of_the_host_are_those_without_optimizers() -> None:
 def test_a_digest_does_not_depend_on_the_order_of_names() -> None:
     one, two = torch.zeros(2), torch.ones(3)
     assert digest_of({"a": one, "b": two}) == digest_of({"b": two, "a": one}) != digest_of({"a": two, "b": one})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.bool])
+def test_bytes_are_those_of_the_numbers_in_their_order(dtype: torch.dtype) -> None:
+    tensor = torch.tensor([[1, 0], [0, 1]]).to(dtype)
+    width = tensor.element_size()
+    assert raw_bytes(tensor[0]) + raw_bytes(tensor[1]) == raw_bytes(tensor)
+    assert len(raw_bytes(tensor)) == 4 * width
+    apart = torch.arange(4).to(dtype).reshape(2, 2)
+    assert raw_bytes(apart.t()) == raw_bytes(apart.t().contiguous()) != raw_bytes(apart) or dtype is torch.bool
+
+
+def test_bytes_that_were_read_are_not_those_of_later() -> None:
+    tensor = torch.zeros(3, requires_grad=True)
+    before = raw_bytes(tensor)
+    with torch.no_grad():
+        tensor.fill_(-0.0)
+    assert before == bytes(12) != raw_bytes(tensor)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "nonfinite", "magnitude"),
+    [([1.0, -3.0], 0, 3.0), ([float("nan"), -3.0], 1, 3.0), ([float("inf"), float("nan"), 2.0], 2, 2.0), ([-0.0], 0, 0.0), ([], 0, 0.0)],
+)
+def test_a_tensor_is_seen_with_what_is_not_finite_and_the_largest_of_the_rest(
+    numbers: list[float], nonfinite: int, magnitude: float
+) -> None:
+    tensor = torch.tensor(numbers)
+    (seen,) = tensors_seen({"host/x": tensor})
+    assert seen == TensorSeen("host/x", seen.digest, nonfinite, magnitude)

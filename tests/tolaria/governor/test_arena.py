@@ -74,16 +74,18 @@ def test_whoever_asks_is_asked_once_before_every_copy_in_and_out() -> None:
     assert asked == [*range(14), *range(14)]
 
 
+@pytest.mark.parametrize("is_known", [False, True])
 @pytest.mark.parametrize("before_copy", [None, bool])
-def test_everything_comes_back_byte_for_byte_also_twice(before_copy: Callable[[int], object] | None) -> None:
+def test_everything_comes_back_byte_for_byte_also_twice(before_copy: Callable[[int], object] | None, is_known: bool) -> None:
     tensors = zoo()
     wanted = raw(tensors)
     arena = taken(tensors)
+    known = Bound.to(tensors) if is_known else None
     for _ in range(2):
         with torch.no_grad():
             for tensor in tensors.values():
                 tensor.fill_(0)
-        arena.copy_out(arena.views, tensors, before_copy)
+        arena.copy_out(arena.views, tensors, before_copy, known)
         assert raw(tensors) == wanted
     assert tensors["channels_last"].is_contiguous(memory_format=torch.channels_last)
 
@@ -185,6 +187,19 @@ def test_another_shape_or_dtype_in_the_same_parameter_raises(change: Callable[[t
     weight.data = change(weight.data)
     with pytest.raises(LayoutChanged, match="weight"):
         bound.renewed({"weight": weight})
+
+
+@pytest.mark.parametrize("kind", ["in order", "transposed"])
+def test_elements_in_another_order_at_the_same_place_are_seen(kind: str) -> None:
+    """A square matrix that is transposed in place keeps its address and its shape."""
+    weight = torch.nn.Parameter(torch.arange(9.0).view(3, 3).contiguous() if kind == "in order" else torch.arange(9.0).view(3, 3).T)
+    bound = Bound.to({"weight": weight})
+    weight.data = weight.data.T
+    again = bound.renewed({"weight": weight})
+    arena = Arena.allocate(again.layout, CPU)
+    arena.copy_in(again, None)
+    assert again is not bound
+    assert arena.views["weight"].tolist() == weight.tolist()
 
 
 def test_another_tensor_of_the_same_name_is_growth_and_no_mistake() -> None:

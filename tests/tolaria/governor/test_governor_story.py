@@ -10,8 +10,9 @@ import pytest
 from tolaria.errors import ConfigError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governor import Governor, Response
+from tolaria.governor.jury import unheard
 from tolaria.governor.verdict import Verdict
-from tolaria.seams import NO_TAPS, Observed, Seam, Taps
+from tolaria.seams import NO_TAPS, ROLLBACK_COPYING, SNAPSHOT_COPYING, Observed, Seam, Taps
 from tolaria.telemetry.event import Event, Point
 from tolaria.telemetry.governor_events import (
     Collapsed,
@@ -49,10 +50,14 @@ def steps(story: Story) -> list[int]:
 
 
 class Listener:
-    """Taps that note what passes, and lower the penalty by one."""
+    """Taps that note what passes, and lower the penalty by one; they listen at all seams, or at one only."""
 
-    def __init__(self) -> None:
+    def __init__(self, only: Seam[Any] | None = None) -> None:
         self.heard: list[tuple[str, Point, object]] = []
+        self._only = only
+
+    def hears(self, seam: Seam[Any]) -> bool:
+        return self._only in (None, seam)
 
     def pass_through(self, seam: Seam[Any], at: Point, value: Any) -> Any:
         self.heard.append((seam.name, at, value))
@@ -86,7 +91,7 @@ def test_nothing_is_known_of_losses_when_the_first_step_is_lost(new_story: NewSt
 def test_moves_and_pruned_seeds_are_told_before_the_rollback_itself(new_story: NewStory) -> None:
     story = new_story()
     story.host.seeds = ("s0", "s1")
-    story.tell(1, good=False)
+    assert story.tell(1, good=False) == Response(-10.0, ("s0", "s1"))
     assert [type(event) for event in story.events] == [SnapshotTaken, Collapsed, Event, Event, RolledBack]
     assert story.events[2:4] == [Event(Point(1, 0)), Event(Point(1, 1))]
     assert story.events[4].pruned == ("s0", "s1")
@@ -108,11 +113,42 @@ def test_seams_are_passed_in_the_order_of_the_work(new_story: NewStory) -> None:
     ]
 
 
-@pytest.mark.parametrize(("taps", "at_once"), [(NO_TAPS, True), (Listener(), False)])
-def test_all_tensors_are_copied_at_once_where_nobody_listens(
-    new_story: NewStory, monkeypatch: pytest.MonkeyPatch, taps: Taps, at_once: bool
+def test_every_detector_is_announced_with_its_step_to_whoever_listens(new_story: NewStory) -> None:
+    taps = Listener()
+    story = new_story(taps, detectors=("non_finite", "loss_explosion"))
+    taps.heard.clear()
+    story.governor.judge(Vitals(1, 0.25, 0.25, 0.9, None), at(1))
+    assert taps.heard == [("detector_asked", at(1), "non_finite"), ("detector_asked", at(1), "loss_explosion")]
+
+
+@pytest.mark.parametrize(("taps", "nobody"), [(NO_TAPS, True), (Listener(), False)])
+def test_the_jury_calls_nobody_before_a_detector_where_nobody_listens(
+    new_story: NewStory, monkeypatch: pytest.MonkeyPatch, taps: Taps, nobody: bool
 ) -> None:
-    story = new_story(taps)
+    story, told = new_story(taps), list[bool]()
+
+    def watched(vitals: Vitals, recovering: bool, before: Callable[[str], object]) -> Verdict:
+        told.append(before is unheard)
+        return Verdict.healthy()
+
+    monkeypatch.setattr(story.governor._jury, "judge", watched)
+    story.governor.judge(Vitals(1, 0.25, 0.25, 0.9, None), at(1))
+    assert told == [nobody]
+
+
+@pytest.mark.parametrize(
+    ("taps", "digest", "at_once"),
+    [
+        (NO_TAPS, "always", True),
+        (Listener(), "always", False),
+        (Listener(SNAPSHOT_COPYING), "offload", False),
+        (Listener(ROLLBACK_COPYING), "offload", True),
+    ],
+)
+def test_all_tensors_are_copied_at_once_where_nobody_listens(
+    new_story: NewStory, monkeypatch: pytest.MonkeyPatch, taps: Taps, digest: str, at_once: bool
+) -> None:
+    story = new_story(taps, digest=digest)
     ring, asked = story.governor.snapshots, []
     take = ring.take
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from tolaria.governor import snapshots
-from tolaria.governor.arena import Arena, Bound
+from tolaria.governor.arena import CPU, Arena, Bound
 from tolaria.governor.memory_policy import Placement
 from tolaria.governor.offload import Offload, Pending
+from tolaria.governor.segments import Layout
 from tolaria.governor.snapshots import SnapshotRing, without_optimizer
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.governor_events import SnapshotRefused, SnapshotTrusted
@@ -287,6 +288,66 @@ def test_what_is_sealed_at_once_is_waited_for_and_needs_no_way(ways: list[Way]) 
     ring = SnapshotRing(3, 1, "always")
     ring._bind({"w": torch.ones(4)})
     assert (ways, ring.placement) == ([], None)
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
+    """The devices that were waited for."""
+    devices: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", devices.append)
+    return devices
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """What storage was asked for: where, whether pinned, and what stays in host memory. It is given in host memory."""
+    wishes: list[tuple[object, ...]] = []
+    allocate = Arena.allocate
+
+    def given(layout: Layout, *wish: object) -> Arena:
+        wishes.append(wish[:3])
+        return allocate(layout, CPU)
+
+    monkeypatch.setattr(Arena, "allocate", staticmethod(given))
+    return wishes
+
+
+@pytest.mark.parametrize(
+    ("way", "wish"),
+    [
+        (None, (torch.device("cuda", 1), False, frozenset())),
+        (Slow(pinned=False), (CPU, False, frozenset())),
+        (Slow(pinned=True), (CPU, True, frozenset({"w"}))),
+    ],
+)
+def test_storage_is_pinned_in_the_host_where_there_is_a_way_and_on_the_device_where_there_is_none(
+    asked: list[tuple[object, ...]], way: Slow | None, wish: tuple[object, ...]
+) -> None:
+    ring = SnapshotRing(3, 1, "offload")
+    ring._offload = cast(Offload | None, way)
+    bound = Bound.to({"w": torch.ones(4)})
+    ring._arena_for(replace(bound, device=torch.device("cuda", 1), in_host_memory=frozenset({"w"})))
+    assert asked == [wish]
+
+
+def test_a_copy_without_a_way_waits_for_its_own_device(
+    ways: list[Way], waited: list[torch.device], asked: list[tuple[object, ...]]
+) -> None:
+    take(SnapshotRing(3, 1, "always"), 1.0)
+    assert waited == [torch.device("cuda", 1)]
+
+
+def test_storage_that_a_failed_copy_gives_back_is_written_to_no_more(
+    monkeypatch: pytest.MonkeyPatch, ways: list[Way], waited: list[torch.device]
+) -> None:
+    monkeypatch.setattr(snapshots, "_placement", lambda *_: Placement.TWO_MIRRORS)
+    monkeypatch.setattr(snapshots, "Offload", lambda *_: Slow())
+    ring = SnapshotRing(3, 1, "offload")
+    take(ring, 1.0)
+    assert waited == []
+    with pytest.raises(ZeroDivisionError):
+        ring.take({"w": torch.ones(4)}, {}, 1, "cadence", None, lambda index: 1 / index)
+    assert waited == [torch.device("cuda", 1)]
 
 
 def test_once_memory_was_found_short_every_snapshot_is_without_optimizer_state() -> None:

@@ -14,8 +14,10 @@ from tolaria.governor.arena import Arena
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.rollback import Done, LayoutMismatch, check_layout, check_optimizer, check_usable, is_asked, roll_back
 from tolaria.governor.snapshots import NotFinite, Snapshot, SnapshotRing
+from tolaria.lifecycle.stage import Stage
 from tolaria.seams import NO_TAPS, ROLLBACK_COPYING, SNAPSHOT_COPYING, Seam, T, Taps
 from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.growth_events import SlotRestored
 
 # `Single` and `Story` of the conftest.
 Single = Any
@@ -74,25 +76,13 @@ def test_after_a_relapse_too_every_trusted_snapshot_is_tried_twice_and_no_more(n
     assert host.tried == [1, 1, 0, 0, 2, 2]
 
 
-def test_all_tensors_are_copied_back_at_once_where_nobody_listens(new_single: NewSingle, monkeypatch: pytest.MonkeyPatch) -> None:
-    host, asked, copy_out = new_single(), [], Arena.copy_out
-
-    def watched(arena: Arena, names: Any, live: Any, before_copy: Any) -> None:
-        asked.append(before_copy is None)
-        copy_out(arena, names, live, before_copy)
-
-    monkeypatch.setattr(Arena, "copy_out", watched)
-    restore(filled(host), host)
-    assert asked == [True]
-
-
 def test_the_device_is_waited_for_before_the_first_write_and_after_the_last(new_single: NewSingle, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before, because of kernels of other streams that still write; after, because of those that will read."""
     host, told, copy_out, settle = new_single(), list[str](), Arena.copy_out, type(new_single()).settle
 
-    def watched(arena: Arena, names: Any, live: Any, before_copy: Any) -> None:
+    def watched(arena: Arena, *call: Any) -> None:
         told.append("written")
-        copy_out(arena, names, live, before_copy)
+        copy_out(arena, *call)
 
     def settled(self: Any, facts: dict[str, Any]) -> None:
         told.append("settled")
@@ -138,6 +128,21 @@ def test_copies_that_need_not_be_waited_for_are_single_only_for_whoever_listens_
     assert is_asked(GovernorConfig(digest=digest), taps, ROLLBACK_COPYING) is asked
 
 
+@pytest.mark.parametrize(("taps", "at_once"), [(NO_TAPS, True), (Choosy(SNAPSHOT_COPYING), True), (Choosy(ROLLBACK_COPYING), False)])
+def test_all_tensors_are_copied_back_at_once_where_nobody_listens(
+    new_single: NewSingle, monkeypatch: pytest.MonkeyPatch, taps: Taps, at_once: bool
+) -> None:
+    host, asked, copy_out = new_single(), [], Arena.copy_out
+
+    def watched(arena: Arena, names: Any, live: Any, before_copy: Any, known: Any) -> None:
+        asked.append(before_copy is None)
+        copy_out(arena, names, live, before_copy, known)
+
+    monkeypatch.setattr(Arena, "copy_out", watched)
+    roll_back(filled(host), host, AT, False, GovernorConfig(digest="offload"), taps)
+    assert asked == [at_once]
+
+
 def test_a_snapshot_is_tried_twice_and_then_the_next_older_one(new_single: NewSingle) -> None:
     host = new_single()
     host.failures.update({2: 1})
@@ -177,6 +182,24 @@ def test_what_a_failed_attempt_did_to_the_topology_is_told_with_the_one_that_suc
     done = restore(filled(host), host)
     assert (done.pruned, done.leaned) == (("s0", "s1"), True)
     assert done.moves == (Event(Point(9, 0)), Event(Point(9, 1)))
+
+
+def test_what_one_attempt_pruned_and_a_later_one_brought_back_was_not_pruned_in_the_end(
+    new_single: NewSingle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, commit = new_single(), type(new_single()).commit
+    back = tuple(SlotRestored(AT, slot, 1, Stage.PRUNED, Stage.FOSSILIZED) for slot in ("s0", "s7"))
+
+    def bringing_back(plan: Any, at: Point) -> tuple[Event, ...]:
+        moves = commit(host, plan, at)
+        return (*moves, *back) if host.tried[-1] == 1 else moves
+
+    monkeypatch.setattr(host, "commit", bringing_back)
+    host.seeds = ("s0", "s1")
+    host.late.update({2: 2})
+    done = restore(filled(host), host)
+    assert (done.snapshot.number, done.pruned) == (1, ("s1",))
+    assert done.moves == (Event(Point(9, 0)), Event(Point(9, 1)), *back)
 
 
 def test_an_interrupt_is_no_failure_of_a_snapshot(new_single: NewSingle) -> None:

@@ -1,10 +1,12 @@
 """Which snapshots stay, age, are trusted, are sealed and are spent; each snapshot is one small tensor."""
 
 import json
+import sys
 
 import pytest
 import torch
 
+from tolaria.governor.pages import SHARED_FROM
 from tolaria.governor.snapshots import NotFinite, Snapshot, SnapshotRing
 
 Tensors = dict[str, torch.Tensor]
@@ -197,6 +199,13 @@ def test_the_snapshot_of_a_host_without_tensors_comes_back_too() -> None:
     assert resumed.published[0].tensors == {}
 
 
+def test_a_snapshot_comes_back_on_the_device_of_its_tensors() -> None:
+    _, facts = full(kept=1, probation=0).capsule()
+    resumed = SnapshotRing(1, 0)
+    resumed.restore({"0/w": torch.empty(3, device="meta")}, facts)
+    assert resumed.published[0].tensors["w"].device == torch.device("meta")
+
+
 def test_tensors_of_snapshots_whose_numbers_begin_alike_are_kept_apart() -> None:
     ring = SnapshotRing(20, 0)
     for step in range(12):
@@ -216,3 +225,27 @@ def test_where_takes_wait_for_the_device_copies_are_placed_nowhere() -> None:
     ring = SnapshotRing(3, 3)
     take(ring, 0, "begin")
     assert (ring.placement, ring.refused()) == (None, ())
+
+
+# Huge pages that the arenas of a ring share.
+
+
+def test_all_arenas_of_a_ring_lie_in_the_same_pages_until_another_host_begins() -> None:
+    state: Tensors = {"w": torch.ones(SHARED_FROM // 4)}
+    ring = SnapshotRing(3, 0)
+    places = {storage(take(ring, step, tensors=state)) for step in range(8)}
+    assert len(places) == (1 if sys.platform == "linux" else 4)
+    ring.clear()
+    # Two arenas are kept for the next host; where that is larger, it has pages of its own.
+    grown = {storage(take(ring, step, tensors={"w": torch.ones(SHARED_FROM // 2)})) for step in range(8)}
+    assert len(grown) == len(places)
+    assert not grown & places
+
+
+def test_what_grows_beyond_the_shared_pages_has_pages_of_its_own() -> None:
+    ring = SnapshotRing(2, 0)
+    first = take(ring, 0, tensors={"w": torch.ones(SHARED_FROM // 4)})
+    grown = take(ring, 1, tensors={"w": torch.full((SHARED_FROM,), 2.0)})
+    assert storage(first) != storage(grown)
+    assert (first.tensors["w"] == 1.0).all()
+    assert (grown.tensors["w"] == 2.0).all()

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tolaria.host.finite import SMALL, all_finite
+from tolaria.host.finite import SMALL, all_finite, held
 
 LARGE = SMALL + 1
 
@@ -36,3 +36,18 @@ def test_one_bad_element_is_found_wherever_it_is(dtype: torch.dtype, elements: i
     assert all_finite([*others, bad])
     bad[-1] = math.nan
     assert not all_finite([*others, bad])
+
+
+def test_a_module_holds_what_it_and_all_below_it_own_and_nothing_for_what_is_absent() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(2, 3, bias=False), torch.nn.Sequential(torch.nn.BatchNorm1d(3)))
+    module.register_buffer("passing", torch.zeros(1), persistent=False)
+    module.register_buffer("absent", None)
+    parameters, buffers = held(module)
+    assert {id(tensor) for tensor in parameters} == {id(tensor) for tensor in module.parameters()}
+    assert {id(tensor) for tensor in buffers} == {id(tensor) for tensor in module.buffers()}
+    assert (len(parameters), len(buffers)) == (3, 4)
+
+
+def test_what_learns_is_looked_at_without_a_graph() -> None:
+    parameter = torch.nn.Parameter(torch.tensor([1.0, math.inf]))
+    assert not all_finite([parameter, torch.ones(LARGE)])

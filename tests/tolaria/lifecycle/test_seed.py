@@ -176,6 +176,11 @@ def test_what_was_pruned_in_the_middle_of_a_blend_is_on_no_way_any_more() -> Non
     assert state.pruned().ramp == Ramp()
 
 
+def test_what_was_measured_of_a_seed_goes_with_it() -> None:
+    state = replace(held(), contribution=0.5, contribution_error=0.1, magnitude=0.2).pruned()
+    assert (state.contribution, state.contribution_error, state.magnitude) == (None, None, None)
+
+
 def test_a_resting_slot_counts_its_steps_in_each_stage_anew() -> None:
     state, counted = held().pruned(), []
     for _ in range(7):
@@ -203,6 +208,17 @@ def test_blending_takes_the_target_steps_and_curve_of_the_germination() -> None:
 
 def test_a_seed_that_is_held_can_be_sent_to_another_alpha_along_another_curve() -> None:
     assert held().retargeted(0.5, 4, Curve.COSINE).ramp == Ramp(1.0, 0.5, 4, 0, Curve.COSINE)
+
+
+def test_a_seed_that_is_held_has_another_strength_at_once_and_is_held_as_long_as_before() -> None:
+    state = held().ticked().ticked()
+    assert state.held_at(0.25) == replace(state, ramp=Ramp(1.0, 0.25, 0))
+    assert (state.held_at(0.25).alpha, state.held_at(0.25).ticked().alpha) == (0.25, 0.25)
+
+
+def test_only_a_seed_that_is_held_is_given_a_strength() -> None:
+    with pytest.raises(AssertionError):
+        blended(4).held_at(0.25)
 
 
 def test_a_seed_holds_for_ever_when_nobody_decides() -> None:

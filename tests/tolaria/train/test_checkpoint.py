@@ -21,6 +21,10 @@ def as_read(tensors: Tensors, facts: Facts) -> tuple[Tensors, Facts]:
     return tensors, facts
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def mark_of(folder: Path) -> float:
     (tensors, facts), _ = checkpoint.read_newest(folder, as_read)
     assert torch.equal(tensors["a"], torch.full((3,), facts["mark"]))
@@ -58,7 +62,7 @@ def test_tensors_that_share_storage_are_written_each(tmp_path: Path) -> None:
 def test_two_are_kept_and_the_newest_is_the_one_of_the_highest_step(tmp_path: Path) -> None:
     for step in (2, 4, 99_999_999, 100_000_000):
         write(tmp_path, step, float(step % 1000))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-100000000", "step-99999999"]
+    assert names(tmp_path) == ["step-100000000", "step-99999999"]
     assert mark_of(tmp_path) == 0.0
 
 
@@ -89,8 +93,10 @@ def test_every_shorter_or_longer_file_is_noticed(file: str, tmp_path: Path) -> N
 def test_without_a_whole_checkpoint_every_complaint_is_told(tmp_path: Path) -> None:
     for step in (1, 2):
         (write(tmp_path, step, 1.0) / "manifest.json").write_text("[]")
-    with pytest.raises(CheckpointDamaged, match=r"step-00000002.*step-00000001"):
+    with pytest.raises(CheckpointDamaged) as refused:
         checkpoint.read_newest(tmp_path, as_read)
+    said = [f"{tmp_path / name}: manifest.json is no manifest of a checkpoint" for name in ("step-00000002", "step-00000001")]
+    assert str(refused.value) == "; ".join(said)
     with pytest.raises(CheckpointDamaged, match="there is no checkpoint, begin anew"):
         checkpoint.read_newest(tmp_path / "nowhere", as_read)
 
@@ -117,6 +123,32 @@ def test_a_checkpoint_that_was_being_replaced_is_found_until_the_new_one_stands(
     assert mark_of(tmp_path) == 2.0
 
 
+def test_a_checkpoint_of_the_same_step_takes_the_place_of_the_older_one(tmp_path: Path) -> None:
+    place = write(tmp_path, 1, 1.0)
+    # As a replacement leaves it that was cut off at its end.
+    shutil.copytree(place, place.with_suffix(".replaced"))
+    for mark in (2.0, 3.0):
+        write(tmp_path, 1, mark)
+        assert (mark_of(tmp_path), names(tmp_path)) == (mark, ["step-00000001"])
+
+
+def test_the_next_checkpoint_sweeps_away_what_a_failure_left(tmp_path: Path) -> None:
+    for step in (2, 9):
+        (tmp_path / f".step-{step:08d}.tmp").mkdir()
+    write(tmp_path, 2, 2.0)
+    assert names(tmp_path) == ["step-00000002"]
+
+
+def test_the_next_checkpoint_finishes_a_replacement_that_was_cut_off(tmp_path: Path) -> None:
+    place = write(tmp_path, 1, 1.0)
+    place.rename(place.with_suffix(".replaced"))
+    place = write(tmp_path, 2, 2.0)
+    assert names(tmp_path) == ["step-00000001", "step-00000002"]
+    shutil.copytree(place, place.with_suffix(".replaced"))
+    write(tmp_path, 3, 3.0)
+    assert names(tmp_path) == ["step-00000002", "step-00000003"]
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_a_link_in_the_place_of_a_file_is_not_followed(file: str, tmp_path: Path) -> None:
     place = write(tmp_path / "checkpoints", 1, 1.0)
@@ -131,11 +163,12 @@ def test_a_link_in_the_place_of_a_checkpoint_is_neither_followed_nor_emptied(tmp
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     (folder / "step-00000001").symlink_to(outside)
-    with pytest.raises(CheckpointDamaged, match="is a symbolic link"):
+    with pytest.raises(CheckpointDamaged) as refused:
         checkpoint.read_newest(folder, as_read)
+    assert str(refused.value) == f"{folder / 'step-00000001'}: is a symbolic link"
     for step in (2, 3):
         write(folder, step, float(step))
-    assert sorted(path.name for path in folder.iterdir()) == ["step-00000002", "step-00000003"]
+    assert names(folder) == ["step-00000002", "step-00000003"]
     assert mark_of(tmp_path / "elsewhere") == 1.0
 
 

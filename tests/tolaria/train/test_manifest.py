@@ -1,5 +1,6 @@
 """What is in a checkpoint is refused in words, also where its digest is right: whoever writes the files can compute that."""
 
+import errno
 import io
 import json
 import pickle
@@ -54,6 +55,27 @@ def saved() -> bytes:
     return file.getvalue()
 
 
+def test_what_is_packed_at_the_very_beginning_and_holds_nothing_is_unpacked_too() -> None:
+    assert read(*pack(0, {}, {})) == ({}, {})
+
+
+def test_every_tensor_is_copied_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, to = [], torch.Tensor.to
+
+    def watched(tensor: torch.Tensor, *where: Any, **how: Any) -> torch.Tensor:
+        asked.append((where, how))
+        return to(tensor, *where, **how)
+
+    monkeypatch.setattr(torch.Tensor, "to", watched)
+    pack(1, {"a": torch.ones(1)}, {})
+    assert asked == [(("cpu",), {"copy": True})]
+
+
+def test_a_name_that_leads_out_of_the_checkpoint_is_not_written() -> None:
+    with pytest.raises(AssertionError):
+        pack(1, {"../a": torch.ones(1)}, {})
+
+
 def test_what_is_packed_is_unpacked() -> None:
     written, payload = pack(7, {"a": torch.tensor([1.5])}, {"deep": [None, "x"]})
     tensors, facts = read(written, payload)
@@ -67,6 +89,9 @@ PAYLOADS = [
     (zipped(1 << 24), "promises a header of"),
     (b"", "promises a header of 0 bytes in 0"),
     (headed({}, length=1 << 40), "promises a header of 1099511627776 bytes in 10"),
+    (headed({}, length=3), "promises a header of 3 bytes in 10"),
+    (bytes(7), "promises a header of 0 bytes in 7"),
+    (bytes(8), "the header of tensors.safetensors: Expecting"),
     (headed({"a": tensor(offsets=(0, 1 << 40), shape=(1 << 38,))}, b"\0" * 4), "tensors.safetensors: "),
     (headed({"a": tensor(shape=(1 << 62, 1 << 62))}, b"\0" * 4), "tensors.safetensors: "),
     (headed({"a": tensor(shape=(2,))}, b"\0" * 4), "tensors.safetensors: "),
@@ -78,7 +103,7 @@ PAYLOADS = [
     (headed(b"\xff\xfe{}"), "the header of tensors.safetensors: 'utf-8'"),
     (headed(b"[" * 100_000), "the header of tensors.safetensors: maximum recursion"),
     (
-        headed(b'{"a": %s, "a": %s}' % (2 * (json.dumps(tensor()).encode(),)), b"\0" * 4),
+        headed(b'{"b": 0, "a": %s, "a": %s}' % (2 * (json.dumps(tensor()).encode(),)), b"\0" * 4),
         "the header of tensors.safetensors: the key 'a' stands there twice",
     ),
     *(
@@ -124,7 +149,37 @@ def test_what_is_no_manifest_is_refused(written: bytes, said: str) -> None:
         read(written, PAYLOAD)
 
 
+@pytest.mark.parametrize(
+    ("written", "payload", "said"),
+    [
+        (b"[]", PAYLOAD, "manifest.json is no manifest of a checkpoint"),
+        (forged(PAYLOAD, surplus=1), PAYLOAD, "manifest.json is no manifest of a checkpoint"),
+        (forged(PAYLOAD) + b" ", PAYLOAD, "the digest does not match its content"),
+        (forged(headed([])), headed([]), "the header of tensors.safetensors names no tensors"),
+    ],
+)
+def test_a_refusal_is_a_sentence_word_for_word(written: bytes, payload: bytes, said: str) -> None:
+    with pytest.raises(CheckpointDamaged) as refused:
+        read(written, payload)
+    assert str(refused.value) == said
+
+
+def test_manifest_and_header_may_come_to_64_megabytes_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (manifest.MANIFEST_BYTES_MAX, manifest.HEADER_BYTES_MAX) == (67_108_864, 67_108_864)
+    header = int.from_bytes(PAYLOAD[:8], "little")
+    monkeypatch.setattr(manifest, "HEADER_BYTES_MAX", header)
+    read(forged(PAYLOAD), PAYLOAD)
+    monkeypatch.setattr(manifest, "HEADER_BYTES_MAX", header - 1)
+    with pytest.raises(CheckpointDamaged, match=f"promises a header of {header} bytes"):
+        read(forged(PAYLOAD), PAYLOAD)
+
+
 def test_facts_that_could_not_be_read_back_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest, "MANIFEST_BYTES_MAX", 1000)
-    with pytest.raises(OSError, match="the facts of a checkpoint come to 2"):
+    length = len(pack(1, {"a": torch.ones(1)}, {"long": "x" * 2000})[0])
+    monkeypatch.setattr(manifest, "MANIFEST_BYTES_MAX", length)
+    pack(1, {"a": torch.ones(1)}, {"long": "x" * 2000})
+    monkeypatch.setattr(manifest, "MANIFEST_BYTES_MAX", length - 1)
+    with pytest.raises(OSError, match="the facts of a checkpoint") as refused:
         pack(1, {"a": torch.ones(1)}, {"long": "x" * 2000})
+    said = f"the facts of a checkpoint come to {length} bytes, {length - 1} may be read back"
+    assert (refused.value.errno, refused.value.strerror) == (errno.EFBIG, said)

@@ -24,8 +24,8 @@ from firedrill.runner.executors.leash import follow_the_fork_server
 from firedrill.runner.folder import told_ending
 from firedrill.runner.verdict import End, Ending
 
-# What every cell needs, loaded and done once.
-PRELOADED = ("firedrill.runner.warm",)
+# What every cell needs, loaded and done once; last comes what freezes all that is there by then.
+PRELOADED = ("firedrill.runner.executors.local", "firedrill.runner.warm")
 
 
 @dataclass(frozen=True, slots=True)

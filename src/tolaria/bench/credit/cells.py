@@ -20,15 +20,20 @@ UPDATES = 120
 SETTLED = 0.1
 # With more entropy, what is rarely punished is tried for ever.
 PPO = PpoConfig(lr=1e-3, minibatches=4, entropy_coef=0.003)
-# What is rare is learnt from many episodes at once: of 16 in an update less than five collapse by accident.
-LONG_PPO = replace(PPO, lr=2e-3, epochs=8)
-LONG_EPISODES = 5
-LONG_UPDATES = 100
+# What is rare is learnt from many episodes at once. Of 16 in an update less than five collapse by accident; and where half of all
+# baits go unpunished, an update that sees one bait learns only whether that one was, and takes the rest of it back the next time.
+MANY_EPISODES = 5
+# Of accidents it is learnt in fewer and larger steps.
+LARGE_PPO = replace(PPO, lr=2e-3, epochs=8)
+LARGE_UPDATES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A run: to which question it belongs, its arm, its network ("none" or "lstm" for a memory), its seed and its world."""
+    """A run: to which question it belongs, its arm, its network ("none" or "lstm" for a memory), its seed and its world.
+
+    `episodes` of every environment make one update; `large` are its steps where they are larger and fewer.
+    """
 
     question: str
     arm: str
@@ -36,22 +41,18 @@ class Cell:
     seed: int
     world: BaitConfig
     gae_lambda: float = PPO.gae_lambda
-    long: bool = False
+    episodes: int = 1
+    large: bool = False
 
     @property
     def updates(self) -> int:
         """How often it learns."""
-        return LONG_UPDATES if self.long else UPDATES
-
-    @property
-    def episodes(self) -> int:
-        """Episodes of every environment in one update."""
-        return LONG_EPISODES if self.long else 1
+        return LARGE_UPDATES if self.large else UPDATES
 
     def config(self) -> PracticeConfig:
         """What is practised."""
         network = NetworkConfig(memory=self.memory)
-        ppo = replace(LONG_PPO if self.long else PPO, gae_lambda=self.gae_lambda)
+        ppo = replace(LARGE_PPO if self.large else PPO, gae_lambda=self.gae_lambda)
         return ARMS[self.arm](PracticeConfig(ENVS, self.episodes * self.world.episode_steps, network=network, ppo=ppo))
 
 

@@ -6,7 +6,7 @@ from statistics import fmean
 
 from tolaria.bench.credit.arms import SHIPPED
 from tolaria.bench.credit.bait import BaitConfig
-from tolaria.bench.credit.cells import Cell, Run
+from tolaria.bench.credit.cells import MANY_EPISODES, Cell, Run
 from tolaria.bench.credit.first_update import Fall
 
 CONTROLS = ("clear", "truncate")
@@ -43,9 +43,10 @@ def cells(seeds: int, questions: Sequence[str] = tuple(ABOUT)) -> list[Cell]:
     """All runs of some questions, those of the bars first; `seeds` of every arm, and 3 more where the delay is long, if 5 or more."""
     some, more = range(seeds), range(seeds + 3 if seeds >= 5 else seeds)
     asked = [Cell(DELAY_5, arm, memory, seed, BAIT) for memory in ("none", "lstm") for arm in (SHIPPED, *CONTROLS) for seed in some]
-    asked += [Cell(DELAY_20, arm, "none", seed, BaitConfig(delay=20)) for arm in ATTRIBUTIONS for seed in more]
+    late = BaitConfig(delay=20)
+    asked += [Cell(DELAY_20, arm, "none", seed, late, episodes=MANY_EPISODES) for arm in ATTRIBUTIONS for seed in more]
     asked += [Cell(SHORT_TRACE, arm, "none", seed, GARDEN, SHORT_LAMBDA) for arm in ATTRIBUTIONS for seed in some]
-    asked += [Cell(UNAVOIDABLE, arm, "none", seed, ACCIDENTS, long=True) for arm in CONSERVATIVE for seed in some]
+    asked += [Cell(UNAVOIDABLE, arm, "none", seed, ACCIDENTS, episodes=MANY_EPISODES, large=True) for arm in CONSERVATIVE for seed in some]
     asked += [Cell(DELAY_5, arm, "none", seed, BAIT) for arm in OTHERS for seed in some]
     return [cell for cell in asked if cell.question in questions]
 
@@ -56,13 +57,13 @@ def bars(runs: Sequence[Run], falls: Sequence[Fall], planned: Sequence[Cell]) ->
     found = []
     for memory in ("none", "lstm"):
         name = "MLP" if memory == "none" else "LSTM"
-        asked = judge.of(DELAY_5, SHIPPED, memory)
+        asked = judge.of(DELAY_5, SHIPPED, memory=memory)
         found.append(
             asked.bar(f"{name}, delay 5: shipped collapses at most 0.02 times an episode on average", _mean_collapses, 0.02, at_most)
         )
         found.append(asked.bar(f"{name}, delay 5: and in the worst seed at most 0.05", _most_collapses, 0.05, at_most))
         found += [
-            judge.of(DELAY_5, arm, memory).bar(
+            judge.of(DELAY_5, arm, memory=memory).bar(
                 f"{name}, delay 5: {arm} goes on collapsing, at least 6 in every seed", _fewest_collapses, 6.0, at_least
             )
             for arm in CONTROLS
@@ -80,11 +81,13 @@ def bars(runs: Sequence[Run], falls: Sequence[Fall], planned: Sequence[Cell]) ->
     found.append(
         judge.of(UNAVOIDABLE, "terminal -30").bar("unavoidable: the monitor speaks of a frozen controller at -30", _frozen, 1.0, at_least)
     )
+    growing = judge.of(UNAVOIDABLE, *(arm for arm in CONSERVATIVE if arm != "terminal -30"))
+    found.append(growing.bar("unavoidable: and is silent in every run of the other arms, which go on growing", _frozen, 0.0, at_most))
     shipped = [fall for fall in falls if fall.arm == SHIPPED]
     fell = shipped[0].fell == shipped[0].seeds if shipped else None
     told = f"{shipped[0].fell} of {shipped[0].seeds}" if shipped else "not run"
     found.append(Bar("after one update the decision that led there is less likely in every seed", told, fell))
-    found.append(judge.of(DELAY_5, None).bar("delay 5: CPU-seconds of the slowest run", _slowest, 60.0, at_most))
+    found.append(judge.of(DELAY_5).bar("delay 5: CPU-seconds of the slowest run", _slowest, 60.0, at_most))
     return found
 
 
@@ -120,11 +123,11 @@ class _Judge:
         self.runs = runs
         self.planned = planned
 
-    def of(self, question: str, arm: str | None, memory: str | None = None) -> _Group:
-        """Of every arm or network where it is None."""
+    def of(self, question: str, *arms: str, memory: str | None = None) -> _Group:
+        """Of every arm where none is named, and of every network where it is None."""
 
         def belongs(cell: Cell) -> bool:
-            return cell.question == question and arm in {None, cell.arm} and memory in {None, cell.memory}
+            return cell.question == question and (not arms or cell.arm in arms) and memory in {None, cell.memory}
 
         found = [run for run in self.runs if belongs(run.cell)]
         return _Group(found, len(found) == sum(map(belongs, self.planned)))

@@ -11,6 +11,7 @@ shows what it catches, how soon, and what it costs in false alarms.
 from collections.abc import Callable
 
 from tolaria.governor.detectors.accuracy_drop import AccuracyDrop
+from tolaria.governor.detectors.confirmed_explosion import ConfirmedExplosion
 from tolaria.governor.detectors.confirmed_lobotomy import ConfirmedLobotomy
 from tolaria.governor.detectors.detector import Detector, Limits
 from tolaria.governor.detectors.early_explosion import EarlyExplosion
@@ -30,6 +31,7 @@ DETECTORS: dict[str, Callable[[Limits], Detector]] = {
     "confirmed_lobotomy": ConfirmedLobotomy,
     "uniform_output": UniformOutput,
     "loss_explosion": LossExplosion,
+    "confirmed_explosion": ConfirmedExplosion,
     "early_explosion": EarlyExplosion,
     "spike_train": SpikeTrain,
     "mutual_information": MutualInformation,

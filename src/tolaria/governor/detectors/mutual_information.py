@@ -4,6 +4,7 @@ I = H(mean answer) - mean H(answer), in nats on the validation batch, is what an
 a constant one, whether uniform or certain, with any number of classes and any frequency of labels.
 """
 
+import math
 from statistics import fmean
 
 from tolaria.governor.detectors.detector import Limits
@@ -21,6 +22,10 @@ WITNESSED, SUSPECT_AT, IN_A_ROW = 2, 3, 4
 NOTHING, TIMES, RECENT = 0.1, 1.5, 10
 # More than so much of the usual information contradicts a loss which says that all is lost.
 CONTRADICTS = 0.5
+# A host that is shaken, by a seed that begins to blend or by a step that was too long, may be surely wrong for some steps and say as much
+# of the inputs as ever all the while. It comes back by itself, or is still there after so many times as many steps; but whose losses are
+# in the mean so many times the prior one is not waited for.
+PATIENCE, TOO_HIGH = 2, 3.0
 
 
 class MutualInformation:
@@ -56,3 +61,11 @@ def contradicted(vitals: Vitals, window: LossWindow, limits: Limits) -> bool:
     """Whether the answers are known to say more than half of what they usually say, whatever has become of the loss."""
     left = information_left(vitals, window, limits)
     return left is not None and left > CONTRADICTS
+
+
+def patience(in_a_row: int, vitals: Vitals, window: LossWindow, limits: Limits) -> int:
+    """How many in a row are a collapse where `in_a_row` are without a contradiction; as many too where the mean of these is too high."""
+    latest = [math.inf if loss is None else loss for loss in (*window.recent, vitals.val_loss)][-in_a_row:]
+    # A comparison that is written so that nobody waits for NaN.
+    shaken = fmean(latest) <= TOO_HIGH * limits.prior_loss
+    return PATIENCE * in_a_row if shaken and contradicted(vitals, window, limits) else in_a_row

@@ -18,12 +18,16 @@ UNIFORM, SURE = 0.98, 0.85
 ONE_CLASS, SEVERAL_CLASSES = 0.995, 0.95
 # Whoever once told so much of ln C about the inputs has told them apart; a host that has learned nothing stays below.
 TOLD_APART = 0.03
+# A step that was too long makes a healthy host sure of one class, and the next one may bring it back. Who has lost what he knew is unsure
+# of his answers, or says nothing at all of the inputs any more.
+NOTHING, IN_A_ROW = 0.01, 2
 
 
 class UniformOutput:
-    """Immediate: every answer is uniform and so is their mean, or one class takes all of what had been told apart.
+    """Every answer is uniform and so is their mean, or one class takes all of what had been told apart.
 
-    The second is believed only of answers that hold less than a quarter of their usual mutual information.
+    The first is immediate. The second is believed only of answers that hold less than a quarter of their usual mutual information: at
+    once where it is less than a hundredth or the answers are no surer than usual, else after two in a row.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -45,9 +49,11 @@ class UniformOutput:
             share = median([outputs.largest_share for outputs in before])
             # A host that never told inputs apart has nearly uniform answers, and noise decides which class is the most popular one.
             told_apart = max(outputs.mutual_information for outputs in before) > TOLD_APART * self._chance
-            # The favourite class of a poor one may take all for a step, while the probabilities say as much of the inputs as ever.
-            says_less = now.mutual_information < LEFT * window.clean.median_information
-            if share <= SEVERAL_CLASSES and told_apart and says_less:
+            # Of a host that lives the favourite class may take all for a step, while the probabilities still tell inputs apart.
+            usual = window.clean.median_information
+            if share <= SEVERAL_CLASSES and told_apart and now.mutual_information < LEFT * usual:
+                unsure = now.sample_entropy >= median([outputs.sample_entropy for outputs in before])
+                in_a_row = 1 if unsure or now.mutual_information < NOTHING * usual else IN_A_ROW
                 evidence = f"one class takes {now.largest_share:.1%} of the inputs, {share:.1%} was usual"
-                return Alarm("uniform_output", 1, vitals.val_loss, None, evidence)
+                return Alarm("uniform_output", in_a_row, vitals.val_loss, None, evidence)
         return None

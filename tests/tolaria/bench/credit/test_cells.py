@@ -46,6 +46,11 @@ def test_a_run_counts_what_happened_and_is_the_same_twice(arm: str, brief: None)
     assert first.frozen_at is None
 
 
-def test_a_long_run_learns_from_five_episodes_at_once() -> None:
-    long = replace(CELL, long=True)
-    assert (long.config().rollout_steps, long.updates, long.config().ppo.epochs) == (200, 100, 8)
+def test_an_update_learns_from_many_episodes_at_once_where_it_is_told_to() -> None:
+    many = replace(CELL, episodes=5)
+    assert (many.config().rollout_steps, many.updates, many.config().ppo) == (200, 120, CELL.config().ppo)
+
+
+def test_larger_steps_are_fewer() -> None:
+    large = replace(CELL, episodes=5, large=True)
+    assert (large.config().rollout_steps, large.updates, large.config().ppo.epochs) == (200, 100, 8)

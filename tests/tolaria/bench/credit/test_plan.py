@@ -42,6 +42,18 @@ def test_there_are_as_many_seeds_as_the_bars_ask_for() -> None:
     assert asked.count((DELAY_5, "shipped", "none")) == asked.count((DELAY_5, "clear", "lstm")) == 5
     assert asked.count((DELAY_20, "shipped", "none")) == 8
     assert len(set(PLANNED)) == len(PLANNED)
+
+
+def test_what_is_rare_is_learnt_from_many_episodes_by_every_arm() -> None:
+    assert {(cell.question, cell.episodes, cell.large) for cell in PLANNED} == {
+        ("delay-5", 1, False),
+        ("delay-20", 5, False),
+        ("short-trace", 1, False),
+        ("unavoidable", 5, True),
+    }
+
+
+def test_a_single_question_can_be_asked() -> None:
     assert {cell.question for cell in cells(1, [DELAY_20])} == {DELAY_20}
 
 
@@ -75,6 +87,11 @@ def test_either_of_two_cures_of_conservatism_is_enough_and_none_is_not() -> None
 def test_a_monitor_that_says_nothing_in_one_run_misses_its_bar() -> None:
     index = at(UNAVOIDABLE, "terminal -30", 3)
     assert len(missed({index: replace(good(PLANNED[index]), frozen_at=None)})) == 1
+
+
+def test_a_monitor_that_speaks_where_growing_goes_on_misses_its_bar() -> None:
+    index = at(UNAVOIDABLE, "lagrangian", 3)
+    assert len(missed({index: replace(good(PLANNED[index]), frozen_at=20)})) == 1
 
 
 def test_one_first_update_that_did_not_help_misses_its_bar() -> None:

@@ -21,6 +21,15 @@ def test_where_losses_vary_six_robust_deviations_are_the_border(
     assert (alarm("loss_outlier", vitals(loss), window) is not None) == noticed
 
 
+def test_as_many_robust_deviations_as_the_border_are_none_too_many(
+    alarm: Any, window_of: Any, vitals: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deviations = 0.6745 * (math.log(3.0) - 0.0) / 0.01
+    for border, noticed in ((deviations, False), (math.nextafter(deviations, 0.0), True)):
+        monkeypatch.setattr("tolaria.governor.detectors.loss_outlier.Z_MAX", border)
+        assert (alarm("loss_outlier", vitals(3.0), window_of([vitals(1.0)] * 10)) is not None) == noticed
+
+
 def test_the_threshold_is_the_higher_of_both_borders(alarm: Any, window_of: Any, vitals: Any) -> None:
     assert alarm("loss_outlier", vitals(9.0), window_of([vitals(1.0)] * 10)).threshold == pytest.approx(2.0)
     varying = window_of([vitals(0.5), vitals(2.0)] * 5)

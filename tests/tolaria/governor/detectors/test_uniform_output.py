@@ -59,6 +59,20 @@ def test_one_class_may_take_all_of_answers_that_say_as_much_as_ever(
     assert (alarm("uniform_output", vitals(outputs=popular(1.0, information)), window) is not None) == noticed
 
 
+@pytest.mark.parametrize(
+    ("information", "entropy", "in_a_row"),
+    [(0.0049, 0.25, 1), (0.005, 0.25, 2), (0.0625, 0.374, 2), (0.0625, 0.375, 1), (0.0625, 0.75, 1)],
+    ids=["hardly anything is left", "a hundredth is", "they are surer than usual", "as sure as usual", "less sure"],
+)
+def test_one_class_may_take_all_for_a_step_of_sure_answers_that_say_something(
+    alarm: Any, window_of: Any, vitals: Any, information: float, entropy: float, in_a_row: int
+) -> None:
+    # Answers of 0.125 nats each as often as ones of 0.625; the median lies between.
+    window = window_of([vitals(outputs=Outputs(0.5, 0.5 + usual, 0.6)) for usual in (0.125, 0.625) * 5])
+    found = alarm("uniform_output", vitals(outputs=Outputs(information, information + entropy, 1.0)), window)
+    assert (found.collapse_at, found.suspect_at) == (in_a_row, 1)
+
+
 @pytest.mark.parametrize(("told", "noticed"), [(0.059, False), (0.061, True)])
 def test_what_tells_inputs_apart_is_measured_by_the_chance_loss(
     alarm: Any, window_of: Any, vitals: Any, told: float, noticed: bool

@@ -1,0 +1,81 @@
+"""Runs: neighbours in an arena that are copied and then checked, while a cache still holds what was copied.
+
+A finite sum proves that every number is finite. One that is not may have overflowed; then each tensor is asked by itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from tolaria.governor.pages import ALIGNMENT, Raw
+from tolaria.governor.segments import RUN_BYTES, Segment
+
+SMALL_RANGE = 1e5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """Neighbours in an arena's storage in host memory: their places in the layout, their bytes, and the piece that they fill.
+
+    `parts` are of tensors that are too large for one run: place, bytes, and which of the tensor's bytes these are.
+    `is_checked`: the piece may hold NaN or Inf; `widens`: its sum is to be one of single precision.
+    """
+
+    places: tuple[int, ...]
+    targets: tuple[Raw, ...]
+    parts: tuple[tuple[int, Raw, slice], ...]
+    piece: torch.Tensor
+    is_checked: bool
+    widens: bool
+
+
+def runs_of(segment: Segment, places: Mapping[str, int], raws: Mapping[str, Raw]) -> Iterator[Run]:
+    """All of a segment, once; a tensor that is too large for a cache comes in parts."""
+    for names, piece in segment.runs():
+        *before, last = names
+        raw = raws[last]
+        # Parts of one size, because a small one at the end would cost a check of its own. They begin on cache lines.
+        count = max(1, round(len(raw) / RUN_BYTES))
+        step = -(-len(raw) // count // ALIGNMENT) * ALIGNMENT or ALIGNMENT
+        if len(raw) <= step:
+            yield _run(names, (), piece, places, raws)
+            continue
+        begin = piece.numel() * piece.itemsize - len(raw)
+        for start in range(0, len(raw), step):
+            part = slice(start, min(start + step, len(raw)))
+            # Smaller neighbours come along with the first part.
+            low, high = begin + start if start else 0, begin + part.stop
+            part_of = ((places[last], raw[part], part),)
+            yield _run(() if start else tuple(before), part_of, piece[low // piece.itemsize : high // piece.itemsize], places, raws)
+
+
+def may_be_nonfinite(tensor: torch.Tensor) -> bool:
+    """Whether its dtype has NaN or Inf at all."""
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def widened(tensor: torch.Tensor) -> torch.Tensor:
+    """Floating point of a small range as single precision: sums of sixteen bits overflow soon, and eight know no arithmetic."""
+    return tensor.float() if is_small(tensor) else tensor
+
+
+def is_small(tensor: torch.Tensor) -> bool:
+    """Whether its dtype is floating point of a small range."""
+    return tensor.itemsize < torch.float32.itemsize and tensor.is_floating_point() and torch.finfo(tensor.dtype).max < SMALL_RANGE
+
+
+def sum_of(tensor: torch.Tensor) -> torch.Tensor:
+    """The sum of all elements, on the device of the tensor."""
+    return widened(tensor).sum()
+
+
+def _run(
+    names: tuple[str, ...],
+    parts: tuple[tuple[int, Raw, slice], ...],
+    piece: torch.Tensor,
+    places: Mapping[str, int],
+    raws: Mapping[str, Raw],
+) -> Run:
+    targets = tuple(raws[name] for name in names)
+    return Run(tuple(places[name] for name in names), targets, parts, piece, may_be_nonfinite(piece), is_small(piece))
