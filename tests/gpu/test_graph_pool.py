@@ -7,16 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from pools.hosts import Does, Gradients, Played, alike, assert_equal, growing, waits
+from pools.hosts import Does, Gradients, Played, alike, assert_equal, collapsing, growing, waits
 
 from tolaria.env.growth_env import Outcome
 from tolaria.env.vector_env import VectorEnv
-from tolaria.governor.config import GovernorConfig
-from tolaria.governor.rollback import roll_back
-from tolaria.governor.snapshots import SnapshotRing
 from tolaria.lifecycle.seed import Blend
-from tolaria.seams import NO_TAPS, WEIGHTS_UPDATED
-from tolaria.telemetry.event import Point
+from tolaria.seams import WEIGHTS_UPDATED
 
 pytestmark = pytest.mark.gpu
 
@@ -136,18 +132,6 @@ def test_batches_are_queued_without_asking_the_device() -> None:
 
 @pytest.mark.parametrize("policy", ["reset", "reset_all", "restore"])
 def test_training_goes_on_from_what_a_rollback_has_restored(policy: str) -> None:
-    rings: dict[int, SnapshotRing] = {}
-
-    def collapse(step: int, envs: VectorEnv) -> None:
-        training = envs.envs[1].training
-        if step == 5:
-            rings[id(envs)] = SnapshotRing(kept=3, probation=3)
-            rings[id(envs)].take(training.stable_tensors(), training.facts(), 5, "begin", bool, bool)
-        if step == 7:
-            with torch.no_grad():
-                training.host.head.weight.fill_(math.nan)
-            roll_back(rings[id(envs)], training, Point(7, 1), False, GovernorConfig(optimizer=policy), NO_TAPS)
-
-    graphs, looped = (played(backend, only=(1, 2), between=collapse) for backend in ("graphs", "loop"))
+    graphs, looped = (played(backend, only=(1, 2), between=collapsing(policy)) for backend in ("graphs", "loop"))
     assert_close(graphs, looped)
     assert all(bool(torch.isfinite(tensor).all()) for tensor in graphs.tensors(1).values())

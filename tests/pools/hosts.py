@@ -10,6 +10,9 @@ import torch
 from tolaria.env.config import TrainingConfig
 from tolaria.env.growth_env import Broken, EnvConfig, Outcome
 from tolaria.env.vector_env import POOLS, VectorEnv
+from tolaria.governor.config import GovernorConfig
+from tolaria.governor.rollback import roll_back
+from tolaria.governor.snapshots import SnapshotRing
 from tolaria.lifecycle.action import WAIT, Action, Op
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.seed import Blend
@@ -163,3 +166,22 @@ STRUCK: dict[str, tuple[Seam[Any], Callable[[Any], Any]]] = {
     "an answer": (WEIGHTS_UPDATED, listen),
     "an optimizer": (GRADIENTS_READY, hasten),
 }
+
+
+def collapsing(policy: str) -> Callable[[int, VectorEnv], None]:
+    """Environment 1 is lost in step 7, and is rolled back to where it was in step 5; written where its weights were, and nowhere else."""
+    rings: dict[int, SnapshotRing] = {}
+
+    def between(step: int, envs: VectorEnv) -> None:
+        training = envs.envs[1].training
+        if step == 5:
+            rings[id(envs)] = SnapshotRing(kept=3, probation=3)
+            rings[id(envs)].take(training.stable_tensors(), training.facts(), 5, "begin", bool, bool)
+        if step == 7:
+            with torch.no_grad():
+                training.host.head.weight.fill_(math.nan)
+            places = [parameter.data_ptr() for parameter in training.host.own_parameters().values()]
+            roll_back(rings[id(envs)], training, Point(7, 1), False, GovernorConfig(optimizer=policy), NO_TAPS)
+            assert [parameter.data_ptr() for parameter in training.host.own_parameters().values()] == places
+
+    return between
