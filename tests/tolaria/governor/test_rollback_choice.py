@@ -133,14 +133,15 @@ def test_all_tensors_are_copied_back_at_once_where_nobody_listens(
     new_single: NewSingle, monkeypatch: pytest.MonkeyPatch, taps: Taps, at_once: bool
 ) -> None:
     host, asked, copy_out = new_single(), [], Arena.copy_out
+    ring = filled(host)
 
     def watched(arena: Arena, names: Any, live: Any, before_copy: Any, known: Any) -> None:
-        asked.append(before_copy is None)
+        asked.append((before_copy is None, known is ring.bound))
         copy_out(arena, names, live, before_copy, known)
 
     monkeypatch.setattr(Arena, "copy_out", watched)
-    roll_back(filled(host), host, AT, False, GovernorConfig(digest="offload"), taps)
-    assert asked == [at_once]
+    roll_back(ring, host, AT, False, GovernorConfig(digest="offload"), taps)
+    assert asked == [(at_once, True)]
 
 
 def test_a_snapshot_is_tried_twice_and_then_the_next_older_one(new_single: NewSingle) -> None:

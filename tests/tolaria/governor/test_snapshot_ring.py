@@ -2,11 +2,13 @@
 
 import json
 import sys
+from typing import Any
 
 import pytest
 import torch
 
-from tolaria.governor.pages import SHARED_FROM
+from tolaria.governor.arena import Arena, Bound
+from tolaria.governor.pages import SHARED_FROM, SharedPages
 from tolaria.governor.snapshots import NotFinite, Snapshot, SnapshotRing
 
 Tensors = dict[str, torch.Tensor]
@@ -240,6 +242,28 @@ def test_all_arenas_of_a_ring_lie_in_the_same_pages_until_another_host_begins() 
     grown = {storage(take(ring, step, tensors={"w": torch.ones(SHARED_FROM // 2)})) for step in range(8)}
     assert len(grown) == len(places)
     assert not grown & places
+
+
+def test_a_ring_asks_once_in_a_life_for_room_for_all_of_its_arenas(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages, copies, given, allocate = SharedPages(0, 0), list[int](), list[object](), Arena.allocate
+
+    def room(bound: Bound, count: int) -> SharedPages:
+        copies.append(count)
+        return pages
+
+    def watched(*wish: Any) -> Arena:
+        given.append(wish[5])
+        return allocate(*wish)
+
+    monkeypatch.setattr(Bound, "shared_pages", room)
+    monkeypatch.setattr(Arena, "allocate", staticmethod(watched))
+    ring = SnapshotRing(3, 0)
+    for step in range(6):
+        take(ring, step)
+    assert (copies, given) == ([4], [pages] * 4)
+    ring.clear()
+    take(ring, 6, tensors={"w": torch.ones(5)})
+    assert (copies, given) == ([4, 4], [pages] * 5)
 
 
 def test_what_grows_beyond_the_shared_pages_has_pages_of_its_own() -> None:
