@@ -73,8 +73,8 @@ class Train:
     """Steps between the governor's snapshots."""
     width: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 256)")] = None
     """Of the host of the task wide."""
-    backend: Literal["loop", "stacked"] = "loop"
-    """Train hosts one by one, or perceptrons as one stack: several times faster, equal but for rounding."""
+    backend: Literal["loop", "stacked", "graphs"] = "loop"
+    """Train hosts one by one; perceptrons as one stack, several times faster; or on CUDA by replaying graphs. Equal but for rounding."""
     workers: int = 1
     """Processes that step the environments, to the same bytes; useful where there are as many cores and hosts are not tiny."""
     governor: bool = True

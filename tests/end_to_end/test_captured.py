@@ -100,6 +100,7 @@ EXEMPT = {
         "emit": "handed in",
         "recovery": "a constant",
         "attribution": "a constant",
+        "hits": "of the step at hand, and nothing after it",
         "_splits": "constant data on the device",
     },
     "MlpHost": {"family": "a constant", "channels": "a constant"},
@@ -110,6 +111,7 @@ EXEMPT = {
         "hears_gradients": "a constant",
         "gradient": "as the features, of the backward pass",
         "alphas": "of the pass at hand, and nothing after it",
+        "dial": "of a replica alone, which is no host of a run",
     },
     "BatchStream": {
         "num_samples": "a constant",

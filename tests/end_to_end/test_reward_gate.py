@@ -38,6 +38,8 @@ def test_whoever_reaches_more_is_paid_more(task: str) -> None:
 
 
 @pytest.mark.slow
-def test_with_twenty_times_the_rent_the_best_is_to_do_nothing() -> None:
-    assert by_return("digits_impaired")[-1] == "schedule"
-    assert by_return("digits_impaired", dearer=20.0)[-1] == "noop"
+@pytest.mark.parametrize(("task", "dearer"), [("digits_impaired", 20.0), ("spirals_impaired", 40.0)])
+def test_with_a_rent_that_is_far_too_high_the_best_is_to_do_nothing(task: str, dearer: float) -> None:
+    """How far differs: one seed of 16 numbers is all that spirals need, and only a very high rent is much beside what it gains."""
+    assert by_return(task)[-1] in {"schedule", "heuristic"}
+    assert by_return(task, dearer)[-1] == "noop"

@@ -110,7 +110,7 @@ def test_the_batches_of_a_growing_host_are_trained_without_waiting(optimizer: st
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     for batch in range(3):
-        host._train_batch(Point(1, 0, batch))
+        host.train_batch(Point(1, 0, batch))
 
 
 def test_a_bad_batch_of_a_growing_host_is_left_out() -> None:

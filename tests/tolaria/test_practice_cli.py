@@ -33,6 +33,15 @@ def test_what_is_said_replaces_what_is_recommended_and_nothing_else() -> None:
     assert Ppo(env="Acrobot-v1", steps=4096 * 3, decay=True).config().ppo.clip_at(2) == pytest.approx(0.2 / 3)
 
 
+def test_all_that_can_be_said_is_heard() -> None:
+    said = Ppo(env="Acrobot-v1", envs=3, rollout_steps=16, segment_steps=4, batch_size=12, epochs=7, clip=0.3, gamma=0.5, gae_lambda=0.6,
+               entropy_coef=0.125, normalize=False, memory="lstm").config()  # fmt: skip
+    assert (said.envs, said.rollout_steps, said.segment_steps, said.network.remembers) == (3, 16, 4, True)
+    assert (said.ppo.minibatches, said.ppo.epochs, said.ppo.clip) == (4, 7, 0.3)
+    assert (said.ppo.gamma, said.ppo.gae_lambda, said.ppo.entropy_coef) == (0.5, 0.6, 0.125)
+    assert (said.normalize_observations, said.ppo.normalize_rewards) == (False, False)
+
+
 def test_ctrl_c_keeps_what_was_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     learn = training.Practice.learn
 

@@ -29,7 +29,7 @@ def complaints(written: JSON) -> Iterator[Complaint]:
         yield from _script(subject, setting)
         for key in (key for key in ("mechanism", "amp") if subject.get(key)):
             yield Complaint(("subject", key), "FD010", f"{key} belongs to a loop that is not ours", one_of(MECHANISMS))
-    yield from _matrix(mapping(written.get("matrix")))
+    yield from _matrix(mapping(written.get("matrix")), setting)
     clauses = [mapping(fault) for fault in items(written.get("faults"))]
     for number, clause in enumerate(clauses):
         path, others = ("faults", number), clauses[:number] + clauses[number + 1 :]
@@ -77,7 +77,11 @@ def _decided_twice(path: tuple[str | int, ...], line: JSON, decided: dict[tuple[
     decided.setdefault(row, path[-1] + 1 if isinstance(path[-1], int) else 0)
 
 
-def _matrix(matrix: JSON) -> Iterator[Complaint]:
+def _matrix(matrix: JSON, setting: Setting) -> Iterator[Complaint]:
+    if setting.said("backend") == "graphs" and "cpu" in items(matrix.get("device", ["cpu"])):
+        yield Complaint(
+            ("subject", "backend"), "FD016", "graphs are replayed by a CUDA device, and the matrix has a CPU", "matrix: {device: [cuda]}"
+        )
     cells = max(1, len(items(matrix.get("device")))) * max(1, len(items(matrix.get("seed")))) + len(items(matrix.get("include")))
     if cells > CELLS_MAX:
         yield Complaint(("matrix",), "FD015", f"the matrix has {cells} cells", f"at most {CELLS_MAX}")

@@ -200,9 +200,9 @@ class ScriptLine:
 class Subject:
     """A run of `steps` decision steps in `envs` environments. `rollout_steps` None makes the whole run one rollout.
 
-    `gate`: fused optimizers keep a gradient that is not finite from the weights. `backend` trains hosts one by one, or
-    perceptrons as one stack. `width` is that of the host of the task `wide`. `checkpoint_every` so many steps the struck
-    run stores a checkpoint on the disk; None means that nothing is stored.
+    `gate`: fused optimizers keep a gradient that is not finite from the weights. `backend` trains hosts one by one, perceptrons
+    as one stack, or hosts on a CUDA device by replaying graphs. `width` is that of the host of the task `wide`.
+    `checkpoint_every` so many steps the struck run stores a checkpoint on the disk; None means that nothing is stored.
 
     `kind` is "growth" for tolaria's own training; "canary" is the same with a bug that was planted on purpose, for a campaign's
     proof that it sees. The others are loops that are not ours, a step of which is one optimizer step, with a recovery `mechanism`
@@ -225,7 +225,7 @@ class Subject:
     batches_per_step: Annotated[int, Field(ge=1, le=1000)] = TrainingConfig().batches_per_step
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     gate: bool = TrainingConfig().gate
-    backend: Literal["loop", "stacked"] = "loop"
+    backend: Literal["loop", "stacked", "graphs"] = "loop"
     width: Annotated[int, Field(ge=1, le=WIDTH_MAX)] | None = None
     governor: Annotated[GovernorConfig, WrapValidator(_refusable)] = GovernorConfig()
     gates: Annotated[GateConfig, WrapValidator(_refusable)] = GateConfig()

@@ -51,10 +51,17 @@ def ask(host: Host, data: Split, versions: Sequence[Alphas]) -> Answers:
     return Answers(torch.cat(hits), torch.cat(losses))
 
 
-def contributions(host: Host, data: Split, slots: Sequence[str]) -> dict[str, Effect]:
-    """Accuracy with each of these slots' seeds minus accuracy without it, the others as they are."""
-    answers = ask(host, data, [{}, *({slot: 0.0} for slot in slots)])
-    return {slot: paired(answers.hits[0] - without) for slot, without in zip(slots, answers.hits[1:], strict=True)}
+def contributions(host: Host, data: Split, slots: Sequence[str], hits: torch.Tensor | None = None) -> dict[str, Effect]:
+    """Accuracy with each of these slots' seeds minus accuracy without it, the others as they are.
+
+    `hits` [N] or [N, T] are the host's own, 1 where it answers rightly, if somebody has just asked it; then it is not asked again.
+    """
+    asked: list[Alphas] = [{slot: 0.0} for slot in slots]
+    if hits is None:
+        whole, *others = ask(host, data, [{}, *asked]).hits
+    else:
+        whole, others = hits.flatten(1).mean(dim=-1) if hits.dim() > 1 else hits, list(ask(host, data, asked).hits)
+    return {slot: paired(whole - without) for slot, without in zip(slots, others, strict=True)}
 
 
 def paired(differences: torch.Tensor) -> Effect:

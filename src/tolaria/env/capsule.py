@@ -148,8 +148,7 @@ class CapsuleHost(GrowingHost):
         for path in sorted(saved) if policy != "reset_all" else ():
             name, _, field = path.removeprefix("optimizer/").rpartition("/")
             optimizer, parameter = owners[name]
-            # These optimizers count their steps on the CPU, wherever the parameter lies; fused ones count beside it.
-            device = torch.device("cpu") if field == "step" and not self.config.gate else parameter.device
+            device = self.device_of(field, parameter)
             # Into the tensor that is there: whoever was bound to it would keep it beside a new one. Never the snapshot's own, because
             # an optimizer works in place.
             live = before.get(parameter, {}).get(field)

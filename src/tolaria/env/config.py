@@ -10,7 +10,7 @@ OBJECTIVES = ("shadow", "regression")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 REWARD_MODES = ("progress", "contribution", "sparse")
 # How the hosts of a run are trained in one step; `pool.py` says what that is.
-BACKENDS = ("loop", "stacked")
+BACKENDS = ("loop", "stacked", "graphs")
 
 
 @dataclass(frozen=True, slots=True)

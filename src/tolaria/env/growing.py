@@ -93,7 +93,11 @@ class GrowingHost(HostTraining):
                 self.prune(state.slot, at, "faded", "policy")
 
     def measure_seeds(self, at: Point, fossils: bool = False) -> None:
-        """Write each live seed's magnitude, and where it is blended its contribution, into its slot; those of `fossils` too if asked."""
+        """Write each live seed's magnitude, and where it is blended its contribution, into its slot; those of `fossils` too if asked.
+
+        Right after the vitals, whose answers are taken for those of the host as it is.
+        """
+        hits, self.hits = self.hits, None
         for slot in self.live_slots():
             # A seed that came here after the last batch has not been fed yet.
             if slot.state.stage is Stage.TRAINING and slot.features is not None:
@@ -102,7 +106,7 @@ class GrowingHost(HostTraining):
         slots = [slot.slot_id for slot in self.slots() if slot.state.stage in asked]
         if not slots:
             return
-        for slot_id, effect in contributions(self.host, self.split("validation"), slots).items():
+        for slot_id, effect in contributions(self.host, self.split("validation"), slots, hits).items():
             state = replace(self.state(slot_id), contribution=effect.mean, contribution_error=effect.error)
             self.host.slot(slot_id).state = state
             if state.stage is Stage.FOSSILIZED:

@@ -12,16 +12,15 @@ from torch import nn
 
 from tolaria.env.descent import is_heard
 from tolaria.env.lanes import Lane, Lanes
+from tolaria.env.roles import FOSSIL, ISOLATED, LEARNING, role_of
 from tolaria.env.training import BLENDED, HostTraining, optimizer_key, seed_module
 from tolaria.host.blend import blend
 from tolaria.host.mlp_host import MlpHost
-from tolaria.host.slot import MIXED, Slot
+from tolaria.host.slot import Slot
 from tolaria.host.stacking import ROWS, Lot, is_stackable, is_unheard, merged, picked, stacked
 from tolaria.lifecycle.seed import Blend
-from tolaria.lifecycle.stage import Stage
 
 TRUNK = "trunk"
-ISOLATED, LEARNING, FOSSIL = "isolated", "learning", "fossil"
 
 Kind = tuple[str, str | None, Blend, str]
 
@@ -127,7 +126,7 @@ class Stack:
         found: dict[Kind, list[tuple[int, Slot]]] = {}
         for place, member in enumerate(self.members):
             for slot in member.slots():
-                role = _role(slot)
+                role = role_of(slot)
                 if role != ISOLATED:
                     slot.features = None
                 if role is None:
@@ -169,17 +168,6 @@ def can_be_stacked(member: HostTraining) -> bool:
 def optimizers_of(lanes: Sequence[Lane]) -> tuple[object, ...]:
     """The optimizer of each lane."""
     return tuple(lane.optimizer for lane in lanes)
-
-
-def _role(slot: Slot) -> str | None:
-    """What a seed is to its host now; None where it is not computed."""
-    if slot.seed is None:
-        return None
-    if slot.state.stage is Stage.TRAINING:
-        return ISOLATED
-    if slot.state.stage not in MIXED or slot.state.alpha == 0.0:
-        return None
-    return FOSSIL if slot.state.stage is Stage.FOSSILIZED else LEARNING
 
 
 def _through_some(group: Group, x: torch.Tensor, only: Group) -> torch.Tensor:

@@ -1,8 +1,6 @@
 """The pool that trains perceptrons of one task together, as one stack.
 
-    begin      every environment executes its decision
-    train      batch by batch: those that can be stacked in one pass forward and back, the others by themselves
-    finish     every environment ticks, validates and is rewarded
+Batch by batch: those that can be stacked in one pass forward and back, the others by themselves.
 
 Each lane of the stack has its own batches, gradient clipping, learning rate, momentum and seed objective, and a seed that
 is isolated its own decision to skip a step. Where a harness listens, it is asked what the loop would have asked it, of every
@@ -11,73 +9,37 @@ host by itself, and the stack is made anew before every batch, because what it s
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 import torch
 
 from tolaria.env.descent import forget_gradients, is_heard
-from tolaria.env.growth_env import Broken, Outcome
+from tolaria.env.growth_env import Broken
 from tolaria.env.lanes import Lanes
-from tolaria.env.pool import Decided, HostPool, caught
+from tolaria.env.pool import caught
+from tolaria.env.roles import ISOLATED, LEARNING
 from tolaria.env.seed_objective import excesses, regression_losses
-from tolaria.env.stack import ISOLATED, LEARNING, Group, Shelf, Stack, can_be_stacked, could_be_stacked
-from tolaria.env.training import HostTraining, Trained, optimizer_key
+from tolaria.env.stack import Group, Shelf, Stack, can_be_stacked, could_be_stacked
+from tolaria.env.together import Member, TogetherPool
+from tolaria.env.training import Trained, optimizer_key
 from tolaria.seams import BATCH_READY, GRADIENTS_READY, LOSS_READY, NO_TAPS, WEIGHTS_UPDATED, Batch, Seam
-from tolaria.telemetry.event import Event, Point
+from tolaria.telemetry.event import Point
 
 T = TypeVar("T")
 
 HOST = "host"
 
 
-@dataclass(slots=True, eq=False)
-class Member:
-    """A host whose batches are trained, what they have come to so far, and what broke it."""
-
-    training: HostTraining
-    at: Point
-    losses: list[float] = field(default_factory=list)
-    norms: list[float] = field(default_factory=list)
-    broken: Broken | None = None
-
-    @property
-    def trained(self) -> Trained:
-        """The step's batches together."""
-        # Python's own maximum may pass over a NaN.
-        largest = math.nan if any(map(math.isnan, self.norms)) else max(self.norms)
-        return Trained(sum(self.losses) / len(self.losses), largest)
-
-
-class StackedPool(HostPool):
-    """Trains what it can as one stack. Where nobody listens, a step's events come environment by environment, as in the loop."""
+class StackedPool(TogetherPool):
+    """Trains what it can as one stack."""
 
     def __init__(self) -> None:
         self._shelf = Shelf()
 
-    def advance(self, decided: Sequence[Decided]) -> list[Outcome | Broken]:
-        """One decision step of each."""
-        told: list[list[Event]] = [_hold_back(each.env.training) for each in decided]
-        begun = [caught(partial(each.env.begin_step, each.action, each.at)) for each in decided]
-        members = [Member(each.env.training, each.at) for each in decided]
-        for member, start in zip(members, begun, strict=True):
-            member.broken = start if isinstance(start, Broken) else None
-        trained = self._train(members)
-        outcomes: list[Outcome | Broken] = []
-        for each, start, result, events in zip(decided, begun, trained, told, strict=True):
-            each.env.training.emit = each.env.emit
-            for event in events:
-                each.env.emit(event)
-            if isinstance(start, Broken):
-                outcomes.append(start)
-            elif isinstance(result, Broken):
-                outcomes.append(result)
-            else:
-                outcomes.append(caught(partial(each.env.finish_step, start, result, each.at)))
-        return outcomes
-
-    def _train(self, members: Sequence[Member]) -> list[Trained | Broken]:
+    def train(self, members: Sequence[Member]) -> list[Trained | Broken]:
+        """Batch by batch: those that can be stacked in one pass, the others by themselves."""
         together = [member for member in members if member.broken is None and could_be_stacked(member.training)]
         for member in together:
             member.training.host.train()
@@ -263,14 +225,6 @@ class StackBatch:
         for lane in chosen:
             self.members[places[lane]].training.count_batch(keys[lane])
         return norms
-
-
-def _hold_back(training: HostTraining) -> list[Event]:
-    """What a host tells from now on; a harness tells its own things in between, and then nothing is held back."""
-    told: list[Event] = []
-    if training.taps is NO_TAPS:
-        training.emit = told.append
-    return told
 
 
 def _alone(member: Member, train: Callable[[], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]) -> None:

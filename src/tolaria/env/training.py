@@ -93,6 +93,8 @@ class HostTraining(ABC):
         # Batches stepped since a rollback made an optimizer warm up anew, while it does.
         self.rewarming: dict[str, int] = {}
         self.rate_cut = RateCut()
+        # Which validation samples [N], or places [N, T], vitals have just found answered rightly; None where nobody may lean on it.
+        self.hits: torch.Tensor | None = None
         splits = {"train": task.train, "validation": task.validation, "test": task.test}
         self._splits = {name: Split(split.inputs.to(device), split.targets.to(device)) for name, split in splits.items()}
         self.renew_optimizers()
@@ -147,6 +149,10 @@ class HostTraining(ABC):
         self.host.train()
         batches = [self.train_batch(replace(at, batch=batch)) for batch in range(self.config.batches_per_step)]
         losses, norms, heard = map(torch.stack, zip(*batches, strict=True))  # each [B]
+        return self.summed_up(at, losses, norms, heard)
+
+    def summed_up(self, at: Point, losses: torch.Tensor, norms: torch.Tensor, heard: torch.Tensor) -> Trained:
+        """What batches came to, each of the three [B] as `train_batch` returns them; tells of those that were gated."""
         if not self.config.gate:
             mean, largest = torch.stack([losses.mean(), norms.max()]).tolist()
             return Trained(mean, largest)
@@ -162,31 +168,32 @@ class HostTraining(ABC):
     def validate(self, split: str = "validation", without: tuple[str, ...] = ()) -> tuple[float, float]:
         """Mean loss in nats and accuracy in [0, 1] over a whole split, in evaluation mode; `without` these slots' seeds."""
         data = self._splits[split]
-        loss, accuracy = self._measured(Batch(data.inputs, data.targets), without, lambda _: ())
+        (loss, accuracy), _ = self._measured(Batch(data.inputs, data.targets), without, lambda _: ())
         return loss, accuracy
 
     def probe(self) -> Probe | None:
         """What the host is worth on the validation split; None where that is no number. Nobody listens, and nothing changes."""
         data = self._splits["validation"]
-        loss, _, mutual_information, *_ = self._measured(Batch(data.inputs, data.targets), (), answer_shape)
+        (loss, _, mutual_information, *_), _ = self._measured(Batch(data.inputs, data.targets), (), answer_shape)
         return Probe(loss, mutual_information) if math.isfinite(loss) and math.isfinite(mutual_information) else None
 
     def _measured(
         self, data: Batch, without: tuple[str, ...], more: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
-    ) -> tuple[float, ...]:
-        """Loss, accuracy and whatever `more` reads off the logits [N, C], one row an answer, in one pass and one read of the device."""
+    ) -> tuple[tuple[float, ...], torch.Tensor]:
+        """Loss, accuracy and whatever `more` reads off the logits [N, C], one row an answer, in one pass and one read; and every hit."""
         self.host.eval()
         with torch.no_grad():
             logits = self.host(data.inputs, without)
             loss = self.task.loss(logits, data.targets)
-            hits = (logits.argmax(dim=-1) == data.targets).float().mean()
-            return tuple(torch.stack([loss.float(), hits, *more(logits.flatten(0, -2).float())]).tolist())
+            hits = (logits.argmax(dim=-1) == data.targets).float()
+            return tuple(torch.stack([loss.float(), hits.mean(), *more(logits.flatten(0, -2).float())]).tolist()), hits
 
     def vitals(self, at: Point, trained: Trained, scan: bool) -> Vitals:
         """Validate, and look for NaN and Inf in everything that lasts."""
         split = self._splits["validation"]
         data = self.taps.pass_through(VALIDATION_READY, at, Batch(split.inputs, split.targets))
-        loss, accuracy, *seen = self._measured(data, (), answer_shape)
+        (loss, accuracy, *seen), hits = self._measured(data, (), answer_shape)
+        self.hits = hits if data.inputs is split.inputs and data.targets is split.targets else None
         outputs = Outputs(*seen) if all(map(math.isfinite, seen)) else None
         places = self.nonfinite_places() if scan else ()
         vitals = Vitals(at.step, trained.loss, loss, accuracy, trained.gradient_norm, places, outputs, trained.gated)
@@ -236,17 +243,29 @@ class HostTraining(ABC):
 
     def learn(self, batch: Batch, number: int, at: Point) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """From a batch that has been drawn, the one of that number; what `train_batch` returns."""
-        for optimizer in self.optimizers.values():
-            forget_gradients(optimizer)
-        loss = self.taps.pass_through(LOSS_READY, at, self.task.loss(self._answers(batch, number), batch.targets))
-        loss.backward()
-        for slot in self.live_slots():
-            if slot.state.stage is Stage.TRAINING:
-                self._isolated_gradients(slot, batch.targets)
+        loss = self.taps.pass_through(LOSS_READY, at, self.loss_of(batch, number))
+        self.pass_back(loss, batch.targets)
         self.taps.pass_through(GRADIENTS_READY, at, self)
         norm, heard = self.descend()
         self.taps.pass_through(WEIGHTS_UPDATED, at, self)
         return loss.detach(), norm, heard
+
+    def loss_of(self, batch: Batch, number: int) -> torch.Tensor:
+        """The loss [] of a batch with its graph, and no gradients yet."""
+        self.forget()
+        return self.task.loss(self._answers(batch, number), batch.targets)
+
+    def forget(self) -> None:
+        """No parameter that learns has a gradient any more."""
+        for optimizer in self.optimizers.values():
+            forget_gradients(optimizer)
+
+    def pass_back(self, loss: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor | None = None) -> None:
+        """Gradients of the loss, so many times, and those of isolated seeds by their own objective."""
+        loss.backward(weight)
+        for slot in self.live_slots():
+            if slot.state.stage is Stage.TRAINING:
+                self._isolated_gradients(slot, targets)
 
     def descend(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Clip and follow the gradients that are there; the norm of the host's, and a number that is finite where all that counts is."""
@@ -285,13 +304,12 @@ class HostTraining(ABC):
     def _step_seed(self, slot: Slot) -> torch.Tensor:
         norm = clip_gradients(self._parameters_of(optimizer_key(slot)), self.config.grad_norm_max)
         # An isolated seed's bad gradient is its own affair: it skips its step, also where there is no gate.
-        if self.config.gate or slot.state.stage is not Stage.TRAINING or bool(torch.isfinite(norm)):
-            self._step(optimizer_key(slot), norm)
+        self._step(optimizer_key(slot), norm, skips=slot.state.stage is Stage.TRAINING)
         return norm
 
-    def _step(self, key: str, norm: torch.Tensor) -> None:
+    def _step(self, key: str, norm: torch.Tensor, skips: bool = False) -> None:
         optimizer = self.optimizers.get(key)
-        if optimizer is None:
+        if optimizer is None or (skips and not self.config.gate and not bool(torch.isfinite(norm))):
             return
         self.set_rate(key)
         if self.config.gate:
@@ -317,21 +335,34 @@ class HostTraining(ABC):
 
     def learning_rate(self, key: str) -> float:
         """A pure function of batches stepped and of the cut: linear warm-up, then constant; again after a rollback that asks for it."""
+        return self.rate_after(0, key, self.rate_cut.at(self.batches_stepped["host"]))
+
+    def rate_after(self, stepped: int, key: str, cut: float) -> float:
+        """The learning rate when an optimizer has stepped so many batches more, cut to this share."""
         base = self.config.learning_rate if self.config.learning_rate is not None else self.task.learning_rate
         factor = 1.0 if key == "host" else self.config.seed_lr_factor
-        rate = base * factor * min(1.0, (self.batches_stepped[key] + 1) / max(1, self.config.warmup_batches))
-        rate *= self.rate_cut.at(self.batches_stepped["host"])
-        return rate * (self.rewarming[key] + 1) / self.recovery.rewarm_batches if key in self.rewarming else rate
+        rate = base * factor * min(1.0, (self.batches_stepped[key] + stepped + 1) / max(1, self.config.warmup_batches)) * cut
+        rewarmed = self.rewarming.get(key, self.recovery.rewarm_batches) + stepped
+        return rate * (rewarmed + 1) / self.recovery.rewarm_batches if rewarmed < self.recovery.rewarm_batches else rate
+
+    def device_of(self, field: str, parameter: torch.nn.Parameter) -> torch.device:
+        """Where a piece of optimizer state lies: beside its parameter, but steps that are not fused are counted on the CPU."""
+        return torch.device("cpu") if field == "step" and not self.config.gate else parameter.device
 
     def _new_optimizer(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-        rate, decay = self.task.learning_rate, self.config.weight_decay
         # None leaves the choice to PyTorch; only fused kernels can be gated.
-        fused = self.config.gate or None
-        if self.config.optimizer == "adam":
-            return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=fused)
-        if self.config.optimizer == "adamw":
-            return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=fused)
-        return torch.optim.SGD(parameters, lr=rate, momentum=self.config.momentum, weight_decay=decay, fused=fused)
+        return new_optimizer(parameters, self.config, self.task.learning_rate, fused=self.config.gate or None)
+
+
+def new_optimizer(
+    parameters: list[torch.nn.Parameter], config: TrainingConfig, rate: float | torch.Tensor, fused: bool | None, capturable: bool = False
+) -> torch.optim.Optimizer:  # fmt: skip
+    """The optimizer that a config names."""
+    if config.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=rate, weight_decay=config.weight_decay, fused=fused, capturable=capturable)
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=config.weight_decay, fused=fused, capturable=capturable)
+    return torch.optim.SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=config.weight_decay, fused=fused)
 
 
 def answer_shape(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

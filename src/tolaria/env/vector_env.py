@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
+from tolaria.env.graph_pool import GraphPool
 from tolaria.env.growth_env import Broken, EnvConfig, GrowthEnv, Outcome
 from tolaria.env.pool import Decided, HostPool, LoopPool
 from tolaria.env.stacked_pool import StackedPool
@@ -17,7 +18,7 @@ from tolaria.seams import NO_TAPS, Taps
 from tolaria.tasks.task import Task
 from tolaria.telemetry.event import Event, Point
 
-POOLS: dict[str, type[HostPool]] = {"loop": LoopPool, "stacked": StackedPool}
+POOLS: dict[str, type[HostPool]] = {"loop": LoopPool, "stacked": StackedPool, "graphs": GraphPool}
 
 
 class VectorEnv:

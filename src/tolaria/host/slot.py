@@ -36,6 +36,8 @@ class Slot(nn.Module):
         self.gradient: torch.Tensor | None = None
         # The alpha of each of K versions that lie behind one another in a batch, while `Host.versions` asks for them.
         self.alphas: tuple[float, ...] | None = None
+        # The alpha [] that stands for the record's where this pass is captured once and replayed at other alphas.
+        self.dial: torch.Tensor | None = None
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
         """The features h [B, C, ...], themselves or mixed with the seed's residual."""
@@ -50,7 +52,7 @@ class Slot(nn.Module):
             return self._versions(h, self.seed, self.alphas)
         if self.seed is None or self.strength == 0.0:
             return h
-        return blend(h, self.seed(h), self.strength, self.state.blend)
+        return blend(h, self.seed(h), self.strength if self.dial is None else self.dial, self.state.blend)
 
     def attach(self, seed: nn.Module, state: SlotState) -> None:
         """Take a seed that was built and probed elsewhere; a fossil is frozen, any other seed is thawed."""

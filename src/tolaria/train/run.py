@@ -73,6 +73,7 @@ class Run:
             config.episode_length, config.training, config.gates, config.reward, governed.enabled, recovery, config.attribution
         )
         plan = Plan(task, env_config, config.seed, POOLS[config.backend], config.threads)
+        check_backend(config.backend, device)
         pool = build_pool(plan, min(workers, config.envs), device, taps)
         self.envs = VectorEnv(task, env_config, config.envs, config.seed, device, taps, history.emit, pool)
         self.governors = [
@@ -173,6 +174,12 @@ def check_workers(workers: int, device: torch.device) -> None:
         raise ConfigError("workers", workers, "1 or more")
     if workers > 1 and device.type != "cpu":
         raise ConfigError("workers", workers, f"1 on {device.type}; only on the CPU environments are stepped in processes of their own")
+
+
+def check_backend(backend: str, device: torch.device) -> None:
+    """Refuse a backend that the device has no means for."""
+    if backend == "graphs" and device.type != "cuda":
+        raise ConfigError("backend", f"graphs on {device.type}", "a CUDA device, which alone can replay graphs")
 
 
 def build_policy(config: TrainConfig, space: ActionSpace) -> Policy:

@@ -20,7 +20,7 @@ from tolaria.train import checkpoint, disk, trial
 from tolaria.train.config import TrainConfig, dump, load, save
 from tolaria.train.manifest import Facts, Tensors
 from tolaria.train.rollout import finish_rollout, take_step, tell_episode
-from tolaria.train.run import Run, build_task, check_workers, choose_device
+from tolaria.train.run import Run, build_task, check_backend, check_workers, choose_device
 from tolaria.train.warm_start import warm_start
 
 # What decides about the bits of a run beside its config and commit.
@@ -42,7 +42,9 @@ class Trainer:
 
         Raises `ConfigError` where the folder holds one already, or where the device, the data or the processes cannot be had.
         """
-        check_workers(workers, choose_device(config.device))
+        device = choose_device(config.device)
+        check_workers(workers, device)
+        check_backend(config.backend, device)
         # Asked once more by the run itself; here nothing is written yet.
         build_task(config)
         if folder is None:

@@ -129,6 +129,8 @@ BAD = [
     ("step: 8, env: 1", "event: snapshot_taken, plus_steps: 16, env: 1", "FD016", 7, 45, "0 to 15"),
     ("step: 8, env: 1", "step: 8, env: 1, phase: loss_ready", "FD016", 7, 34, "weights_updated"),
     ("steps: 16", SCRIPT.replace("step: 1", "step: 16"), "FD016", 5, 72, "0 to 15"),
+    ("steps: 16", "steps: 16, backend: graphs", "FD016", 5, 65, "device: [cuda]"),
+    ("steps: 16}", "steps: 16, backend: graphs}\nmatrix: {device: [cuda, cpu]}", "FD016", 5, 65, "device: [cuda]"),
     ('params: "head.*"', "slot: s2", "FD017", 9, 20, "s0"),
     ("head.*", "slots.s9.*", "FD017", 9, 22, "s0"),
     ("head.*", "haed.weight", "FD017", 9, 22, "head.weight"),
@@ -146,6 +148,11 @@ def test_a_mistake_is_told_at_its_place(write: Write, old: str, new: str, code: 
     found = only(write((old, new)))
     assert (found.code, found.line, found.column) == (code, line, column), found.render()
     assert told in f"{found.expected} {found.suggestion}"
+
+
+def test_graphs_are_welcome_where_there_is_a_device_to_replay_them(write: Write) -> None:
+    scenario = load(write(("steps: 16}", "steps: 16, backend: graphs}\nmatrix: {device: [cuda]}")))
+    assert (scenario.subject.backend, scenario.matrix.device) == ("graphs", ("cuda",))
 
 
 def test_lifecycle_faults_strike_slots_only(write: Write) -> None:

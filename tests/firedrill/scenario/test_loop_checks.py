@@ -73,6 +73,10 @@ GIVEN = {
 }
 
 
+def test_whatever_of_growth_can_be_said_is_refused() -> None:
+    assert set(GIVEN) == set(OF_GROWTH)
+
+
 @pytest.mark.parametrize("key", OF_GROWTH)
 def test_a_loop_has_nothing_of_growth(refused: Refused, key: str) -> None:
     more = [("{step: 8}", "{step: 8, env: 0}")] if key == "envs" else []

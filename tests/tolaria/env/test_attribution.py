@@ -105,6 +105,21 @@ def test_a_contribution_is_accuracy_with_the_seed_minus_accuracy_without_it() ->
     assert found["s0"].error > 0.0
 
 
+@pytest.mark.parametrize("task", ["spirals", "pydoc_lm"])
+def test_a_host_that_has_just_been_asked_is_not_asked_again_and_the_answer_is_the_same(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, data = grown(task, (1.0, 1.0))
+    host.eval()
+    with torch.no_grad():
+        hits = (host(data.inputs).argmax(-1) == data.targets).float()
+    asked_for: list[int] = []
+    versions = type(host).versions
+    monkeypatch.setattr(type(host), "versions", lambda *asked: asked_for.append(len(asked[2])) or versions(*asked))
+    assert contributions(host, data, ("s0", "s1"), hits) == contributions(host, data, ("s0", "s1"))
+    assert asked_for == [2, 3]
+    # What was seen of others is believed, which shows that it is what is used.
+    assert contributions(host, data, ("s0",), torch.zeros_like(hits))["s0"].mean < 0.0
+
+
 def test_a_paired_difference_has_the_error_of_its_mean() -> None:
     # Mean 0.25, and the unbiased deviation of these four is 0.5, over the root of 4.
     effect = paired(torch.tensor([0.0, 1.0, 0.0, 0.0]))

@@ -9,6 +9,7 @@ from tolaria.env.config import AttributionConfig, RewardConfig
 from tolaria.lifecycle.action import WAIT, Action, Op
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.stage import IllegalMove, Stage
+from tolaria.seams import NO_TAPS, VALIDATION_READY, Batch, Seam, Taps
 from tolaria.telemetry.event import Point
 from tolaria.telemetry.growth_events import ActionRefused, AlphaSearched, FossilMeasured, StageChanged
 from tolaria.telemetry.run_events import StepFinished
@@ -220,6 +221,33 @@ def test_a_fossil_is_measured_anew_at_its_cadence(make_env: Make, open_gates: Ga
     with_it, without = training.validate()[1], training.validate(without=("s0",))[1]
     training.measure_seeds(Point(20, 0), fossils=True)
     assert told.of(FossilMeasured)[-1].contribution == pytest.approx(with_it - without, abs=1e-6)
+
+
+class Elsewhere:
+    """Lets vitals be taken on a copy of the validation data, of which every answer is wrong."""
+
+    def pass_through(self, seam: Seam[Any], at: Point, value: Any) -> Any:
+        return Batch(value.inputs, (value.targets + 1) % 3) if seam is VALIDATION_READY and at.step >= 5 else value
+
+
+@pytest.mark.parametrize("taps", [NO_TAPS, Elsewhere()])
+def test_what_vitals_have_seen_of_the_host_is_what_its_seeds_are_measured_against(
+    make_env: Make, open_gates: GateConfig, taps: Taps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = held(make_env, open_gates, taps=taps)
+    training = told.subject.training
+    asked_for: list[int] = []
+    versions = type(training.host).versions
+    monkeypatch.setattr(type(training.host), "versions", lambda *asked: asked_for.append(len(asked[2])) or versions(*asked))
+    told.subject.advance(WAIT, Point(5, 0))
+    with_it, without = training.validate()[1], training.validate(without=("s0",))[1]
+    # Unless it was asked about other data; and whoever measures at another time asks for the host as well.
+    assert asked_for == [1 if taps is NO_TAPS else 2]
+    assert training.state("s0").contribution == pytest.approx(with_it - without, abs=1e-6)
+    assert training.hits is None
+    training.measure_seeds(Point(5, 0))
+    assert asked_for[1:] == [2]
+    assert training.state("s0").contribution == pytest.approx(with_it - without, abs=1e-6)
 
 
 def test_a_measurement_has_an_error_and_costs_nothing_where_no_seed_is_blended(make_env: Make, open_gates: GateConfig) -> None:

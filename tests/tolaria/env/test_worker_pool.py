@@ -147,6 +147,13 @@ def test_a_mistake_in_a_worker_is_a_mistake_here() -> None:
         served.join()
 
 
+def test_whoever_is_told_of_a_mistake_stops() -> None:
+    here, there = multiprocessing.Pipe()
+    there.send(Mistaken("in a worker: AssertionError('ours')"))
+    with pytest.raises(AssertionError, match="in a worker: AssertionError"):
+        WorkerPool(plan(), 0, together=False)._received(here)
+
+
 def test_a_task_that_no_process_can_be_handed_is_refused() -> None:
     task = replace(TASKS["spirals"](), build_host=lambda seed: TASKS["spirals"]().build_host(seed))
     with pytest.raises(ConfigError, match="1, because the task cannot be handed to a process"):

@@ -27,6 +27,19 @@ def test_optimizer_state_is_left_out_where_the_host_cannot_hold_every_copy(host_
     assert placement(STATE, PINNED, DEVICE, DEVICE, host_free) is wanted
 
 
+def test_copies_may_take_all_of_the_host_but_a_tenth() -> None:
+    assert placement(STATE, 45, DEVICE, DEVICE, host_free=50) is Placement.TWO_MIRRORS
+
+
+def test_a_placement_is_told_in_words() -> None:
+    assert [found.value for found in Placement] == [
+        "two buffers on the device, then pinned memory",
+        "one buffer on the device, then pinned memory",
+        "pinned memory only",
+        "pinned memory only, without optimizer state",
+    ]
+
+
 def test_without_optimizer_state_no_copy_is_kept_on_the_device() -> None:
     assert Placement.PARAMETERS_ONLY.mirrors == 0
 

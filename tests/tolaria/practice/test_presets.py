@@ -30,6 +30,13 @@ def test_what_needs_a_memory_gets_one_unless_it_is_said_otherwise(env: str) -> N
     assert forgetful.ppo.gamma == preset(env, 1).ppo.gamma
 
 
+def test_a_memory_that_is_chosen_against_it_leaves_what_is_to_be_learnt_as_it_was() -> None:
+    forgetful = preset("tolaria/RepeatPrevious-v0", 1, "none")
+    assert (forgetful.network, forgetful.rollout_steps, forgetful.ppo.lr) == (PLAIN.network, 128, 3e-4)
+    assert (forgetful.ppo.gamma, forgetful.ppo.gae_lambda, forgetful.ppo.normalize_rewards) == (0.9, 0.9, True)
+    assert not preset("tolaria/MaskedCounting-v0", 1, "lstm").ppo.normalize_rewards
+
+
 def test_what_is_not_known_begins_with_what_often_works() -> None:
     assert preset("MountainCar-v0", 1) is PLAIN
     assert preset("MountainCar-v0", 1, "lstm").network.remembers

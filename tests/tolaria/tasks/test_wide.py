@@ -29,6 +29,11 @@ def test_the_widest_host_has_a_billion_parameters_which_nobody_has_to_build_to_k
     assert width_of(1_000_000_000) < WIDTH_MAX
 
 
+def test_the_wider_the_host_the_slower_it_learns() -> None:
+    # By the root of how much wider it is than 256; a narrower one learns no faster.
+    assert [wide(width).learning_rate for width in (8, 256, 1024)] == [0.1, 0.1, 0.05]
+
+
 @pytest.mark.parametrize("width", [0, WIDTH_MAX + 1])
 def test_other_widths_are_refused(width: int) -> None:
     with pytest.raises(ConfigError, match=r"^width: found"):

@@ -20,7 +20,7 @@ from tolaria.telemetry.history import History
 from tolaria.telemetry.run_events import RunStarted
 from tolaria.train.config import TrainConfig
 from tolaria.train.rollout import take_step
-from tolaria.train.run import Run, build_task, choose_device
+from tolaria.train.run import Run, build_task, check_backend, check_workers, choose_device
 from tolaria.train.trainer import Trainer
 
 Configure = Callable[..., TrainConfig]
@@ -36,6 +36,17 @@ def build(config: TrainConfig) -> Run:
 def test_a_device_that_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="device"):
         choose_device(name)
+
+
+def test_what_no_pool_can_do_is_refused() -> None:
+    for device in ("cuda", "mps"):
+        with pytest.raises(ConfigError, match=f"^workers: found 2, expected 1 on {device}"):
+            check_workers(2, torch.device(device))
+        check_workers(1, torch.device(device))
+    with pytest.raises(ConfigError, match=r"^backend: found 'graphs on mps'"):
+        check_backend("graphs", torch.device("mps"))
+    check_backend("graphs", torch.device("cuda", 1))
+    check_backend("stacked", torch.device("cpu"))
 
 
 def test_auto_is_cuda_where_there_is_one() -> None:

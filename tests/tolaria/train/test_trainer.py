@@ -13,9 +13,10 @@ from tolaria.errors import CheckpointDamaged, ConfigError, WorkerLost
 from tolaria.lifecycle.action import Action, Op
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.lifecycle.stage import Stage
+from tolaria.seams import NO_TAPS
 from tolaria.telemetry.governor_events import RolledBack
 from tolaria.telemetry.growth_events import StageChanged
-from tolaria.telemetry.history import HistoryDamaged, read
+from tolaria.telemetry.history import History, HistoryDamaged, read
 from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StorageFailed
 from tolaria.train import checkpoint
 from tolaria.train.config import Move, TrainConfig, save
@@ -147,6 +148,14 @@ def test_a_worker_that_dies_is_told_of_and_the_run_goes_on_from_its_checkpoint(c
     assert trainer.train()
     trainer.close()
     assert_same(tmp_path / "whole", tmp_path / "shared")
+
+
+def test_graphs_are_refused_where_no_device_replays_them_before_anything_is_written(small_config: Configure, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^backend: found 'graphs on cpu', expected a CUDA device"):
+        Trainer.start(small_config("heuristic", backend="graphs"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ConfigError, match=r"^backend: found"):
+        Trainer.tapped(small_config("heuristic", backend="graphs"), History(), NO_TAPS)
 
 
 @pytest.mark.parametrize("workers", [0, -1])
