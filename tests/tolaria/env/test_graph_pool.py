@@ -224,6 +224,10 @@ def test_a_structure_is_captured_once_and_serves_every_host_and_every_episode(pl
 
     graphs = Played("graphs", moves=same, between=begin_again, only=(0, 1, 4, 5))
     assert all(isinstance(outcome, Outcome) for outcome in graphs.outcomes.values())
+    # Hosts that go through one replica keep what their own seeds were fed.
+    assert_close(graphs, looped := Played("loop", moves=same, between=begin_again, only=(0, 1, 4, 5)))
+    told = [[played.envs.envs[env].training.state("s0").magnitude for env in (0, 1, 4, 5)] for played in (graphs, looped)]
+    assert told[0] == pytest.approx(told[1], abs=1e-5)
     # Two streams have hosts. Nothing grows, a seed is isolated, it is blended: three structures, in three graphs each.
     captures = Counter(stream for call, stream, _ in played.calls if call == "capture")
     assert sorted(captures.values()) == [9, 9]
