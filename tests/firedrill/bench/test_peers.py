@@ -15,12 +15,10 @@ from firedrill.bench.peers import (
     STAGER,
     Held,
     cloned,
-    give_back,
     loading,
     saved,
     staging,
 )
-
 
 # Prints the bytes that a fifth copy is given by the system, and those of the weight.
 FRESH = f"""
