@@ -52,8 +52,13 @@ def a_fault_strikes_twice(patch: Patch) -> None:
 
 
 def a_fault_strikes_at_another_seam(patch: Patch) -> None:
+    def beginning(real: Wrapper, self: Injector, *rest: Any) -> None:
+        real(self, *rest)
+        self._faults["gradients_ready"] = self._faults.pop("weights_updated", [])
+
     def around(real: Wrapper, self: When, at: Any, phase: str, *rest: Any) -> bool:
         due: bool = real(self, at, "weights_updated" if phase == "gradients_ready" else "", *rest)
         return due
 
+    wrap(patch, Injector, "__init__", beginning)
     wrap(patch, When, "is_due", around)

@@ -171,11 +171,11 @@ def momentum_comes_back(patch: Patch) -> None:
         old[id(self)] = {p: torch.full_like(p, 3.0) for p in state}
         real(self, saved, policy)
 
-    def stepping(real: Wrapper, self: CapsuleHost, key: str, norm: torch.Tensor) -> None:
+    def stepping(real: Wrapper, self: CapsuleHost, key: str, *rest: Any, **named: Any) -> None:
         if key == "host":
             for parameter, buffer in old.pop(id(self), {}).items():
                 self.optimizers[key].state[parameter]["momentum_buffer"] = buffer
-        real(self, key, norm)
+        real(self, key, *rest, **named)
 
     wrap(patch, CapsuleHost, "restore_optimizers", around)
     wrap(patch, CapsuleHost, "_step", stepping)

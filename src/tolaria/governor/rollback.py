@@ -78,7 +78,7 @@ def roll_back(ring: SnapshotRing, governed: Governed[PlanT], at: Point, relapsed
     for snapshot in _candidates(ring, relapsed):
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                penalty = _restore(snapshot, ring.bound, governed, at, config, taps, changed)
+                penalty = _restore(snapshot, governed, ring.bound, at, config, taps, changed)
             except Exception as error:  # noqa: BLE001 - a rollback must outlive whatever struck it; see the module's theory
                 failures.append(f"snapshot {snapshot.number}, attempt {attempt}: {type(error).__name__}: {error}")
                 continue
@@ -141,7 +141,7 @@ def _candidates(ring: SnapshotRing, relapsed: bool) -> tuple[Snapshot, ...]:
 
 
 def _restore(
-    snapshot: Snapshot, known: Bound, governed: Governed[PlanT], at: Point, config: GovernorConfig, taps: Taps, changed: Changed
+    snapshot: Snapshot, governed: Governed[PlanT], known: Bound, at: Point, config: GovernorConfig, taps: Taps, changed: Changed
 ) -> float:
     changed.watch.begin("validate")
     plan = check_fit(snapshot, governed)
