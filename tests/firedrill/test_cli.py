@@ -170,7 +170,7 @@ def test_report_leaves_with_the_exit_code_of_the_run(kept: CellResult, here: Pat
         (None, "No such file"),
         (b"\xff\xfe", "not JSON"),
         (b"torn {", "not JSON"),
-        (b'{"cells": []}', "the schema is None"),
+        (b'{"cells": []}', "it names no schema"),
         (b'{"schema": "firedrill.run/1", "cells": [{"id": "mine"}]}', "damaged"),
     ],
 )
