@@ -14,6 +14,8 @@ from tolaria.tasks import TASKS
 from tolaria.telemetry.event import Event, Point
 
 STEPS = 6
+# Graphs need a device; without one they are held against the loop on a played one.
+ON_CPU = [name for name in POOLS if name != "graphs"]
 CONFIG = EnvConfig(STEPS, TrainingConfig(batches_per_step=2))
 # What every environment does, so that seeds grow in all of them.
 MOVES = {0: Action(op=Op.GERMINATE, slot="s0", blueprint="residual_mlp"), 1: Action(op=Op.ADVANCE, slot="s0")}
@@ -72,12 +74,12 @@ def assert_untouched(ours: Played, theirs: Played, envs: Sequence[int]) -> None:
         assert [name for name in tensors if not torch.equal(tensors[name], tensors_too[name])] == []
 
 
-@pytest.mark.parametrize("backend", POOLS)
+@pytest.mark.parametrize("backend", ON_CPU)
 def test_removing_an_environment_leaves_the_others_unchanged(backend: str) -> None:
     assert_untouched(Played(2, backend=backend), Played(3, backend=backend), (0, 1))
 
 
-@pytest.mark.parametrize("backend", POOLS)
+@pytest.mark.parametrize("backend", ON_CPU)
 @pytest.mark.parametrize("struck", [(1,), (0, 2)])
 def test_others_notice_nothing_of_one_that_is_struck(struck: tuple[int, ...], backend: str) -> None:
     calm, broken = Played(3, backend=backend), Played(3, NanIn(*struck), backend=backend)
@@ -85,14 +87,14 @@ def test_others_notice_nothing_of_one_that_is_struck(struck: tuple[int, ...], ba
     assert all(calm.state(env)[0] != broken.state(env)[0] for env in struck)
 
 
-@pytest.mark.parametrize("backend", POOLS)
+@pytest.mark.parametrize("backend", ON_CPU)
 def test_a_batch_that_is_overwritten_in_place_is_nobody_elses(backend: str) -> None:
     calm, overwritten = Played(3, backend=backend), Played(3, BatchOverwritten(), backend=backend)
     assert_untouched(calm, overwritten, (1, 2))
     assert calm.state(0)[0] != overwritten.state(0)[0]
 
 
-@pytest.mark.parametrize("backend", POOLS)
+@pytest.mark.parametrize("backend", ON_CPU)
 def test_others_notice_nothing_of_one_that_is_retired(backend: str) -> None:
     assert_untouched(Played(3, backend=backend), Played(3, retired=(1,), backend=backend), (0, 2))
 
