@@ -184,8 +184,13 @@ class Model:
             return Said("collapsed", stopped=True)
         chosen = candidates[failures // TRIES]
         self.ring = [snapshot for snapshot in self.ring if snapshot.number <= chosen.number]
-        pruned, leaned = self._rewind(chosen)
-        # An attempt that failed has rewound the topology already; what it took away is gone all the same.
+        pruned: set[str] = set()
+        leaned = False
+        # An attempt that failed has rewound the topology already; what it took away is gone, unless a later one brings it back.
+        for tried in candidates[: failures // TRIES + 1]:
+            taken, restored, has_leaned = self._rewind(tried)
+            pruned = pruned - restored | taken
+            leaned = leaned or has_leaned
         self.rollbacks = [*recent, self.step]
         self.streak = self.worse = 0
         self.life += 1
@@ -195,18 +200,23 @@ class Model:
         retired = len(self.rollbacks) >= self.settings.budget
         return Said("collapsed", restored=chosen.number, attempts=failures + 1, pruned=frozenset(pruned), retired=retired)
 
-    def _rewind(self, chosen: Kept) -> tuple[set[str], bool]:
-        """Commits since the snapshot are undone, and whatever still grows is pruned; slots that rest go on resting."""
+    def _rewind(self, chosen: Kept) -> tuple[set[str], set[str], bool]:
+        """Commits since the snapshot are undone, and whatever still grows is pruned; slots that rest go on resting.
+
+        The slots that were pruned, those that are as the snapshot has them again, and whether anything was leaned on.
+        """
         pruned: set[str] = set()
+        restored: set[str] = set()
         leaned = False
         for name, live in self.slots.items():
             saved = chosen.slots[name]
             state = live
             if "fossilized" in {live.stage, saved.stage}:
                 state = replace(saved, generation=max(live.generation, saved.generation))
+                restored.add(name)
             if state.stage in EXPERIMENTAL:
                 state = Slot("pruned", state.generation)
                 pruned.add(name)
             leaned = leaned or ((live.leaning or saved.leaning) and state.stage != "fossilized")
             self.slots[name] = state
-        return pruned, leaned
+        return pruned, restored, leaned
