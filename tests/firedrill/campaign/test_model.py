@@ -279,6 +279,22 @@ def test_a_fossil_that_a_failed_attempt_pruned_and_the_last_one_brought_back_is_
     assert machine.real.host.state("s0").stage is Stage.FOSSILIZED
 
 
+def test_a_fossil_that_a_failed_attempt_pruned_stays_pruned_where_the_older_snapshot_has_nothing_there() -> None:
+    machine = begun(every=1, kept=4, probation=0, strikes=1)
+    machine.move("s0", "germinate")
+    machine.move("s0", "prune")
+    machine.healthy(1)
+    for _ in range(8):
+        machine.healthy_without_memory()
+    machine.grow("s0", 2)
+    for move in ("advance", "advance", "fossilize"):
+        machine.move("s0", move)
+    # Two snapshots are tried twice, in which the seed still learnt, and then an older one, in which the slot rested.
+    machine.poisoned(4)
+    machine.they_stand_alike()
+    assert machine.model.slots["s0"].stage == "pruned"
+
+
 def test_the_model_needs_no_torch() -> None:
     told = subprocess.run(
         [sys.executable, "-c", "import sys, firedrill.campaign.model; print('torch' in sys.modules)"],
