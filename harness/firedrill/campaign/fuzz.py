@@ -31,6 +31,8 @@ DRAWS_MAX = 100
 VERDICTS = ["recovered", "masked", "fail_stop", "missed"]
 SELECTORS = ("*", "head.*", "blocks.*", "blocks.0.*", "slots.*")
 INDEX_MAX = 40
+# Before the first step they belong to the first snapshot of a host. Without that a run does not begin, whatever the reason.
+COPYING = frozenset({"snapshot_copying", "snapshot_verifying"})
 
 
 def case_seed(campaign_seed: int, case: int) -> int:
@@ -145,6 +147,8 @@ def _clause(subject: JSON, kinds: list[str], first: JSON | None, rng: np.random.
     # Environment 0 is never struck: somebody must be there who notices nothing.
     at: JSON = {"step": int(rng.integers(subject["steps"])), "env": int(rng.integers(1, subject["envs"]))}
     at["phase"] = OPERATIONS[given["operation"]] if kind == "governor.raise_in" else choice(FAULTS[kind].phases, rng)
+    if at["phase"] in COPYING and at["step"] == 0:
+        at["step"] = 1
     if at["phase"] in ACCOMPANIED and first is not None:
         at |= {"step": first["at"]["step"], "env": first["at"]["env"]}
     if at["phase"] in BY_BATCH:

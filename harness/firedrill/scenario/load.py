@@ -80,9 +80,17 @@ def files_in(paths: Iterable[Path]) -> list[Path]:
     """The scenario files among paths, in order and each once; a folder or file beginning with a dot is not looked at."""
     found: dict[Path, None] = {}
     for path in paths:
-        inside = sorted(file for suffix in SUFFIXES for file in path.rglob(f"*{suffix}")) if path.is_dir() else [path]
+        inside = sorted(file for suffix in SUFFIXES for file in path.rglob(f"*{suffix}")) if _is_folder(path) else [path]
         found |= dict.fromkeys(file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts))
     return list(found)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        # A name that no file can have; whoever reads it says so.
+        return False
 
 
 def root_of(path: Path) -> Path:

@@ -11,7 +11,7 @@ import cmath
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from operator import attrgetter, is_
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -32,7 +32,6 @@ STAGED_BYTES = 32 << 20
 # Named here, because after training whatever must be looked up has been driven out of the caches, and is what a scan costs.
 _address = torch.Tensor.data_ptr
 _shape = attrgetter("shape")
-_numel = torch.Tensor.numel
 _lies_in_order = torch.Tensor.is_contiguous
 
 
@@ -46,18 +45,17 @@ class Bound:
 
     `raws` are the bytes of those that lie flat in host memory, in the order of the layout. `others` are detached views of the
     rest, with their names, by device and dtype. Views keep replaced storage alive until the next scan, and so its address
-    cannot be given to another tensor meanwhile: an equal address means the same storage. `flat` are those whose elements lie in
-    order, on whatever device; `strides` are of the rest. `in_host_memory` names tensors that lie there although the first one
-    does not.
+    cannot be given to another tensor meanwhile: an equal address means the same storage, whatever object holds it. `orders` say
+    whose elements lie in order, on whatever device; `strides` are of the rest, by place. `in_host_memory` names tensors that lie
+    there although the first one does not.
     """
 
-    names: tuple[str, ...]
-    live: tuple[torch.Tensor, ...]
-    pointers: tuple[int, ...]
-    shapes: tuple[torch.Size, ...]
-    numels: tuple[int, ...]
-    flat: tuple[torch.Tensor, ...]
-    strides: tuple[tuple[torch.Tensor, tuple[int, ...]], ...]
+    names: list[str]
+    live: list[torch.Tensor]
+    pointers: list[int]
+    shapes: list[torch.Size]
+    orders: list[bool]
+    strides: list[tuple[int, tuple[int, ...]]]
     layout: Layout
     raws: tuple[Raw | None, ...]
     others: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]]
@@ -68,7 +66,7 @@ class Bound:
     @staticmethod
     def to(tensors: Mapping[str, torch.Tensor]) -> "Bound":
         """Look at every live tensor once."""
-        live = tuple(tensors.values())
+        live = [*tensors.values()]
         device = live[0].device if live else CPU
         raws: dict[str, Raw] = {}
         others: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]] = {}
@@ -81,13 +79,12 @@ class Bound:
         # One object a shape, because of many some are in no cache when they are compared.
         shapes: dict[torch.Size, torch.Size] = {}
         return Bound(
-            tuple(tensors),
+            [*tensors],
             live,
-            tuple(tensor.data_ptr() for tensor in live),
-            tuple(shapes.setdefault(tensor.shape, tensor.shape) for tensor in live),
-            tuple(tensor.numel() for tensor in live),
-            tuple(tensor for tensor in live if tensor.is_contiguous()),
-            tuple((tensor, tensor.stride()) for tensor in live if not tensor.is_contiguous()),
+            [tensor.data_ptr() for tensor in live],
+            [shapes.setdefault(tensor.shape, tensor.shape) for tensor in live],
+            [tensor.is_contiguous() for tensor in live],
+            [(place, tensor.stride()) for place, tensor in enumerate(live) if not tensor.is_contiguous()],
             layout,
             tuple(raws.get(name) for name in layout),
             others,
@@ -101,19 +98,20 @@ class Bound:
         # Each tensor begins on a cache line.
         return SharedPages(sum(tensor.nbytes + -tensor.nbytes % ALIGNMENT for tensor in self.live), copies)
 
-    def is_in_place(self, tensors: Mapping[str, torch.Tensor]) -> bool:
-        """Whether these are the same tensors, their bytes still lie where they lay, and in the same order."""
+    def is_in_place(self, names: list[str], live: list[torch.Tensor]) -> bool:
+        """Whether tensors of these names lie where they lay, and their elements in the same order."""
+        # Lists, and one kind of question after the other: right after training, that is the cheapest way to ask.
         return (
-            tuple(tensors) == self.names
-            and all(map(is_, tensors.values(), self.live))
-            and tuple(map(_address, self.live)) == self.pointers
-            and all(map(_lies_in_order, self.flat))
-            and (not self.strides or all(tensor.stride() == stride for tensor, stride in self.strides))
+            names == self.names
+            and [*map(_address, live)] == self.pointers
+            and [*map(_lies_in_order, live)] == self.orders
+            and (not self.strides or all(live[place].stride() == stride for place, stride in self.strides))
         )
 
     def renewed(self, tensors: Mapping[str, torch.Tensor]) -> "Bound":
         """Bound to the tensors as they are now; raises `LayoutChanged` where one of them is no longer what was planned for."""
-        if self.is_in_place(tensors) and tuple(map(_shape, self.live)) == self.shapes:
+        live = [*tensors.values()]
+        if self.is_in_place([*tensors], live) and [*map(_shape, live)] == self.shapes:
             return self
         for name, known in zip(self.names, self.live, strict=True):
             if tensors.get(name) is known and spec_of(known) != self.layout[name]:
@@ -191,7 +189,7 @@ class Arena:
         """Back into the live tensors of these names; their version counters go up, and a pending backward pass notices.
 
         `known` is how they were last seen. Where they are still so, those that lie flat in host memory are written as bytes, all
-        others by torch.
+        others by torch. Bytes ask for no shape: whoever restores has compared those of all live tensors with the snapshot's.
         """
         if before_copy is not None:
             with torch.no_grad():
@@ -199,16 +197,11 @@ class Arena:
                     before_copy(index)
                     live[name].copy_(self.views[name])
             return
-        # Whoever restores has compared shapes already, so that as many elements are enough, and cheaper to ask for.
-        if (
-            known is not None
-            and (known.layout is self.layout or self.fits(known))
-            and known.is_in_place(live)
-            and tuple(map(_numel, known.live)) == known.numels
-        ):
-            is_whole = len(names) == len(self.views)
-            # Before the first byte, so that even a restore that is broken off is noticed.
-            increment_version(known.live if is_whole else [live[name] for name in names])
+        is_whole = len(names) == len(self.views)
+        # Before the first byte, so that even a restore that is broken off is noticed; and first of all, because what it brings into
+        # caches is asked for next.
+        increment_version([*live.values()] if len(names) == len(live) else [live[name] for name in names])
+        if known is not None and (known.layout is self.layout or self.fits(known)) and known.is_in_place([*live], [*live.values()]):
             named = zip(known.layout, known.raws, strict=True)
             self._write_bytes(known.raws if is_whole else tuple(raw if name in names else None for name, raw in named))
             if not known.others:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 
 from firedrill.campaign.draw import parameters_of
-from firedrill.campaign.fuzz import case_of, case_seed, struck_only
+from firedrill.campaign.fuzz import COPYING, case_of, case_seed, struck_only
 from firedrill.campaign.plants import CONTROLS
 from firedrill.faults import FAULTS
 from firedrill.runner.exposure import Exposure, Reply, Topology
@@ -34,6 +34,12 @@ def test_no_case_strikes_everybody_picks_at_random_or_switches_the_governor_off(
             assert 0 not in planned.at.environments(cell.scenario.subject.envs)
             assert planned.fault.kind not in CONTROLS
             assert planned.target is None or planned.target.pick is None or planned.target.pick.index is not None
+
+
+def test_no_case_strikes_the_first_snapshot_of_a_host() -> None:
+    placed = [planned.at for case in (187, 952) for planned in case_of(41, case).scenario.faults if planned.at.phase in COPYING]
+    assert placed
+    assert all(at.step != 0 for at in placed)
 
 
 def test_parameters_are_drawn_for_every_fault_of_the_table() -> None:

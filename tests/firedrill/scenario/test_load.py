@@ -193,6 +193,11 @@ def test_a_missing_file_is_a_problem_too(tmp_path: Path) -> None:
     assert only(tmp_path / "none.yaml").code == "FD001"
 
 
+def test_a_name_that_no_file_can_have_is_a_problem_too(tmp_path: Path) -> None:
+    scenarios, (found,) = load_all([tmp_path / ("a" * 5000)])
+    assert (scenarios, found.code) == ([], "FD001")
+
+
 def test_two_scenarios_of_one_name_are_refused(write: Write) -> None:
     first, second = write(), write(folder="zebra")
     scenarios, found = load_all([first.parents[1]])

@@ -202,6 +202,28 @@ def test_elements_in_another_order_at_the_same_place_are_seen(kind: str) -> None
     assert arena.views["weight"].tolist() == weight.tolist()
 
 
+def test_another_object_around_the_same_storage_is_taken_and_restored() -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    arena = taken({"weight": weight})
+    bound = Bound.to({"weight": weight})
+    wrapped = {"weight": torch.nn.Parameter(weight.data)}
+    assert bound.renewed(wrapped) is bound
+    wrapped["weight"].data.zero_()
+    version = wrapped["weight"]._version
+    arena.copy_out(wrapped, wrapped, None, bound)
+    assert wrapped["weight"].tolist() == [1.0, 1.0, 1.0]
+    assert wrapped["weight"]._version > version
+
+
+def test_names_that_changed_places_are_bound_again() -> None:
+    one, other = torch.zeros(2), torch.ones(2)
+    bound = Bound.to({"one": one, "other": other}).renewed({"one": other, "other": one})
+    arena = Arena.allocate(bound.layout, CPU)
+    arena.copy_in(bound, None)
+    assert (arena.views["one"].tolist(), arena.views["other"].tolist()) == ([1.0, 1.0], [0.0, 0.0])
+    assert Bound.to({"one": one, "other": other}).renewed({"other": one, "one": other}).names == ["other", "one"]
+
+
 def test_another_tensor_of_the_same_name_is_growth_and_no_mistake() -> None:
     bound = Bound.to({"weight": torch.ones(2)})
     assert bound.renewed({"weight": torch.ones(3)}).layout == {"weight": ((3,), torch.float32)}
