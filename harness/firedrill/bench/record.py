@@ -10,13 +10,14 @@ from firedrill.runner.aside import write_aside
 from firedrill.runner.result import ForeignResults
 from firedrill.runner.schema_version import SchemaVersion
 
-SCHEMA = SchemaVersion("firedrill.bench", 1, 1)
+SCHEMA = SchemaVersion("firedrill.bench", 1, 2)
 CLOCK = "CPU seconds of the measuring thread"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One operation at one size. Times are CPU seconds of one thread; `ratio_to_limit` is of medians, `speedup_vs` of means.
+    """One operation at one size. Times are CPU seconds of one thread; `ratio_to_limit` is of medians, `speedup_vs`
+    the median of the ratios of every round.
 
     `contended`: the wall clock ran well ahead of the thread in many samples, so others had the machine too. `seconds` are all samples.
     """

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib.metadata import version
+from statistics import median
 
 from firedrill.bench.apart import apart
 from firedrill.bench.cases import (
@@ -76,13 +77,18 @@ def _cases(size: Size, mode: str, after_round: Callable[[], object]) -> list[Cas
     return [_case(op, size, mode, spreads) for op in AGAINST if op in spreads]
 
 
+def _speedup(mine: Spread, peer: Spread) -> float:
+    # Round by round, because both had the same moment; the median, because a machine that is lent to somebody else for a tenth of a
+    # second books it as CPU time of whoever was at work.
+    return median(theirs / own for theirs, own in zip(peer.seconds, mine.seconds, strict=True))
+
+
 def _case(op: str, size: Size, mode: str, spreads: dict[str, Spread]) -> Case:
     limits, peers = AGAINST[op]
     mine = spreads[op]
     limit = min(spreads[name].median for name in limits)
-    # Means, because a peer's memory is the system's in one round and its own in the next, and a run pays for both.
     # Under the same name for one model and for four, so that a gate need not know.
-    speedups = {peer.removeprefix("4 x "): spreads[peer].mean / mine.mean for peer in peers}
+    speedups = {peer.removeprefix("4 x "): _speedup(mine, spreads[peer]) for peer in peers}
     return Case(
         op,
         size.params,

@@ -64,7 +64,7 @@ def verdict(judged: Sequence[Judged]) -> str:
     """The last line: "44 gates: 43 hold, 1 missed, 0 undecided", and what a tilde means where there is one."""
     held, missed = sum(one.holds for one in judged), sum(one.is_missed for one in judged)
     counts = f"{held} hold, {missed} missed, {len(judged) - held - missed} undecided"
-    line = f"{len(judged)} gates: {counts}; thread CPU time, one thread; medians against memmove, means against peers"
+    line = f"{len(judged)} gates: {counts}; thread CPU time, one thread; medians against memmove, medians of ratios against peers"
     return f"{line}; ~ contended" if any(one.case.contended for one in judged) else line
 
 

@@ -12,7 +12,7 @@ def test_a_record_is_written_with_its_schema_and_all_fields(tmp_path: Path) -> N
     path = tmp_path / "made" / "bench.json"
     write_json(path, Record({"cores": "2"}, {"torch": "2.13.0"}, (CASE,)))
     read = json.loads(path.read_text())
-    assert (read["schema"], read["machine"], read["versions"]) == ("firedrill.bench/1.1", {"cores": "2"}, {"torch": "2.13.0"})
+    assert (read["schema"], read["machine"], read["versions"]) == ("firedrill.bench/1.2", {"cores": "2"}, {"torch": "2.13.0"})
     assert read["cases"] == [
         {
             "op": "take",

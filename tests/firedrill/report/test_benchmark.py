@@ -32,7 +32,7 @@ def test_what_was_contended_is_marked_and_the_mark_explained() -> None:
     assert shown(cases_table([contended])).splitlines()[2].rstrip().endswith("2.50 ~")
     assert verdict(judge([contended])).endswith("~ contended")
     assert verdict(judge([CASE])) == (
-        "2 gates: 1 hold, 1 missed, 0 undecided; thread CPU time, one thread; medians against memmove, means against peers"
+        "2 gates: 1 hold, 1 missed, 0 undecided; thread CPU time, one thread; medians against memmove, medians of ratios against peers"
     )
     assert verdict(judge([contended])).startswith("2 gates: 1 hold, 0 missed, 1 undecided")
     assert shown(gates_table(judge([contended]))).splitlines()[3].endswith("?")
