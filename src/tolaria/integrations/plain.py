@@ -165,7 +165,7 @@ class Guard:
         self._vault = Vault(folder)
         recalled = self._vault.recall(self._state)
         if recalled is None:
-            self._store(self._governor.snapshots.published[0])
+            self._store(self._governor.snapshots.published[0].number, Vault.store)
         else:
             self._calls = recalled
             self._governor.begin(self._state, Point(recalled))
@@ -255,16 +255,19 @@ class Guard:
     def _emit(self, event: Event) -> None:
         if isinstance(event, RolledBack):
             self._rolled_back = event
+            # Also where whoever listens fails: the next process must not begin with what this one no longer trusts.
+            self._store(event.snapshot, Vault.go_back)
         if self._tell:
             self._tell(event)
         if isinstance(event, SnapshotTrusted):
-            self._store(next(snapshot for snapshot in self._governor.snapshots.published if snapshot.number == event.snapshot))
+            self._store(event.snapshot, Vault.store)
 
-    def _store(self, snapshot: Snapshot) -> None:
+    def _store(self, number: int, act: Callable[[Vault, Snapshot], None]) -> None:
         if self._vault is None:
             return
+        snapshot = next(snapshot for snapshot in self._governor.snapshots.published if snapshot.number == number)
         try:
-            self._vault.store(snapshot)
+            act(self._vault, snapshot)
         except Exception as error:  # noqa: BLE001 - a disk may fail in any way; what was stored before stands, and the loop goes on
             reason = f"the snapshot of step {snapshot.step} was not stored: {type(error).__name__}: {error}"
             # Whoever listens to no events has to hear of it all the same.

@@ -22,16 +22,23 @@ class Vault:
     """The folder of one loop; nobody else writes into it until `close`, or until the process ends in whatever way."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        # The loop may go to another working directory.
+        self._folder = folder.absolute()
         self._held = ExitStack()
-        disk.make_folder(folder)
-        self._held.enter_context(disk.held(folder))
+        disk.make_folder(self._folder)
+        self._held.enter_context(disk.held(self._folder))
 
     def store(self, snapshot: Snapshot) -> None:
         """Bring a snapshot to the disk, under the step at which it was taken; the two newest are kept."""
         sealed = snapshot.sealed()
         facts = {"step": sealed.step, "digest": sealed.digest, "facts": sealed.facts}
         checkpoint.write(self._folder, sealed.step, sealed.tensors, facts)
+
+    def go_back(self, snapshot: Snapshot) -> None:
+        """A loop was rolled back to this snapshot: newer ones are doubted, and set aside once it is certainly there."""
+        if checkpoint.newer(self._folder, snapshot.step):
+            self.store(snapshot)
+            checkpoint.set_aside(checkpoint.newer(self._folder, snapshot.step))
 
     def recall(self, state: LoopState) -> int | None:
         """Put a loop back to the newest snapshot that fits it, optimizer and all; returns its step, None where none was ever stored.
@@ -40,7 +47,7 @@ class Vault:
         """
         if not checkpoint.places(self._folder):
             return None
-        step, remarks = checkpoint.read_newest(self._folder, lambda tensors, facts: _restored(state, tensors, facts))
+        step, remarks = checkpoint.take_up(self._folder, lambda tensors, facts: _restored(state, tensors, facts))
         for remark in remarks:
             warnings.warn(f"an older snapshot was restored; {remark}", RuntimeWarning, stacklevel=3)
         return step

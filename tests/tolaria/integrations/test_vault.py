@@ -15,6 +15,7 @@ from tolaria.governor.arena import Arena, layout_of
 from tolaria.governor.config import GovernorConfig
 from tolaria.integrations.plain import Outcome, watch
 from tolaria.integrations.vault import Vault
+from tolaria.telemetry.governor_events import RolledBack
 from tolaria.telemetry.run_events import StorageFailed
 from tolaria.train import checkpoint
 
@@ -243,3 +244,84 @@ def test_a_snapshot_that_was_stored_fits_the_same_model_compiled(tmp_path: Path,
         guard.finish()
         weights.append(layer.weight.detach().clone())
     assert torch.equal(*weights)
+
+
+def test_a_relative_folder_stays_where_it_was_whatever_directory_the_loop_goes_to(
+    new_loop: New, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    loop = persisted(new_loop(guarded=False, snapshot_every=3, probation=1), Path("guard"))
+    monkeypatch.chdir(tmp_path / "there")
+    loop.run(5)
+    loop.guard.finish()
+    assert stored(tmp_path / "here" / "guard") == ["step-00000000", "step-00000003"]
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def relapsed(loop: Any) -> None:
+    """Rolled back to step 9, and at once again, to step 6."""
+    loop.run(11)
+    for to in (9, 6):
+        answer = loop.step(factor=float("nan"))
+        assert (answer.outcome, answer.snapshot_step) == (Outcome.ROLLED_BACK, to)
+
+
+def test_a_snapshot_that_a_relapse_speaks_against_is_not_what_the_next_process_begins_with(new_loop: New, tmp_path: Path) -> None:
+    loop = persisted(new_loop(guarded=False, snapshot_every=3, probation=1), tmp_path)
+    relapsed(loop)
+    assert stored(tmp_path) == ["step-00000006"]
+    loop.guard.finish()
+    again = persisted(new_loop(guarded=False, snapshot_every=3, probation=1), tmp_path)
+    assert again.guard.steps == 6
+    again.run(8)
+    assert stored(tmp_path) == ["step-00000009", "step-00000012"]
+
+
+def test_a_rollback_past_both_that_are_stored_stores_the_one_that_it_restored(new_loop: New, tmp_path: Path) -> None:
+    loop = persisted(new_loop(guarded=False, snapshot_every=3, probation=1), tmp_path)
+    loop.run(14)
+    for to, left_over in ((12, [9, 12]), (9, [9]), (6, [6])):
+        assert loop.step(factor=float("nan")).snapshot_step == to
+        assert stored(tmp_path) == [f"step-{step:08d}" for step in left_over]
+    loop.guard.finish()
+    assert persisted(new_loop(guarded=False), tmp_path).guard.steps == 6
+
+
+def test_a_relapse_reaches_the_disk_also_where_whoever_listens_fails(new_loop: New, tmp_path: Path) -> None:
+    loop = persisted(new_loop(guarded=False, snapshot_every=3, probation=1), tmp_path)
+
+    def failing(event: Any) -> None:
+        if isinstance(event, RolledBack) and event.snapshot_step == 6:
+            raise ConnectionError("nobody there")
+
+    loop.guard._tell = failing
+    with pytest.raises(ConnectionError):
+        relapsed(loop)
+    assert stored(tmp_path) == ["step-00000006"]
+
+
+def test_a_disk_that_fails_in_a_relapse_is_told_of_and_leaves_what_there_was(
+    new_loop: New, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = persisted(new_loop(guarded=False, snapshot_every=3, probation=1), tmp_path)
+    loop.run(11)
+    loop.step(factor=float("nan"))
+
+    def full(descriptor: int, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.warns(RuntimeWarning, match="the snapshot of step 6 was not stored"):
+        loop.step(factor=float("nan"))
+    assert stored(tmp_path) == ["step-00000006", "step-00000009"]
+
+
+def test_two_that_can_be_read_are_kept_after_one_was_passed_over(new_loop: New, tmp_path: Path) -> None:
+    left(new_loop, tmp_path)
+    (tmp_path / "step-00000006" / "manifest.json").write_bytes(b"")
+    with pytest.warns(RuntimeWarning, match="an older snapshot was restored"):
+        again = persisted(new_loop(guarded=False, snapshot_every=4, probation=1), tmp_path)
+    again.run(5)
+    assert stored(tmp_path) == ["step-00000003", "step-00000007"]

@@ -197,3 +197,66 @@ def test_a_checkpoint_in_the_place_of_another_is_not_taken_for_it(tmp_path: Path
     (_, facts), complaints = checkpoint.read_newest(tmp_path, as_read)
     assert facts["mark"] == 2.0
     assert complaints == [f"{tmp_path / 'step-00000005'}: it is the checkpoint of step 1"]
+
+
+def damaged(place: Path) -> Path:
+    (place / "manifest.json").write_bytes(b"")
+    return place
+
+
+def test_two_that_can_be_read_are_kept_after_one_was_refused_which_stays_for_a_look(tmp_path: Path) -> None:
+    write(tmp_path, 3, 3.0)
+    place = damaged(write(tmp_path, 6, 6.0))
+    (_, facts), complaints = checkpoint.take_up(tmp_path, as_read)
+    assert (facts["mark"], len(complaints)) == (3.0, 1)
+    assert complaints[0].startswith(f"{place}: manifest.json: ")
+    write(tmp_path, 9, 9.0)
+    assert names(tmp_path) == ["step-00000003", "step-00000006.aside", "step-00000009"]
+    damaged(tmp_path / "step-00000009")
+    assert mark_of(tmp_path) == 3.0
+
+
+def test_what_is_set_aside_goes_when_it_is_older_than_the_two(tmp_path: Path) -> None:
+    write(tmp_path, 3, 3.0)
+    checkpoint.set_aside([write(tmp_path, 99_999_999, 0.0)])
+    write(tmp_path, 99_999_998, 1.0)
+    write(tmp_path, 99_999_999, 2.0)
+    assert names(tmp_path) == ["step-99999998", "step-99999999", "step-99999999.aside"]
+    write(tmp_path, 100_000_000, 3.0)
+    assert names(tmp_path) == ["step-100000000", "step-99999999", "step-99999999.aside"]
+    write(tmp_path, 100_000_001, 4.0)
+    assert names(tmp_path) == ["step-100000000", "step-100000001"]
+
+
+def test_one_step_may_be_set_aside_twice(tmp_path: Path) -> None:
+    for mark in (1.0, 2.0):
+        checkpoint.set_aside([write(tmp_path, 5, mark)])
+    assert names(tmp_path) == ["step-00000005.aside"]
+    assert json.loads((tmp_path / "step-00000005.aside" / "manifest.json").read_text())["facts"]["mark"] == 2.0
+    assert checkpoint.places(tmp_path) == []
+
+
+def test_where_none_is_accepted_all_are_left_as_they_are(tmp_path: Path) -> None:
+    for step in (1, 2):
+        damaged(write(tmp_path, step, 1.0))
+    with pytest.raises(CheckpointDamaged):
+        checkpoint.take_up(tmp_path, as_read)
+    assert names(tmp_path) == ["step-00000001", "step-00000002"]
+
+
+def test_the_one_that_was_being_replaced_by_a_damaged_one_takes_its_place_again(tmp_path: Path) -> None:
+    place = write(tmp_path, 2, 2.0)
+    shutil.copytree(place, place.with_suffix(".replaced"))
+    damaged(place)
+    assert checkpoint.take_up(tmp_path, as_read)[0][1]["mark"] == 2.0
+    write(tmp_path, 3, 3.0)
+    assert names(tmp_path) == ["step-00000002", "step-00000002.aside", "step-00000003"]
+    assert checkpoint.read(place)[1]["mark"] == 2.0
+
+
+def test_one_that_is_written_behind_two_newer_ones_stays(tmp_path: Path) -> None:
+    for step in (9, 12, 6):
+        write(tmp_path, step, float(step))
+    assert names(tmp_path) == ["step-00000006", "step-00000009", "step-00000012"]
+    checkpoint.set_aside(checkpoint.newer(tmp_path, 6))
+    assert mark_of(tmp_path) == 6.0
