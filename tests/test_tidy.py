@@ -45,6 +45,7 @@ UNMIRRORED: dict[str, str] = {
     "tests/tolaria/governor/test_governor_story.py": "governor.py on a host of one number; test_governor.py has a real host",
     "tests/tolaria/governor/test_rollback_choice.py": "rollback.py and governor.py together, on a host of one number",
     "tests/tolaria/governor/test_snapshot_ring.py": "which snapshots stay; test_snapshots.py is about their bytes",
+    "tests/tolaria/train/test_trainer_resume.py": "trainer.py, what a run goes on from; test_trainer.py is about everything else",
 }
 
 # Written in halves, so that this file does not break its own rules.

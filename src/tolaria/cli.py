@@ -1,6 +1,7 @@
 """The command line. Nothing heavy is imported before a command is known, so that help is there at once."""
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -88,8 +89,11 @@ class Train:
         if self.task not in TASK_ABOUT:
             raise ConfigError("task", self.task, f"one of {', '.join(TASK_ABOUT)}")
         folder = self.run_dir or Path("runs") / f"{self.task}-{self.policy}-seed{self.seed}"
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ConfigError("run-dir", str(folder), f"a folder that does not exist yet; to go on with that run: tolaria resume {folder}")
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError("run-dir", str(folder), "a folder that does not exist yet, and not a file")
+        if folder.exists() and any(folder.iterdir()):
+            expected = f"a folder that does not exist yet; to go on with that run: {advised('resume', folder)}"
+            raise ConfigError("run-dir", str(folder), expected)
         from tolaria.telemetry.console import ConsoleSink
         from tolaria.train.trainer import Trainer
 
@@ -150,7 +154,7 @@ class Resume:
         console = stdout()
         events = history_of(self.run_dir)
         if events and isinstance(events[-1], RunFinished):
-            say(console, f"this run is finished; to look at it: tolaria show {self.run_dir}")
+            say(console, f"this run is finished; to look at it: {advised('show', self.run_dir)}")
             return 0
         from tolaria.train.config import load
         from tolaria.train.run import choose_device
@@ -306,8 +310,13 @@ def drive(trainer: "Trainer", folder: Path, console: "Console", interruption: In
     if finished:
         summarize(trainer.run.history.events, folder, console)
         return 0
-    say(console, f"stopped before step {trainer.run.step} of {trainer.run.config.steps}; to go on: tolaria resume {folder}", "bold")
+    say(console, f"stopped before step {trainer.run.step} of {trainer.run.config.steps}; to go on: {advised('resume', folder)}", "bold")
     return INTERRUPTED
+
+
+def advised(command: str, folder: Path) -> str:
+    """A command that a shell takes as it is written."""
+    return shlex.join(["tolaria", command, str(folder)])
 
 
 def summarize(events: "Sequence[Event]", folder: Path, console: "Console") -> None:
@@ -326,7 +335,7 @@ def summarize(events: "Sequence[Event]", folder: Path, console: "Console") -> No
         table.add_row(str(env), told, str(len(record.rollbacks)), f"{sum(penalty.amount for penalty in record.penalties):g}")
     console.print()
     console.print(table)
-    say(console, f"\nthe run: {folder}\nits story: tolaria show {folder}")
+    say(console, f"\nthe run: {folder}\nits story: {advised('show', folder)}")
 
 
 def history_of(folder: Path) -> "list[Event]":

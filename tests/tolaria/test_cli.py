@@ -194,6 +194,29 @@ def test_a_folder_that_cannot_be_made_is_a_mistake(in_process: InProcess, tmp_pa
     assert "file/run" in capsys.readouterr().err
 
 
+def test_a_file_in_the_place_of_the_folder_is_no_run_to_go_on_with(
+    in_process: InProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert in_process("train", *SMALL, "--run-dir", "file") == 2
+    assert capsys.readouterr().err == "error: run-dir: found 'file', expected a folder that does not exist yet, and not a file\n"
+
+
+def test_every_command_that_is_advised_can_be_typed_as_it_is(
+    in_process: InProcess, interrupt_after: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("train", *SMALL, "--run-dir", "rü n")
+    interrupt_after(3)
+    assert in_process(*command) == 130
+    assert "to go on: tolaria resume 'rü n'\n" in capsys.readouterr().out
+    assert in_process(*command) == 2
+    assert "to go on with that run: tolaria resume 'rü n'\n" in capsys.readouterr().err
+    assert in_process("resume", "rü n") == 0
+    assert "its story: tolaria show 'rü n'\n" in capsys.readouterr().out
+    assert in_process("resume", "rü n") == 0
+    assert capsys.readouterr().out == "this run is finished; to look at it: tolaria show 'rü n'\n"
+
+
 def test_a_run_is_trained_shown_and_not_trained_twice(tolaria: Tolaria, tmp_path: Path) -> None:
     trained = tolaria("train", *SMALL)
     folder = "runs/spirals-schedule-seed0"

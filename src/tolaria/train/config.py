@@ -5,6 +5,7 @@ it does not know.
 """
 
 import json
+import reprlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from tolaria.tasks import FOLDER_TASKS, TASKS
 from tolaria.tasks.wide import WIDTH_MAX
 from tolaria.train import disk
 
+# What may be another in a run that goes on: no bit depends on when it is stored, and a folder of data may have been moved.
+UNDECIDING = {"checkpoint_every", "data"}
 POLICIES = ("heuristic", "ppo", "random", "schedule", "noop", "scripted")
 
 
@@ -108,6 +111,12 @@ def dump(config: TrainConfig) -> str:
     return json.dumps(asdict(config), sort_keys=True)
 
 
+def described(config: TrainConfig) -> dict[str, object]:
+    """The config as values of JSON."""
+    values: dict[str, object] = json.loads(dump(config))
+    return values
+
+
 def save(config: TrainConfig, path: Path) -> None:
     """Write the config to a file; without it no checkpoint is of any use, so it is on the disk before the first one."""
     disk.replace(path, f"{json.dumps(asdict(config), sort_keys=True, indent=2)}\n".encode())
@@ -116,14 +125,24 @@ def save(config: TrainConfig, path: Path) -> None:
 def load(path: Path) -> TrainConfig:
     """The config in a file; raises `ConfigError` naming what is wrong. Nothing is converted: "4" is no number."""
     try:
-        text = path.read_text(encoding="utf-8")
-        values = json.loads(text)
+        return parse(path.read_text(encoding="utf-8"), str(path))
     except (FileNotFoundError, NotADirectoryError):
         raise ConfigError(str(path), "no such file", "the config.json of a run") from None
-    except json.JSONDecodeError as error:
-        raise ConfigError(str(path), f"line {error.lineno}: {error.msg}", "JSON") from None
+    except IsADirectoryError:
+        raise ConfigError(str(path), "a folder", "the config.json of a run") from None
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), f"byte {error.start}: {error.reason}", "JSON") from None
+
+
+def parse(text: str, path: str) -> TrainConfig:
+    """The config that a text holds; raises `ConfigError`, which calls it by its path."""
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(path, f"line {error.lineno}: {error.msg}", "JSON") from None
+    # Brackets by the thousand end in a RecursionError.
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(path, str(error), "the configuration of a run") from None
     try:
         config = _ADAPTER.validate_json(text, strict=True)
     except ValidationError as error:
@@ -131,9 +150,29 @@ def load(path: Path) -> TrainConfig:
         place = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{path}: {place}", first.get("input"), first["msg"]) from None
     # What was read and is nowhere in the result has been passed over.
-    if unknown := _unknown(values, json.loads(dump(config)), ""):
-        raise ConfigError(str(path), f"unknown key {unknown[0]!r}", "only keys of a run's configuration")
+    if unknown := _unknown(values, described(config), ""):
+        raise ConfigError(path, f"unknown key {unknown[0]!r}", "only keys of a run's configuration")
     return config
+
+
+def as_loaded(config: TrainConfig) -> TrainConfig:
+    """The same as a file gives it back, in which a whole number that stands for a fraction is one."""
+    return parse(dump(config), "config")
+
+
+def difference(found: TrainConfig, expected: TrainConfig) -> str:
+    """The first setting by which these two are not the same run, in words; empty where they are."""
+    there, here = (_flat(described(config)) for config in (found, expected))
+    for name, value in here.items():
+        if name not in UNDECIDING and there[name] != value:
+            return f"{name}: found {reprlib.repr(there[name])}, expected {reprlib.repr(value)}"
+    return ""
+
+
+def _flat(values: object, place: str = "") -> dict[str, object]:
+    if not isinstance(values, dict):
+        return {place.removesuffix("."): values}
+    return {name: value for key, inner in values.items() for name, value in _flat(inner, f"{place}{key}.").items()}
 
 
 def _unknown(values: object, known: object, place: str) -> list[str]:

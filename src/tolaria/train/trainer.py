@@ -17,7 +17,7 @@ from tolaria.telemetry.run_events import RunAborted, RunFinished, RunStarted, St
 from tolaria.telemetry.sinks import Sink
 from tolaria.telemetry.timings import TimingsSink
 from tolaria.train import checkpoint, disk, trial
-from tolaria.train.config import TrainConfig, dump, load, save
+from tolaria.train.config import TrainConfig, as_loaded, described, dump, load, save
 from tolaria.train.manifest import Facts, Tensors
 from tolaria.train.rollout import finish_rollout, take_step, tell_episode
 from tolaria.train.run import Run, build_task, check_backend, check_workers, choose_device
@@ -32,7 +32,8 @@ class Trainer:
 
     def __init__(self, run: Run, folder: Path | None) -> None:
         self.run = run
-        self.folder = folder
+        # The process may go to another working directory.
+        self.folder = None if folder is None else folder.absolute()
         # The folder is nobody else's until `close`.
         self._held = ExitStack()
 
@@ -97,7 +98,7 @@ class Trainer:
 
         with ExitStack() as held:
             held.enter_context(disk.held(folder))
-            (tensors, facts), remarks = checkpoint.read_newest(folder / "checkpoints", accept)
+            (tensors, facts), remarks = checkpoint.take_up(folder / "checkpoints", accept)
             history, taps = voices(facts["next_seq"])
             run = Run(config, device, history, taps, workers=workers)
             run.restore(trial.placed(tensors, device), facts)
@@ -135,7 +136,9 @@ class Trainer:
             return None
         self.run.history.sync()
         run = self.run
-        store: Callable[[], Path] = partial(checkpoint.write, self.folder / "checkpoints", run.step, *run.capsule())
+        tensors, facts = run.capsule()
+        told = facts | {"config": described(as_loaded(run.config))}
+        store: Callable[[], Path] = partial(checkpoint.write, self.folder / "checkpoints", run.step, tensors, told)
         return run.taps.pass_through(CHECKPOINT_DUE, Point(run.step), store)()
 
     def close(self) -> list[str]:
@@ -167,7 +170,7 @@ class Trainer:
 
 
 def _with_timings(folder: Path, sinks: tuple[Sink, ...]) -> tuple[Sink, ...]:
-    return (*sinks, TimingsSink(folder / "timings.jsonl"))
+    return (*sinks, TimingsSink(folder.absolute() / "timings.jsonl"))
 
 
 def versions() -> tuple[tuple[str, str], ...]:

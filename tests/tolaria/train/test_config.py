@@ -1,17 +1,19 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tolaria.env.config import RewardConfig, TrainingConfig
 from tolaria.errors import ConfigError
+from tolaria.governor.config import GovernorConfig
 from tolaria.lifecycle.action import Action, Op
 from tolaria.lifecycle.alpha import Curve
 from tolaria.lifecycle.seed import Blend
 from tolaria.ppo.config import PpoConfig
-from tolaria.train.config import Move, TrainConfig, dump, load, save
+from tolaria.train.config import Move, TrainConfig, difference, dump, load, save
 
 SCRIPT = (Move(3, None, Action(op=Op.GERMINATE, slot="s0", blueprint="mlp_norm", blend=Blend.MULTIPLY, alpha_curve=Curve.COSINE)),)
 RICH = TrainConfig(task="spirals", policy="scripted", script=SCRIPT, episode_steps=7, training=TrainingConfig(learning_rate=1.0))
@@ -85,7 +87,15 @@ def test_a_value_that_cannot_be_is_refused_by_the_file_as_well(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"{", "line 1"), (b"", "line 1"), (b"[]", "dictionary|object"), (b"3", "dictionary|object"), (b"{\xff}", "byte 1")],
+    [
+        (b"{", "line 1"),
+        (b"", "line 1"),
+        (b"[]", "dictionary|object"),
+        (b"3", "dictionary|object"),
+        (b"{\xff}", "byte 1"),
+        (b"[" * 100_000, "maximum recursion depth"),
+        (b'{"seed": %s}' % (b"9" * 5000), "Exceeds the limit"),
+    ],
 )
 def test_what_is_no_configuration_is_refused(content: bytes, said: str, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
@@ -100,6 +110,35 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with pytest.raises(ConfigError, match="no such file"):
         load(tmp_path / "run" / "config.json")
+
+
+def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").mkdir()
+    with pytest.raises(ConfigError, match=r"found 'a folder', expected the config\.json of a run"):
+        load(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"checkpoint_every": 3}, ""),
+        ({"seed": 77}, "seed: found 77, expected 0"),
+        ({"steps": 61}, "steps: found 61, expected 60"),
+        ({"training": TrainingConfig(momentum=0.5)}, "training.momentum: found 0.5, expected 0.9"),
+        ({"governor": GovernorConfig(detectors=("non_finite",))}, "governor.detectors: found ['non_finite'], expected 'default'"),
+    ],
+)
+def test_the_first_setting_that_makes_another_run_is_named(change: dict[str, object], said: str) -> None:
+    assert difference(TrainConfig(**change), TrainConfig()) == said  # type: ignore[arg-type]  # each case names its own fields
+
+
+def test_a_folder_of_data_may_have_been_moved() -> None:
+    assert difference(TrainConfig(task="cifar10", data="here"), TrainConfig(task="cifar10", data="there")) == ""
+
+
+def test_a_difference_is_told_in_a_line_however_long_the_script_is() -> None:
+    assert len(difference(replace(RICH, script=SCRIPT * 1000), RICH)) < 1000
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from tolaria.telemetry.governor_events import RolledBack
 from tolaria.telemetry.growth_events import StageChanged
 from tolaria.telemetry.history import History, HistoryDamaged, read
 from tolaria.telemetry.run_events import EpisodeFinished, RunAborted, RunFinished, RunStarted, StorageFailed
-from tolaria.train import checkpoint
 from tolaria.train.config import Move, TrainConfig, save
 from tolaria.train.trainer import Trainer, commit, version_of
 
@@ -224,18 +223,6 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint(small_config: Configu
     assert_same(tmp_path / "whole", tmp_path / "killed")
 
 
-def test_a_damaged_newest_checkpoint_is_told_of_and_passed_over(small_config: Configure, tmp_path: Path) -> None:
-    trainer = Trainer.start(small_config(envs=1, steps=10, checkpoint_every=3), tmp_path)
-    assert not trainer.train(Interruptions(trainer, 8))
-    trainer.close()
-    damaged = tmp_path / "checkpoints" / "step-00000008" / "tensors.safetensors"
-    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
-    resumed, remarks = Trainer.resume(tmp_path)
-    resumed.close()
-    assert resumed.run.step == 6
-    assert [text.split(":")[0] for text in remarks] == [str(damaged.parent), str(tmp_path / "events.jsonl")]
-
-
 def test_a_run_that_is_killed_in_its_first_step_is_resumed(small_config: Configure, tmp_path: Path) -> None:
     config = small_config(envs=2, steps=4)
     train_whole(config, tmp_path / "whole")
@@ -249,19 +236,6 @@ def test_a_run_that_is_killed_in_its_first_step_is_resumed(small_config: Configu
     killed.close()
     resume_copy(tmp_path / "killed", 0)
     assert_same(tmp_path / "whole", tmp_path / "killed")
-
-
-def test_a_checkpoint_that_is_whole_but_of_another_run_gives_way_to_the_older(small_config: Configure, tmp_path: Path) -> None:
-    trainer = Trainer.start(small_config(envs=1, steps=10, checkpoint_every=3), tmp_path)
-    assert not trainer.train(Interruptions(trainer, 8))
-    trainer.close()
-    tensors, facts = checkpoint.read(tmp_path / "checkpoints" / "step-00000008")
-    tensors["env/0/host/head.weight"] = tensors["env/0/host/head.weight"].double()
-    checkpoint.write(tmp_path / "checkpoints", 8, tensors, facts)
-    resumed, remarks = Trainer.resume(tmp_path)
-    resumed.close()
-    assert resumed.run.step == 6
-    assert "step-00000008: it does not fit the run: env/0/host/head.weight is float64" in remarks[0]
 
 
 def test_one_folder_is_written_by_one_trainer(small_config: Configure, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,9 +7,10 @@ import torch
 
 from tolaria.errors import CheckpointDamaged
 from tolaria.governor.arena import Arena, layout_of
+from tolaria.governor.config import GovernorConfig
 from tolaria.seams import NO_TAPS
 from tolaria.telemetry.history import History
-from tolaria.train.config import TrainConfig
+from tolaria.train.config import TrainConfig, described
 from tolaria.train.manifest import Facts, Tensors
 from tolaria.train.rollout import take_step
 from tolaria.train.run import Run
@@ -117,3 +119,61 @@ def test_a_missing_fact_is_refused(missing: str, saved: tuple[TrainConfig, Tenso
 def test_the_checkpoint_of_another_config_is_refused(saved: tuple[TrainConfig, Tensors, Facts], small_config: Configure) -> None:
     with pytest.raises(CheckpointDamaged, match="it does not fit the run"):
         check(small_config("heuristic", envs=1), CPU, *saved[1:])
+
+
+def test_a_checkpoint_of_a_run_with_another_setting_is_refused_with_its_name(saved: tuple[TrainConfig, Tensors, Facts]) -> None:
+    config, tensors, facts = saved
+    owner = described(replace(config, governor=GovernorConfig(snapshot_every=7)))
+    with pytest.raises(CheckpointDamaged) as refused:
+        check(config, CPU, tensors, facts | {"config": owner})
+    assert str(refused.value) == "it belongs to another run than config.json: governor.snapshot_every: found 7, expected 5"
+
+
+@pytest.mark.parametrize("owner", [None, [], {"surplus": 1}, {"seed": "0"}])
+def test_an_owner_that_is_no_configuration_is_refused(owner: object, saved: tuple[TrainConfig, Tensors, Facts]) -> None:
+    config, tensors, facts = saved
+    with pytest.raises(CheckpointDamaged, match=r"it belongs to another run than config\.json: config"):
+        check(config, CPU, tensors, facts | {"config": owner})
+
+
+def test_an_owner_that_did_not_know_a_setting_had_its_default(saved: tuple[TrainConfig, Tensors, Facts]) -> None:
+    config, tensors, facts = saved
+    owner = described(config)
+    del owner["width"]
+    check(config, CPU, tensors, facts | {"config": owner})
+
+
+def momentum(tensors: Tensors) -> str:
+    return next(name for name in tensors if name.startswith("env/0/optimizer/") and "head.weight" in name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (lambda _: WEIGHT, "environment 0 holds NaN or Inf in parameters"),
+        (momentum, "environment 0 holds NaN or Inf in optimizer"),
+        (lambda tensors: next(name for name in tensors if name.startswith("policy/net.")), "the controller holds NaN or Inf"),
+    ],
+)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_live_value_that_no_run_comes_to_a_checkpoint_with_is_refused(
+    name: Callable[[Tensors], str], said: str, value: float, saved: tuple[TrainConfig, Tensors, Facts]
+) -> None:
+    config, tensors, facts = saved
+    tensors[name(tensors)].view(-1)[0] = value
+    with pytest.raises(CheckpointDamaged) as refused:
+        check(config, CPU, tensors, facts)
+    assert str(refused.value) == f"it does not fit the run: NotFinite: {said}"
+
+
+@pytest.mark.parametrize("ungoverned", [True, False])
+def test_a_host_that_nobody_restores_may_be_lost_at_a_checkpoint(ungoverned: bool, small_config: Configure) -> None:
+    config = small_config("heuristic", envs=2, governor=GovernorConfig(enabled=not ungoverned))
+    run = Run(config, CPU, History(), NO_TAPS)
+    run.begin()
+    take_step(run)
+    if not ungoverned:
+        run.envs.retired.add(1)
+    with torch.no_grad():
+        run.envs.envs[1].training.host.head.weight.fill_(float("nan"))
+    check(config, CPU, *run.capsule())
