@@ -11,7 +11,7 @@ import cmath
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ import xxhash
 from torch.autograd.graph import increment_version
 
 from tolaria.errors import TolariaError
+from tolaria.governor.copies import copy_alone, copy_fused, is_lazy
 from tolaria.governor.pages import ALIGNMENT, Raw, SharedPages, raw_bytes
 from tolaria.governor.runs import Run, may_be_nonfinite, runs_of, sum_of, widened
 from tolaria.governor.segments import IN_HOST_MEMORY, Layout, Segment, layout_of, planned, spec_of
@@ -45,9 +46,9 @@ class Bound:
 
     `raws` are the bytes of those that lie flat in host memory, in the order of the layout. `others` are detached views of the
     rest, with their names, by device and dtype. Views keep replaced storage alive until the next scan, and so its address
-    cannot be given to another tensor meanwhile: an equal address means the same storage, whatever object holds it. `orders` say
-    whose elements lie in order, on whatever device; `strides` are of the rest, by place. `in_host_memory` names tensors that lie
-    there although the first one does not.
+    cannot be given to another tensor meanwhile: an equal address means the same storage. `orders` say whose elements lie in
+    order, on whatever device; `strides` are of the rest, by place. `in_host_memory` names tensors that lie there although the
+    first one does not.
     """
 
     names: list[str]
@@ -71,7 +72,7 @@ class Bound:
         raws: dict[str, Raw] = {}
         others: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]] = {}
         for name, tensor in tensors.items():
-            if device.type == tensor.device.type == "cpu" and tensor.is_contiguous():
+            if device.type == tensor.device.type == "cpu" and tensor.is_contiguous() and not is_lazy(tensor):
                 raws[name] = raw_bytes(tensor)
             else:
                 others.setdefault((tensor.device, tensor.dtype), {})[name] = tensor.detach()
@@ -99,10 +100,11 @@ class Bound:
         return SharedPages(sum(tensor.nbytes + -tensor.nbytes % ALIGNMENT for tensor in self.live), copies)
 
     def is_in_place(self, names: list[str], live: list[torch.Tensor]) -> bool:
-        """Whether tensors of these names lie where they lay, and their elements in the same order."""
+        """Whether these are the same tensors, their bytes still lie where they lay, and in the same order."""
         # Lists, and one kind of question after the other: right after training, that is the cheapest way to ask.
         return (
             names == self.names
+            and all(map(is_, live, self.live))
             and [*map(_address, live)] == self.pointers
             and [*map(_lies_in_order, live)] == self.orders
             and (not self.strides or all(live[place].stride() == stride for place, stride in self.strides))
@@ -195,7 +197,7 @@ class Arena:
             with torch.no_grad():
                 for index, name in enumerate(names):
                     before_copy(index)
-                    live[name].copy_(self.views[name])
+                    copy_alone(live[name], self.views[name])
             return
         is_whole = len(names) == len(self.views)
         # Before the first byte, so that even a restore that is broken off is noticed; and first of all, because what it brings into
@@ -244,8 +246,7 @@ class Arena:
         with torch.no_grad():
             for column in self._columns_for(names, live):
                 chosen = column if len(names) == len(self.views) else {name: view for name, view in column.items() if name in names}
-                if chosen:
-                    torch._foreach_copy_(list(map(live.__getitem__, chosen)), list(chosen.values()))
+                copy_fused([live[name] for name in chosen], list(chosen.values()))
 
     def _columns_for(self, names: Collection[str], live: Mapping[str, torch.Tensor]) -> Iterable[dict[str, torch.Tensor]]:
         first = next(iter(live.values()), None) if self.pinned else None
@@ -269,7 +270,7 @@ class Arena:
     def _copy_all(self, bound: Bound, is_checked: bool) -> complex:
         """From the live tensors; where it is checked, returns the sum of all that may be NaN or Inf, each run's while caches hold it."""
         for others in bound.others.values():
-            torch._foreach_copy_([self.views[name] for name in others], list(others.values()))
+            copy_fused([self.views[name] for name in others], list(others.values()))
         sources = bound.raws
         total: complex = 0.0
         for run in self.runs:
