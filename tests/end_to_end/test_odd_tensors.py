@@ -134,3 +134,11 @@ def test_one_that_is_no_number_is_noticed(kind: str) -> None:
     loop.model.odd.view(torch.uint8 if kind == "eight bits" else torch.float32).view(-1)[0] = 0x7F if kind == "eight bits" else NAN
     # Buffers are looked at when a snapshot is due.
     assert [loop.step().outcome for _ in range(2)] == [Outcome.HEALTHY, Outcome.ROLLED_BACK]
+
+
+def test_a_buffer_may_be_resized_as_ever() -> None:
+    loop = Loop(torch.zeros(4))
+    loop.run(4)
+    loop.model.odd.resize_(1000).fill_(5.0)
+    loop.run(6)
+    assert loop.model.odd.tolist() == [5.0] * 1000

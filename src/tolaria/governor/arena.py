@@ -45,10 +45,10 @@ class Bound:
     """The live tensors of one state as they were last seen.
 
     `raws` are the bytes of those that lie flat in host memory, in the order of the layout. `others` are detached views of the
-    rest, with their names, by device and dtype. Views keep replaced storage alive until the next scan, and so its address
-    cannot be given to another tensor meanwhile: an equal address means the same storage. `orders` say whose elements lie in
-    order, on whatever device; `strides` are of the rest, by place. `in_host_memory` names tensors that lie there although the
-    first one does not.
+    rest, with their names, by device and dtype. `held` are views of all: they keep replaced storage alive until the next scan,
+    and so its address cannot be given to another tensor meanwhile: an equal address means the same storage. `orders` say whose
+    elements lie in order, on whatever device; `strides` are of the rest, by place. `in_host_memory` names tensors that lie there
+    although the first one does not.
     """
 
     names: list[str]
@@ -59,6 +59,7 @@ class Bound:
     strides: list[tuple[int, tuple[int, ...]]]
     layout: Layout
     raws: tuple[Raw | None, ...]
+    held: list[torch.Tensor]
     others: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]]
     device: torch.device
     cuda_devices: frozenset[torch.device]
@@ -71,11 +72,12 @@ class Bound:
         device = live[0].device if live else CPU
         raws: dict[str, Raw] = {}
         others: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]] = {}
-        for name, tensor in tensors.items():
+        held = [tensor.detach() for tensor in live]
+        for name, tensor in zip(tensors, held, strict=True):
             if device.type == tensor.device.type == "cpu" and tensor.is_contiguous() and not is_lazy(tensor):
                 raws[name] = raw_bytes(tensor)
             else:
-                others.setdefault((tensor.device, tensor.dtype), {})[name] = tensor.detach()
+                others.setdefault((tensor.device, tensor.dtype), {})[name] = tensor
         layout = layout_of(tensors)
         # One object a shape, because of many some are in no cache when they are compared.
         shapes: dict[torch.Size, torch.Size] = {}
@@ -88,6 +90,7 @@ class Bound:
             [(place, tensor.stride()) for place, tensor in enumerate(live) if not tensor.is_contiguous()],
             layout,
             tuple(raws.get(name) for name in layout),
+            held,
             others,
             device,
             frozenset(tensor.device for tensor in live if tensor.is_cuda),
@@ -214,9 +217,10 @@ class Arena:
     def digest(self, facts: dict[str, Any]) -> str:
         """xxh3-128 over the raw bytes of every tensor by name, the layout and the facts; wherever each of them is stored."""
         hasher = xxhash.xxh3_128()
-        raws = self.raws or {name: raw_bytes(view.cpu()) for name, view in self.views.items()}
-        for raw in raws.values():
-            hasher.update(raw)
+        for name, view in self.views.items():
+            # Named, because its bytes do not keep it.
+            copied = view.cpu()
+            hasher.update(self.raws.get(name) or raw_bytes(copied))
         hasher.update(self.layout_text)
         hasher.update(json.dumps(facts, sort_keys=True).encode())
         return hasher.hexdigest()
