@@ -157,8 +157,9 @@ class Guard:
     def persist(self, folder: Path) -> int:
         """Store every snapshot that becomes trusted; where the folder holds some, put the loop back to the newest first.
 
-        To be called before the first step; returns `steps`. The two newest are kept. Raises `CheckpointDamaged` for a folder
-        that holds no snapshot which this loop could take, `ConfigError` where another process writes into it.
+        To be called before the first step; returns `steps`. The two newest are kept, of those that no rollback has gone past.
+        Raises `CheckpointDamaged` for a folder that holds no snapshot which this loop could take, `ConfigError` where another
+        process writes into it.
         """
         if self._calls:
             raise ConfigError("guard.persist", f"{self._calls} steps", "a guard that has not seen a step")
