@@ -31,7 +31,8 @@ def layout_of(
 def check_made_alike(recorded: dict[str, Any], live: dict[str, Any]) -> None:
     """Raise `LayoutMismatch`, saying what was found in the snapshot and what the live loop expects.
 
-    A group, and a parameter in a group, that only the live loop has came later and is left alone.
+    A group, and a parameter in a group, that only the live loop has came later and is left alone; a parameter that only the snapshot
+    has in its groups has left them, and is not trained any more.
     """
     _check_same("optimizers", *([kind for kind, _ in layout["optimizers"]] for layout in (recorded, live)))
     for number, ((_, were), (_, are)) in enumerate(zip(recorded["optimizers"], live["optimizers"], strict=True)):
@@ -45,9 +46,10 @@ def check_made_alike(recorded: dict[str, Any], live: dict[str, Any]) -> None:
 def _check_groups(number: int, were: Sequence[list[str]], are: Sequence[list[str]]) -> None:
     if len(were) > len(are):
         raise LayoutMismatch(f"{len(were)} parameter groups were recorded, {len(are)} are left")
+    left = {name for group in are for name in group}
     for index, (found, expected) in enumerate(zip(were, are, strict=False)):
-        if gone := sorted(set(found) - set(expected)):
-            raise LayoutMismatch(f"optimizer {number}, group {index}: found {gone[:3]}, expected only {expected[:3]} and the like")
+        if moved := sorted(left & set(found) - set(expected)):
+            raise LayoutMismatch(f"optimizer {number}, group {index}: found {moved[:3]}, expected only {expected[:3]} and the like")
 
 
 def _check_same(what: str, found: object, expected: object) -> None:

@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_map_only
 
 from tolaria.errors import ConfigError
 from tolaria.governor.governed import Spec
+from tolaria.governor.rollback import LayoutMismatch
 from tolaria.host.finite import all_finite, held
 from tolaria.integrations.loop_layout import check_made_alike, layout_of
 from tolaria.integrations.nested import tensors_in
@@ -108,6 +109,8 @@ class LoopState:
 
     def prepare(self, facts: dict[str, Any]) -> LoopPlan:
         """Whether the live loop still has what was recorded; changes nothing."""
+        if "layout" not in facts:
+            raise LayoutMismatch("found no record of what it was taken of, as an older version left it; expected one")
         check_made_alike(facts["layout"], self._layout())
         return LoopPlan({name: (tuple(tensor.shape), tensor.dtype) for name, tensor in self._weights().items()})
 

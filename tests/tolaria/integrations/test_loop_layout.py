@@ -42,6 +42,7 @@ OFF = torch.amp.GradScaler("cpu", enabled=False)
         {},
         {"optimizers": (("SGD", [["model/b", "model/a"], ["model/c", "model/d"]]),)},
         {"optimizers": (("SGD", [*GROUPS, ["model/d"]]),)},
+        {"optimizers": (("SGD", [["model/b"], []]),)},
     ],
 )
 def test_the_same_loop_and_one_that_has_grown_are_taken(changed: dict[str, Any]) -> None:

@@ -206,6 +206,14 @@ def test_groups_that_changed_places_are_refused(new_state: New) -> None:
         new_state(model, torch.optim.SGD(groups)).prepare(facts)
 
 
+def test_a_snapshot_of_an_older_version_is_refused_in_words(new_state: New) -> None:
+    model = torch.nn.Linear(3, 2)
+    state = new_state(model, torch.optim.SGD(model.parameters()))
+    facts = {key: fact for key, fact in state.facts().items() if key != "layout"}
+    with pytest.raises(LayoutMismatch, match="older version"):
+        state.prepare(facts)
+
+
 def test_a_loop_of_several_ranks_is_refused() -> None:
     model = torch.nn.Linear(2, 2)
     torch.distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
