@@ -23,7 +23,7 @@ VAGUE_NAMES = {"utils", "helpers", "common", "core", "base", "misc", "manager", 
 # Folders whose `__init__` lists every file beside it, and the files that are what the entries have in common.
 TABLES = {
     "tolaria/host/blueprints": set[str](),
-    "tolaria/tasks": {"task", "batches", "text"},
+    "tolaria/tasks": {"task", "batches", "text", "choice"},
     "tolaria/environments": {"named", "registered"},
     "tolaria/governor/detectors": {"detector"},
     "firedrill/faults": {"chance", "condition", "disk_fault", "disk_operations", "fault", "process_fault", "when", "target"},
@@ -45,6 +45,7 @@ UNMIRRORED: dict[str, str] = {
     "tests/tolaria/governor/test_governor_remedies.py": "governor.py on a host of one number, with what is done beside restoring",
     "tests/tolaria/governor/test_governor_story.py": "governor.py on a host of one number; test_governor.py has a real host",
     "tests/tolaria/governor/test_rollback_choice.py": "rollback.py and governor.py together, on a host of one number",
+    "tests/tolaria/integrations/test_plain_refusals.py": "plain.py, what is refused; test_plain.py is about what is noticed and given back",
     "tests/tolaria/governor/test_snapshot_ring.py": "which snapshots stay; test_snapshots.py is about their bytes",
     "tests/tolaria/train/test_trainer_resume.py": "trainer.py, what a run goes on from; test_trainer.py is about everything else",
 }
