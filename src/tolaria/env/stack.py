@@ -155,10 +155,12 @@ def could_be_stacked(member: HostTraining) -> bool:
 
 
 def can_be_stacked(member: HostTraining) -> bool:
-    """Whether nothing is in the way now: a module that is not known here, or somebody who listens where a stack would pass by."""
+    """Whether nothing is in the way now: something frozen, a module not known here, or somebody who listens where a stack would pass by."""
     host = member.host
     assert isinstance(host, MlpHost)
-    if any(map(is_heard, member.optimizers.values())):
+    # What is frozen would learn with the rest of its row.
+    frozen = not all(parameter.requires_grad for parameter in host.own_parameters().values())
+    if frozen or any(map(is_heard, member.optimizers.values())):
         return False
     containers = (host, host.blocks, host.slots, *member.slots())
     seeds = [slot.seed for slot in member.slots() if slot.seed is not None]
