@@ -11,7 +11,7 @@ import cmath
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ import xxhash
 from torch.autograd.graph import increment_version
 
 from tolaria.errors import TolariaError
+from tolaria.governor.copies import copy_alone, copy_fused, is_lazy
 from tolaria.governor.pages import ALIGNMENT, Raw, SharedPages, raw_bytes
 from tolaria.governor.runs import Run, may_be_nonfinite, runs_of, sum_of, widened
 from tolaria.governor.segments import IN_HOST_MEMORY, Layout, Segment, layout_of, planned, spec_of
@@ -44,10 +45,10 @@ class Bound:
     """The live tensors of one state as they were last seen.
 
     `raws` are the bytes of those that lie flat in host memory, in the order of the layout. `others` are detached views of the
-    rest, with their names, by device and dtype. Views keep replaced storage alive until the next scan, and so its address
-    cannot be given to another tensor meanwhile: an equal address means the same storage, whatever object holds it. `orders` say
-    whose elements lie in order, on whatever device; `strides` are of the rest, by place. `in_host_memory` names tensors that lie
-    there although the first one does not.
+    rest, with their names, by device and dtype. `held` are views of all: they keep replaced storage alive until the next scan,
+    and so its address cannot be given to another tensor meanwhile: an equal address means the same storage. `orders` say whose
+    elements lie in order, on whatever device; `strides` are of the rest, by place. `in_host_memory` names tensors that lie there
+    although the first one does not.
     """
 
     names: list[str]
@@ -58,6 +59,7 @@ class Bound:
     strides: list[tuple[int, tuple[int, ...]]]
     layout: Layout
     raws: tuple[Raw | None, ...]
+    held: list[torch.Tensor]
     others: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]]
     device: torch.device
     cuda_devices: frozenset[torch.device]
@@ -70,11 +72,12 @@ class Bound:
         device = live[0].device if live else CPU
         raws: dict[str, Raw] = {}
         others: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]] = {}
-        for name, tensor in tensors.items():
-            if device.type == tensor.device.type == "cpu" and tensor.is_contiguous():
+        held = [tensor.detach() for tensor in live]
+        for name, tensor in zip(tensors, held, strict=True):
+            if device.type == tensor.device.type == "cpu" and tensor.is_contiguous() and not is_lazy(tensor):
                 raws[name] = raw_bytes(tensor)
             else:
-                others.setdefault((tensor.device, tensor.dtype), {})[name] = tensor.detach()
+                others.setdefault((tensor.device, tensor.dtype), {})[name] = tensor
         layout = layout_of(tensors)
         # One object a shape, because of many some are in no cache when they are compared.
         shapes: dict[torch.Size, torch.Size] = {}
@@ -87,6 +90,7 @@ class Bound:
             [(place, tensor.stride()) for place, tensor in enumerate(live) if not tensor.is_contiguous()],
             layout,
             tuple(raws.get(name) for name in layout),
+            held,
             others,
             device,
             frozenset(tensor.device for tensor in live if tensor.is_cuda),
@@ -99,10 +103,11 @@ class Bound:
         return SharedPages(sum(tensor.nbytes + -tensor.nbytes % ALIGNMENT for tensor in self.live), copies)
 
     def is_in_place(self, names: list[str], live: list[torch.Tensor]) -> bool:
-        """Whether tensors of these names lie where they lay, and their elements in the same order."""
+        """Whether these are the same tensors, their bytes still lie where they lay, and in the same order."""
         # Lists, and one kind of question after the other: right after training, that is the cheapest way to ask.
         return (
             names == self.names
+            and all(map(is_, live, self.live))
             and [*map(_address, live)] == self.pointers
             and [*map(_lies_in_order, live)] == self.orders
             and (not self.strides or all(live[place].stride() == stride for place, stride in self.strides))
@@ -195,7 +200,7 @@ class Arena:
             with torch.no_grad():
                 for index, name in enumerate(names):
                     before_copy(index)
-                    live[name].copy_(self.views[name])
+                    copy_alone(live[name], self.views[name])
             return
         is_whole = len(names) == len(self.views)
         # Before the first byte, so that even a restore that is broken off is noticed; and first of all, because what it brings into
@@ -212,9 +217,10 @@ class Arena:
     def digest(self, facts: dict[str, Any]) -> str:
         """xxh3-128 over the raw bytes of every tensor by name, the layout and the facts; wherever each of them is stored."""
         hasher = xxhash.xxh3_128()
-        raws = self.raws or {name: raw_bytes(view.cpu()) for name, view in self.views.items()}
-        for raw in raws.values():
-            hasher.update(raw)
+        for name, view in self.views.items():
+            # Named, because its bytes do not keep it.
+            copied = view.cpu()
+            hasher.update(self.raws.get(name) or raw_bytes(copied))
         hasher.update(self.layout_text)
         hasher.update(json.dumps(facts, sort_keys=True).encode())
         return hasher.hexdigest()
@@ -244,8 +250,7 @@ class Arena:
         with torch.no_grad():
             for column in self._columns_for(names, live):
                 chosen = column if len(names) == len(self.views) else {name: view for name, view in column.items() if name in names}
-                if chosen:
-                    torch._foreach_copy_(list(map(live.__getitem__, chosen)), list(chosen.values()))
+                copy_fused([live[name] for name in chosen], list(chosen.values()))
 
     def _columns_for(self, names: Collection[str], live: Mapping[str, torch.Tensor]) -> Iterable[dict[str, torch.Tensor]]:
         first = next(iter(live.values()), None) if self.pinned else None
@@ -269,7 +274,7 @@ class Arena:
     def _copy_all(self, bound: Bound, is_checked: bool) -> complex:
         """From the live tensors; where it is checked, returns the sum of all that may be NaN or Inf, each run's while caches hold it."""
         for others in bound.others.values():
-            torch._foreach_copy_([self.views[name] for name in others], list(others.values()))
+            copy_fused([self.views[name] for name in others], list(others.values()))
         sources = bound.raws
         total: complex = 0.0
         for run in self.runs:

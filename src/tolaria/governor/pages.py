@@ -1,5 +1,6 @@
 """Memory that is there before it is used: pages that the system would otherwise hand out one by one, in the middle of a copy."""
 
+import ctypes
 import mmap
 import sys
 
@@ -56,9 +57,11 @@ def prefaulted(
 
 
 def raw_bytes(tensor: torch.Tensor) -> Raw:
-    """The bytes of a contiguous tensor in host memory, sharing its storage."""
-    # By way of a flat view, because what has no dimension cannot be seen as bytes. Bytes, because NumPy knows no bfloat16.
-    return tensor.detach().view(-1).view(torch.uint8).numpy().data
+    """The bytes of a contiguous tensor in host memory, where they are. Whoever holds them must hold its storage as well.
+
+    By address, because an array made of it would forbid its owner to resize it from then on.
+    """
+    return memoryview((ctypes.c_ubyte * tensor.nbytes).from_address(tensor.data_ptr())).cast("B")
 
 
 def _in_huge_pages(size: int) -> torch.Tensor:

@@ -11,12 +11,15 @@ SMALL = 1 << 15
 
 
 def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
-    """Whether no floating-point tensor holds NaN or Inf; healthy ones cost one read of each of their devices."""
+    """Whether no floating-point or complex tensor holds NaN or Inf; healthy ones cost one read of each of their devices."""
     by_device: dict[torch.device, list[torch.Tensor]] = {}
-    for tensor in tensors:
-        if tensor.is_floating_point():
-            by_device.setdefault(tensor.device, []).append(tensor)
     with torch.no_grad():
+        for tensor in tensors:
+            if tensor.is_floating_point():
+                # Eight bits know no arithmetic.
+                by_device.setdefault(tensor.device, []).append(tensor.float() if tensor.itemsize == 1 else tensor)
+            elif tensor.is_complex():
+                by_device.setdefault(tensor.device, []).append(torch.view_as_real(tensor.resolve_conj()))
         # A finite sum proves that every term is finite. One that is not may have overflowed, so then each tensor is asked.
         return all(
             math.isfinite(_sum(found).item()) or all(bool(torch.isfinite(tensor).all()) for tensor in found) for found in by_device.values()
