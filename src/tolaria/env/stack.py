@@ -159,7 +159,8 @@ def can_be_stacked(member: HostTraining) -> bool:
     host = member.host
     assert isinstance(host, MlpHost)
     # What is frozen would learn with the rest of its row.
-    frozen = not all(parameter.requires_grad for parameter in host.own_parameters().values())
+    groups = [group["params"] for optimizer in member.optimizers.values() for group in optimizer.param_groups]
+    frozen = not all(parameter.requires_grad for parameters in groups for parameter in parameters)
     if frozen or any(map(is_heard, member.optimizers.values())):
         return False
     containers = (host, host.blocks, host.slots, *member.slots())

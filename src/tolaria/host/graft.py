@@ -89,7 +89,7 @@ class GraftedHost(Host):
 def graft(module: nn.Module, at: Sequence[str], example: torch.Tensor, answer: Answer = call) -> GraftedHost:
     """A host around any network: slots "s0", "s1", ... at the outputs of the submodules `at`, named in order of execution.
 
-    `example` is a batch of inputs [B, ...] for one pass, which shows whether each place can take a seed and leaves no trace;
+    `example` is a batch of inputs [B, ...] for a few passes, which show whether each place can take a seed and leave no trace;
     raises `ConfigError` where one cannot. Modules with gradients switched off stay as they are.
     """
     if isinstance(at, str) or not at or len(set(at)) != len(at):
@@ -136,6 +136,8 @@ def _probe(module: nn.Module, at: Sequence[str], example: torch.Tensor, answer: 
             raise ConfigError("graft.at", path, f"a submodule that is run once in a pass, not {len(outputs)} times")
         _check_features(path, outputs[0], len(example))
     _check_gradients(dials, logits)
+    for path in at:
+        _check_shadow(module, path, example, answer)
     return {path: output for path, output in runs if isinstance(output, torch.Tensor)}
 
 
@@ -155,7 +157,20 @@ def _check_gradients(dials: Mapping[str, torch.Tensor], logits: torch.Tensor) ->
             ahead += [following for following, _ in node.next_functions]
     for path, dial in dials.items():
         if get_gradient_edge(dial).node not in nodes:
-            raise ConfigError("graft.at", f"{path}, to which no gradient of the answer comes", "a submodule that is run with gradients on")
+            raise ConfigError("graft.at", f"{path}, to which no gradient of the answer comes", "a submodule around which nobody turns gradients on or off")
+
+
+def _check_shadow(module: nn.Module, path: str, example: torch.Tensor, answer: Answer) -> None:
+    """The shadow pass turns gradients on at the place, and whoever sets them back behind it leaves a seed without any."""
+    dial = torch.ones((), requires_grad=True)
+
+    def mix(output: torch.Tensor) -> torch.Tensor:
+        torch.set_grad_enabled(True)
+        return output * dial
+
+    with evaluating(list(module.modules())), torch.no_grad(), _hooked(module, {path: mix}):
+        logits = answer(module, example)
+    _check_gradients({path: dial}, logits)
 
 
 def _words(value: object) -> str:

@@ -330,9 +330,21 @@ def test_a_seed_computes_in_what_its_features_are_of(monkeypatch: pytest.MonkeyP
     resumed.close()
 
 
-def test_a_place_to_which_no_gradient_comes_is_named() -> None:
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.enable_grad])
+def test_a_place_to_which_no_gradient_comes_is_named(mode: Callable[[], AbstractContextManager[None]]) -> None:
     with pytest.raises(ConfigError, match="second, to which no gradient of the answer comes"):
-        graft(Mixed(torch.no_grad), ["second"], torch.zeros(2, 2))
+        graft(Mixed(mode), ["second"], torch.zeros(2, 2))
+
+
+@torch.no_grad()
+def judged(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    logits: torch.Tensor = module(x)
+    return logits
+
+
+def test_neither_does_it_through_an_answer_that_holds_it_back() -> None:
+    with pytest.raises(ConfigError, match="layer1, to which no gradient of the answer comes"):
+        graft(ResNet(), ["layer1"], IMAGES, judged)
     with pytest.raises(ConfigError, match="layer1, to which no gradient of the answer comes"):
         graft(ResNet(), ["layer1"], IMAGES, lambda module, x: module(x).detach())
 
