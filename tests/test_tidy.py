@@ -23,7 +23,7 @@ VAGUE_NAMES = {"utils", "helpers", "common", "core", "base", "misc", "manager", 
 # Folders whose `__init__` lists every file beside it, and the files that are what the entries have in common.
 TABLES = {
     "tolaria/host/blueprints": set[str](),
-    "tolaria/tasks": {"task", "batches", "text"},
+    "tolaria/tasks": {"task", "batches", "text", "choice"},
     "tolaria/environments": {"named", "registered"},
     "tolaria/governor/detectors": {"detector"},
     "firedrill/faults": {"chance", "condition", "disk_fault", "disk_operations", "fault", "process_fault", "when", "target"},

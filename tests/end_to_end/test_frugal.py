@@ -17,6 +17,7 @@ from tolaria.env.config import TrainingConfig
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.governor import Governor
 from tolaria.host.mlp_host import MlpHost
+from tolaria.integrations.plain import Outcome, watch
 from tolaria.lifecycle.stage import Stage
 from tolaria.seams import NO_TAPS
 from tolaria.tasks import TASKS
@@ -26,6 +27,7 @@ from tolaria.vitals import Vitals
 ROLLBACKS = 1000
 # When everything is counted: the lives around these rollbacks are alike.
 MOMENTS = (40, 520, ROLLBACKS)
+NEVER_GIVES_UP = {"budget": 10**9, "budget_window": 1, "relapse_steps": 0}
 GROWING = (Stage.TRAINING, Stage.BLENDING, Stage.HOLDING)
 
 
@@ -38,7 +40,7 @@ class World:
         self.told: Counter[str] = Counter()
         self.host = CapsuleHost(task, TrainingConfig(1, trainer), 0, torch.device("cpu"), NO_TAPS, self.tell)
         self.host.loss_before = 1.0
-        config = GovernorConfig(optimizer=policy, snapshot_every=3, probation=1, budget=10**9, budget_window=1, relapse_steps=0)
+        config = GovernorConfig(optimizer=policy, snapshot_every=3, probation=1, **NEVER_GIVES_UP)
         self.governor = Governor(config, task.chance_loss, task.explosion_loss, NO_TAPS, self.tell)
         self.step = 0
         self.governor.begin(self.host, self.at)
@@ -117,6 +119,27 @@ def test_a_thousand_rollbacks_leave_nothing_behind() -> None:
     assert first.hooks == 0
     # The interpreter itself keeps a few; one a rollback would be hundreds.
     assert objects[ROLLBACKS] - objects[MOMENTS[0]] < 50
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_thousand_rollbacks_of_any_loop_leave_nothing_behind() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 4))
+    optimizer = torch.optim.Adam(model.parameters())
+    guard = watch(model, optimizer, GovernorConfig(snapshot_every=3, probation=1, **NEVER_GIVES_UP), chance_loss=2.0)
+    seen: dict[int, tuple[Census, list[int]]] = {}
+    for number in range(1, ROLLBACKS + 1):
+        for factor in (1.0, 1.0, 1.0, 1.0, math.nan):
+            optimizer.zero_grad()
+            loss = factor * model(torch.ones(2, 4)).pow(2).mean()
+            loss.backward()
+            optimizer.step()
+            answer = guard.after_step(loss)
+        assert answer.outcome is Outcome.ROLLED_BACK
+        if number in MOMENTS:
+            seen[number] = Census.of([]), [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()]
+    first, *later = (seen[number] for number in MOMENTS)
+    assert later == [first, first]
 
 
 @pytest.mark.parametrize("stage", [None, *GROWING, Stage.FOSSILIZED])

@@ -18,7 +18,7 @@ from tolaria.lifecycle.gates import GateConfig
 from tolaria.policy.heuristic import HeuristicConfig
 from tolaria.policy.schedule import ScheduleConfig
 from tolaria.ppo.config import PpoConfig
-from tolaria.tasks import FOLDER_TASKS, TASKS
+from tolaria.tasks.choice import check_choice
 from tolaria.tasks.wide import WIDTH_MAX
 from tolaria.train import disk
 
@@ -67,12 +67,7 @@ class TrainConfig:
     ppo: PpoConfig = PpoConfig()
 
     def __post_init__(self) -> None:
-        if self.task not in TASKS | FOLDER_TASKS:
-            raise ConfigError("task", self.task, f"one of {', '.join(TASKS | FOLDER_TASKS)}")
-        if self.task in FOLDER_TASKS and self.data is None:
-            raise ConfigError("data", self.data, f"the folder that {self.task} is read from")
-        if self.task not in FOLDER_TASKS and self.data is not None:
-            raise ConfigError("data", self.data, f"no folder, because {self.task} brings its data")
+        check_choice(self.task, self.data)
         if self.policy not in POLICIES:
             raise ConfigError("policy", self.policy, f"one of {', '.join(POLICIES)}")
         for name in ("envs", "steps", "rollout_steps", "threads", "checkpoint_every"):

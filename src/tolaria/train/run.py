@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import torch
 
@@ -25,7 +24,7 @@ from tolaria.ppo.buffer import RolloutBuffer
 from tolaria.ppo.learner import Learner
 from tolaria.seams import NO_TAPS, Taps
 from tolaria.seeding import derive_seed
-from tolaria.tasks import FOLDER_TASKS, TASKS
+from tolaria.tasks.choice import chosen
 from tolaria.tasks.task import Task
 from tolaria.tasks.wide import wide
 from tolaria.telemetry.event import Point
@@ -153,10 +152,7 @@ def build_task(config: TrainConfig) -> Task:
     """The task that the config names; raises `ConfigError` where its data is not there."""
     if config.width is not None:
         return wide(config.width)
-    if config.task in TASKS:
-        return TASKS[config.task]()
-    assert config.data is not None, config.task
-    return FOLDER_TASKS[config.task](Path(config.data))
+    return chosen(config.task, config.data)
 
 
 def build_pool(plan: Plan, workers: int, device: torch.device, taps: Taps) -> HostPool:

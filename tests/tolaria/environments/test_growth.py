@@ -25,6 +25,14 @@ def test_the_mask_of_each_head_says_what_is_legal_in_it() -> None:
     assert mask[6:].all()
 
 
+@pytest.mark.parametrize(
+    ("folder", "told"), [(None, "the folder that cifar10 is read from"), ("nowhere", "nowhere"), ("spirals", "spirals brings its data")]
+)
+def test_the_data_of_some_tasks_is_read_from_a_folder(folder: str | None, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        make_growth("spirals" if folder == "spirals" else "cifar10", data=folder)
+
+
 @pytest.mark.parametrize("wrong", [{"task": "chess"}, {"episode_steps": 0}, {"batches_per_step": 0}, {"reward": "praise"}])
 def test_what_cannot_be_had_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
