@@ -45,6 +45,7 @@ UNMIRRORED: dict[str, str] = {
     "tests/tolaria/governor/test_governor_remedies.py": "governor.py on a host of one number, with what is done beside restoring",
     "tests/tolaria/governor/test_governor_story.py": "governor.py on a host of one number; test_governor.py has a real host",
     "tests/tolaria/governor/test_rollback_choice.py": "rollback.py and governor.py together, on a host of one number",
+    "tests/tolaria/integrations/test_plain_refusals.py": "plain.py, what is refused; test_plain.py is about what is noticed and given back",
     "tests/tolaria/governor/test_snapshot_ring.py": "which snapshots stay; test_snapshots.py is about their bytes",
 }
 

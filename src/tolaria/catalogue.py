@@ -25,6 +25,8 @@ BLUEPRINT_ABOUT: dict[str, str] = {
     "feedforward": "two linear layers through four times the width, on every token",
 }
 
+FOLDER_TASK_NAMES = ("cifar10",)
+
 TASK_ABOUT: dict[str, str] = {
     "digits": "1797 handwritten 8x8 digits on a small convolutional host",
     "digits_impaired": "the same digits on a host that sees one pixel at a time and cannot learn them alone",

@@ -13,7 +13,7 @@ from tyro.extras import subcommand_cli_from_dict
 from tolaria.bench.cli import Bench
 from tolaria.catalogue import BLUEPRINT_ABOUT, BLUEPRINT_NAMES, TASK_ABOUT
 from tolaria.envelope.cli import Envelope
-from tolaria.errors import ConfigError, TolariaError
+from tolaria.errors import ConfigError, RollbackFailed, TolariaError, WorkerLost
 from tolaria.interruption import INTERRUPTED, Interruption, interruptible
 from tolaria.practice_cli import Ppo
 
@@ -30,6 +30,7 @@ Example: tolaria train --task digits --seed 0"""
 
 WRONG = 2
 UNHEALTHY = 1
+FAILED = 1
 
 # A learning controller needs several episodes, and so shorter ones and more steps.
 STEPS = {"ppo": 200, "heuristic": 60, "schedule": 60, "random": 60, "noop": 60}
@@ -278,12 +279,12 @@ COMMANDS: dict[str, Callable[..., Command]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit; a user's mistake is one line on stderr."""
+    """Run a command and exit; a user's mistake is one line on stderr, and so is a failure of a run, which has a code of its own."""
     try:
         code = subcommand_cli_from_dict(COMMANDS, prog="tolaria", description=ABOUT, args=arguments).run()
     except (TolariaError, OSError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
-        code = WRONG
+        code = FAILED if isinstance(error, (RollbackFailed, WorkerLost)) else WRONG
     except KeyboardInterrupt:
         sys.stderr.write("stopped at once; what came after the newest checkpoint is lost\n")
         code = INTERRUPTED
@@ -297,8 +298,14 @@ def heard(console: "Console") -> Callable[[], None]:
 
 def drive(trainer: "Trainer", folder: Path, console: "Console", interruption: Interruption) -> int:
     """Train to the end, or until interrupted, and say what came of it; returns the exit code."""
+    from tolaria.train.checkpoint import places
+
     try:
         finished = trainer.train(interruption.is_requested)
+    except WorkerLost as error:
+        if not places(folder / "checkpoints"):
+            raise
+        raise WorkerLost(f"{error}; to go on: tolaria resume {folder}") from error
     finally:
         complaints = trainer.close()
     for complaint in complaints:

@@ -32,4 +32,4 @@ class CheckpointDamaged(TolariaError):
 
 
 class WorkerLost(TolariaError):
-    """A process that stepped environments has died; the run goes on from its newest checkpoint."""
+    """A process that did a part of the work has died; what it was doing is lost, and nothing that was stored before."""

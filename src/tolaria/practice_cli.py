@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from tyro.conf import arg
 
+from tolaria.destination import check_destinations
 from tolaria.errors import ConfigError
 from tolaria.interruption import INTERRUPTED, Interruption, interruptible
 
@@ -35,7 +36,8 @@ class Ppo:
 
     What is recommended for CartPole, Acrobot and our own environments is used unless said otherwise, and other environments begin with
     what often works. Legal actions are asked of the environment's `action_masks()` or of `info["action_mask"]`. A terminated step with
-    `info["rollback"]` gets the death penalty. Ctrl-C stops after the update at hand and keeps what was learnt; a second one stops at once.
+    `info["rollback"]` gets the death penalty. Ctrl-C stops after the update at hand, or ends the evaluation, and keeps
+    what was learnt; a second one stops at once.
 
     Example: tolaria ppo --env CartPole-v1 --steps 100000 --seed 0 --picture cartpole.png
 
@@ -89,25 +91,38 @@ class Ppo:
         # What needs no torch is answered before it is loaded, which takes seconds.
         if self.steps < 1 or self.evaluate < 0 or self.seed < 0:
             raise ConfigError("steps", (self.steps, self.evaluate, self.seed), "1 step or more; episodes and seed 0 or more")
-        if self.picture is not None and self.picture.suffix != ".png":
-            raise ConfigError("picture", str(self.picture), "a name that ends in .png")
+        check_destinations(self.json, self.picture)
+        from rich.console import Console
+
         from tolaria.environments.named import maker
         from tolaria.practice.evaluation import evaluate
-        from tolaria.practice.record import Evaluation, to_value
+        from tolaria.practice.record import Evaluation
         from tolaria.practice.training import train_env
 
         make_env, config = maker(self.env), self.config()
         with _watched(self.steps) as (follow, interruption):
             practised = train_env(make_env, config, self.seed, self.steps, follow, interruption.is_requested)
-            found = evaluate(practised, make_env, self.evaluate, self.seed) if self.evaluate else None
-        evaluation = None if found is None else Evaluation(tuple(found), sampled=False)
+            # What was learnt is kept before an evaluation, which has no end where an episode has none.
+            self._write(config, practised, None)
+        evaluation = None
+        if self.evaluate:
+            told = Console(stderr=True)
+            with interruptible(lambda: _say(told, "ending the evaluation; once more to stop at once", "yellow")) as interruption:
+                found = evaluate(practised, make_env, self.evaluate, self.seed, should_stop=interruption.is_requested)
+                evaluation = Evaluation(tuple(found), sampled=False) if found else None
+                self._write(config, practised, evaluation)
         _tell(practised, evaluation)
+        if self.picture is not None:
+            _draw(f"{self.env}, seed {self.seed}", practised, self.picture)
+        complete = practised.steps >= self.steps and (evaluation is not None or not self.evaluate)
+        return 0 if complete else INTERRUPTED
+
+    def _write(self, config: "PracticeConfig", practised: "Practised", evaluation: "Evaluation | None") -> None:
+        from tolaria.practice.record import to_value
+
         if self.json is not None:
             value = to_value(self.env, self.seed, self.steps, config, practised, evaluation)
             self.json.write_text(f"{json.dumps(value, indent=1)}\n", encoding="utf-8")
-        if self.picture is not None:
-            _draw(f"{self.env}, seed {self.seed}", practised, self.picture)
-        return 0 if practised.steps >= self.steps else INTERRUPTED
 
     def config(self) -> "PracticeConfig":
         """What is recommended, with everything that was said otherwise."""

@@ -1,9 +1,10 @@
-"""No piece of mutable state of a run is forgotten: each is in its capsule, or on a list with the reason why not."""
+"""No piece of mutable state of a run or of a watched loop is forgotten: each is captured, or on a list with the reason why not."""
 
 from collections import deque
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cached_property
+from pathlib import Path
 from types import FunctionType, SimpleNamespace
 
 import pytest
@@ -11,6 +12,9 @@ import torch
 
 from tolaria.env.config import TrainingConfig
 from tolaria.governor.config import GovernorConfig
+from tolaria.integrations.loop_state import LoopParts
+from tolaria.integrations.plain import Guard, Outcome
+from tolaria.integrations.readings import AtOnce, OneStepLate, Reading
 from tolaria.lifecycle.action import Action, Op
 from tolaria.lifecycle.gates import GateConfig
 from tolaria.ppo.config import PpoConfig
@@ -161,6 +165,50 @@ EXEMPT = {
     "SlowDrift": dict.fromkeys(("_strikes", "_rise"), "a constant"),
     "LossOutlier": {"_samples_min": "a constant"},
 }
+# The same of a guard beside a loop; what it captures is what its snapshots hold.
+LOOP_CAPTURED = {
+    "Guard": {"_state", "_parts"},
+    "LoopParts": {"model", "optimizers", "schedulers", "scaler", "ema"},
+    "LoopState": {"steps", "rate_scale", "_parts"},
+    "SGD": {"state", "param_groups"},
+}
+LOOP_EXEMPT = {
+    "Guard": {
+        "_config": "a constant",
+        "_tell": "handed in",
+        "_governor": "judges what is restored, and is not wound back with it; in a new process it begins anew",
+        "_calls": "counts on over a rollback; where a loop is recalled it begins at the step of the snapshot",
+        "_reading": "a rollback forgets what is not read yet",
+        "_gate": "machinery around the live optimizers",
+        "_gated_in_a_row": "begins anew after a rollback",
+        "_rolled_back": "what was told last",
+        "_spent": "ends the loop",
+        "_finished": "ends the loop",
+        "_warned": "what was told once",
+        "_vault": "the folder that a new process names again",
+        "_hook": "machinery around the live model",
+    },
+    "LoopState": {
+        "_graphs": "counts restores, which none of them may wind back",
+        "_forgets": "of the rollback at hand, and nothing after it",
+    },
+    "OutdatedGraphs": {"restores": "counts restores, which none of them may wind back"},
+    "AtOnce": {},
+    "OneStepLate": {
+        "_slots": "of the step that is not read yet",
+        "_events": "of the step that is not read yet",
+        "_unread": "of the step that is not read yet",
+        "_calls": "which slot is free; either will do",
+    },
+    "Gate": {
+        "_flags": "of the step at hand",
+        "_given": "of the step at hand",
+        "_unwritten": "of the step at hand",
+        "_hooks": "machinery around the live optimizers",
+    },
+    "Vault": {"_folder": "a constant", "_held": "a lock, which a new process takes itself"},
+    "SGD": {"defaults": "a constant"},
+}
 # Machinery of torch beside parameters, buffers and modules; `training` is set before every forward.
 TORCH = set(vars(torch.nn.Module())) | {"_parameters", "_buffers", "_modules"}
 # What is no record has no such parameters.
@@ -251,3 +299,28 @@ def test_every_mutable_attribute_is_captured_or_on_the_list_with_a_reason(policy
 def test_no_list_names_what_no_run_has() -> None:
     found = {name for policy in ("ppo", "scripted", "random", "heuristic") for name in reachable(lived(policy), {}, set())}
     assert (CAPTURED.keys() | EXEMPT.keys()) - found == set()
+
+
+def watched(reading: Reading, folder: Path) -> Guard:
+    """A guard in the midst of things: a gate, stored snapshots, a rollback behind it."""
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, fused=True)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 5)
+    parts = LoopParts(model, [optimizer], [scheduler], torch.amp.GradScaler("cpu"), {"average": torch.zeros(2)})
+    guard = Guard(parts, GovernorConfig(snapshot_every=2, probation=1), 2.0, reading, [].append).gated()
+    guard.persist(folder)
+    outcomes = []
+    for loss in (1.0, 1.0, 1.0, float("nan"), 1.0, 1.0):
+        model(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+        outcomes.append(guard.after_step(loss).outcome)
+    assert outcomes.count(Outcome.ROLLED_BACK) == 1
+    return guard
+
+
+@pytest.mark.parametrize("reading", [AtOnce(), OneStepLate(torch.device("cpu"))])
+def test_every_mutable_attribute_of_a_watched_loop_is_captured_or_on_the_list_with_a_reason(reading: Reading, tmp_path: Path) -> None:
+    found = reachable(watched(reading, tmp_path), {"LoopParts": {field.name for field in fields(LoopParts)}}, set())
+    own = {name: attributes for name, attributes in found.items() if name not in CAPTURED.keys() | EXEMPT.keys()}
+    names = (LOOP_CAPTURED.keys() | LOOP_EXEMPT.keys()) - ({"AtOnce", "OneStepLate"} - {type(reading).__name__})
+    assert own == {name: LOOP_CAPTURED.get(name, set()) | LOOP_EXEMPT.get(name, {}).keys() for name in names}

@@ -1,7 +1,11 @@
+import functools
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,6 +194,26 @@ def test_report_refuses_a_file_that_is_no_run(
 def test_every_command_teaches_by_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(name, "--help") == 0
     assert f"Example: firedrill {name}" in capsys.readouterr().out
+
+
+def parsed(command: Callable[..., int]) -> Callable[..., int]:
+    """Takes what the command takes, and does nothing."""
+
+    @functools.wraps(command)
+    def idle(*_: object, **__: object) -> int:
+        return 0
+
+    return idle
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_example_in_a_help_is_a_command_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = re.findall(r"^ *Example: (.+)$", cli.COMMANDS[name].__doc__ or "", re.MULTILINE)
+    monkeypatch.setattr(cli, "COMMANDS", {known: parsed(one) for known, one in cli.COMMANDS.items()})
+    assert examples
+    for example in examples:
+        program, *arguments = shlex.split(example)
+        assert (program, command(*arguments)) == ("firedrill", 0)
 
 
 @pytest.mark.parametrize("arguments", [("init", "mine"), ("report", "run.json", "--html", "a", "--md", "b", "--junit", "c", "--github")])

@@ -1,4 +1,4 @@
-from tolaria.catalogue import BLUEPRINT_ABOUT, BLUEPRINT_NAMES, TASK_ABOUT
+from tolaria.catalogue import BLUEPRINT_ABOUT, BLUEPRINT_NAMES, FOLDER_TASK_NAMES, TASK_ABOUT
 from tolaria.host.blueprints import BLUEPRINTS
 from tolaria.tasks import FOLDER_TASKS, TASKS
 
@@ -15,3 +15,4 @@ def test_blueprints_are_described_in_the_same_words() -> None:
 
 def test_every_task_is_described() -> None:
     assert list(TASK_ABOUT) == [*TASKS, *FOLDER_TASKS]
+    assert list(FOLDER_TASK_NAMES) == list(FOLDER_TASKS)

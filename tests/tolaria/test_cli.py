@@ -1,16 +1,23 @@
 """The command line as a user meets it: in a process of its own where that matters, and else in this one, which has torch loaded already."""
 
+import multiprocessing
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from tyro.extras import subcommand_cli_from_dict
 
+from tolaria.bench.cli import Experiment
 from tolaria.catalogue import BLUEPRINT_NAMES, TASK_ABOUT
-from tolaria.cli import COMMANDS, Train, main
+from tolaria.cli import ABOUT, COMMANDS, Train, main
+from tolaria.errors import RollbackFailed, WorkerLost
 from tolaria.train import checkpoint, trainer
 from tolaria.train.run import Run
 
@@ -124,6 +131,17 @@ def test_the_help_of_every_command_has_an_example_and_loads_nothing_heavy(comman
     assert ended.returncode == 0
     assert f"Example: tolaria {command}" in ended.stdout
     assert ended.stderr.strip() == ""
+
+
+@pytest.mark.parametrize("command", [*COMMANDS.values(), *(get_args(choice)[0] for choice in get_args(Experiment))])
+def test_every_example_in_a_help_is_a_command_line(command: type) -> None:
+    examples = re.findall(r"^ *Example: (.+)$", f"{command.__doc__}\n{ABOUT}", re.MULTILINE)
+    assert len(examples) > 1
+    for example in examples:
+        program, *arguments = shlex.split(example)
+        assert program == "tolaria"
+        # What is parsed is not run.
+        subcommand_cli_from_dict(COMMANDS, prog="tolaria", args=arguments)
 
 
 def test_an_option_that_nobody_knows_is_named(tolaria: Tolaria) -> None:
@@ -245,6 +263,48 @@ def test_a_second_interruption_stops_at_once(tolaria: Tolaria, tmp_path: Path) -
     assert "stopped at once" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert checkpoint.read_newest(tmp_path / "run" / "checkpoints", lambda _, facts: facts["step"])[0] == 3
+
+
+def test_a_worker_that_dies_is_no_mistake_and_the_run_goes_on_from_its_checkpoint(
+    in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_step = trainer.take_step
+
+    def deadly(run: Run) -> None:
+        if run.step == 5:
+            for child in multiprocessing.active_children():
+                child.kill()
+        take_step(run)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer, "take_step", deadly)
+        assert in_process("train", *SMALL, "--workers", "2", "--persist", "3", "--run-dir", "run") == 1
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"error: worker \d ended in the middle of a step, exit code -9; to go on: tolaria resume run", told)
+    assert in_process("resume", "run") == 0
+    assert "resumed from the checkpoint of step 3, 9 steps to go" in capsys.readouterr().out
+
+
+def test_a_run_that_could_not_be_restored_is_no_mistake(
+    in_process: InProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(run: Run) -> None:
+        raise RollbackFailed(f"step {run.step}: no snapshot could be restored")
+
+    monkeypatch.setattr(trainer, "take_step", failing)
+    assert in_process("train", *SMALL, "--run-dir", "run") == 1
+    assert capsys.readouterr().err == "error: step 0: no snapshot could be restored\n"
+
+
+def test_a_worker_that_dies_before_there_is_a_checkpoint_leaves_nothing_to_go_on_with(
+    in_process: InProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(run: Run) -> None:
+        raise WorkerLost("worker 1 ended")
+
+    monkeypatch.setattr(trainer, "warm_start", failing)
+    assert in_process("train", *SMALL, "--run-dir", "run") == 1
+    assert capsys.readouterr().err == "error: worker 1 ended\n"
 
 
 def test_a_signal_from_outside_stops_a_run(tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
+import gymnasium
+import numpy as np
 import pytest
 
 from tolaria.errors import ConfigError
@@ -58,11 +62,71 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "stopping after this update" in capsys.readouterr().err
 
 
+class Endless(gymnasium.Env[Any, Any]):
+    """Its episodes end while it is practised in, and never afterwards, when it sends as many SIGINT as `interrupting` says."""
+
+    observation_space = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+    interrupting: ClassVar[list[int]] = []
+    practised = False
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        if Endless.practised and self.interrupting:
+            self.interrupting.pop()
+            os.kill(os.getpid(), signal.SIGINT)
+        return np.zeros(1, np.float32), 1.0, not Endless.practised, False, {}
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    name = "test/Endless-v0"
+    learn = training.Practice.learn
+
+    def learnt(practice: training.Practice) -> object:
+        report = learn(practice)
+        monkeypatch.setattr(Endless, "practised", practice.practised.steps >= 200)
+        return report
+
+    monkeypatch.setattr(training.Practice, "learn", learnt)
+    gymnasium.register(name, Endless)
+    yield name
+    del gymnasium.registry[name]
+
+
+def test_ctrl_c_ends_an_evaluation_without_end(
+    endless: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Endless, "interrupting", [1])
+    record = tmp_path / "run.json"
+    assert Ppo(**(SMALL | {"env": endless}), evaluate=1, json=record).run() == INTERRUPTED
+    value = json.loads(record.read_text())
+    assert (value["steps"], value["complete"], value["evaluation"]) == (200, True, None)
+    told = capsys.readouterr()
+    assert "ending the evaluation" in told.err
+    assert "practice: 200 steps" in told.out
+    assert "evaluation:" not in told.out
+
+
+def test_a_second_ctrl_c_during_an_evaluation_loses_nothing_that_was_learnt(
+    endless: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Endless, "interrupting", [1, 1])
+    record = tmp_path / "run.json"
+    with pytest.raises(KeyboardInterrupt):
+        Ppo(**(SMALL | {"env": endless}), evaluate=2, json=record).run()
+    assert len(json.loads(record.read_text())["episodes"]) == 200
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
         ({"steps": 0}, "1 step or more"),
         ({"picture": Path("run.jpg")}, "ends in .png"),
+        ({"json": Path("nowhere/run.json")}, "a folder that exists"),
         ({"env": "Nothing-v0"}, "gymnasium knows"),
         ({"env": "Pendulum-v1"}, "discrete actions"),
         ({"batch_size": 41}, "40 rows"),

@@ -17,7 +17,7 @@ Experiment = Annotated[Credit, subcommand("credit")] | Annotated[Grow, subcomman
 class Bench:
     """Measure whether the system does what it is for, against bars that it may miss.
 
-    Example: tolaria bench credit --quick
+    Example: tolaria bench ppo --only cartpole
     """
 
     experiment: Annotated[Experiment, arg(name="")]

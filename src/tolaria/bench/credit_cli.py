@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-from tolaria.errors import ConfigError
+from tolaria.destination import check_destinations
+from tolaria.errors import ConfigError, WorkerLost
 from tolaria.interruption import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ class Credit:
         """Returns the exit code: 1 where a bar is missed."""
         if self.seeds < 1 or self.jobs < 1:
             raise ConfigError("seeds", (self.seeds, self.jobs), "at least 1 seed and 1 process")
-        if self.picture is not None and self.picture.suffix != ".png":
-            raise ConfigError("picture", str(self.picture), "a name that ends in .png")
+        check_destinations(self.json, self.picture)
         if unknown := sorted(set(self._asked) - {*QUESTIONS, TOXIC}):
             raise ConfigError("only", unknown[0], f"some of {', '.join((*QUESTIONS, TOXIC))}")
         from tolaria.bench.credit.cells import run_cell
@@ -66,15 +66,19 @@ class Credit:
         planned = cells(self.seeds, self._asked)
         growing = toxic_cells(self.seeds) if TOXIC in self._asked else []
         found = _Found([], [], [])
-        with progress() as seen:
-            if growing:
-                for _ in seen.follow("toxic", in_parallel(grow, growing, self.jobs, found.toxic.append), len(growing)):
-                    self._write(found, complete=False)
-            if planned and not seen.interrupted:
-                for _ in seen.follow("runs", in_parallel(run_cell, planned, self.jobs, found.runs.append), len(planned)):
-                    self._write(found, complete=False)
-            if planned and not seen.interrupted:
-                found.falls.extend(seen.follow("first updates", falls(SEEDS), len(ARMS_ASKED)))
+        try:
+            with progress() as seen:
+                if growing:
+                    for _ in seen.follow("toxic", in_parallel(grow, growing, self.jobs, found.toxic.append), len(growing)):
+                        self._write(found, complete=False)
+                if planned and not seen.interrupted:
+                    for _ in seen.follow("runs", in_parallel(run_cell, planned, self.jobs, found.runs.append), len(planned)):
+                        self._write(found, complete=False)
+                if planned and not seen.interrupted:
+                    found.falls.extend(seen.follow("first updates", falls(SEEDS), len(ARMS_ASKED)))
+        except WorkerLost:
+            self._tell(found, complete=False)
+            raise
         missed = self._tell(found, complete=not seen.interrupted)
         return INTERRUPTED if seen.interrupted else int(missed)
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-from tolaria.catalogue import TASK_ABOUT
-from tolaria.errors import ConfigError
+from tolaria.catalogue import FOLDER_TASK_NAMES, TASK_ABOUT
+from tolaria.destination import check_destinations
+from tolaria.errors import ConfigError, WorkerLost
 from tolaria.interruption import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Tasks that a small host cannot learn however long it is trained, so that growing can pay.
 TASKS = ("spirals_impaired", "digits_impaired")
+# Those that need no folder.
+KNOWN = tuple(task for task in TASK_ABOUT if task not in FOLDER_TASK_NAMES)
 SEEDS_MIN = 2
 
 
@@ -64,8 +67,18 @@ class Grow:
             Plan(task, self.steps, self.batches_per_step, self.envs, self.updates, self.warm_start) for task in dict.fromkeys(self.tasks)
         ]
         torch.set_num_threads(1)
-        with progress() as seen:
-            sheets = measure(plans, range(HELD_OUT, HELD_OUT + self.seeds), self.jobs, seen.follow)
+        sheets: list[Sheet] = []
+
+        def keep(found: "list[Sheet]") -> None:
+            sheets[:] = found
+            self._write(sheets, complete=False)
+
+        try:
+            with progress() as seen:
+                measure(plans, range(HELD_OUT, HELD_OUT + self.seeds), self.jobs, seen.follow, keep)
+        except WorkerLost:
+            self._tell(sheets, complete=False)
+            raise
         self._tell(sheets, not seen.interrupted)
         if seen.interrupted:
             return INTERRUPTED
@@ -73,31 +86,34 @@ class Grow:
 
     def _check(self) -> None:
         for task in self.tasks:
-            if task not in TASK_ABOUT:
-                raise ConfigError("tasks", task, f"some of {', '.join(TASK_ABOUT)}")
+            if task not in KNOWN:
+                raise ConfigError("tasks", task, f"some of {', '.join(KNOWN)}")
         if self.seeds < SEEDS_MIN:
             raise ConfigError("seeds", self.seeds, f"at least {SEEDS_MIN}, for an interval")
         for name in ("steps", "batches_per_step", "updates", "envs", "jobs"):
             if getattr(self, name) < 1:
                 raise ConfigError(name, getattr(self, name), "1 or more")
-        if self.picture is not None and self.picture.suffix != ".png":
-            raise ConfigError("picture", str(self.picture), "a name that ends in .png")
+        check_destinations(self.json, self.picture)
 
     def _tell(self, sheets: "Sequence[Sheet]", complete: bool) -> None:
         from rich.console import Console
 
-        from tolaria.bench.grow.record import to_json
         from tolaria.bench.grow.sheet import told
-        from tolaria.train.trainer import commit
 
         console = Console()
         for sheet in sheets:
             for line in [*told(sheet), ""]:
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
-        if self.json is not None:
-            self.json.write_text(to_json(sheets, complete, commit()), encoding="utf-8")
+        self._write(sheets, complete)
         if self.picture is not None and any(sheet.seeds for sheet in sheets):
             _draw(sheets, self.picture)
+
+    def _write(self, sheets: "Sequence[Sheet]", complete: bool) -> None:
+        from tolaria.bench.grow.record import to_json
+        from tolaria.train.trainer import commit
+
+        if self.json is not None:
+            self.json.write_text(to_json(sheets, complete, commit()), encoding="utf-8")
 
 
 def _draw(sheets: "Sequence[Sheet]", path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
+from tolaria.destination import check_destinations
 from tolaria.errors import ConfigError
 from tolaria.interruption import INTERRUPTED
 
@@ -41,8 +42,7 @@ class PpoBench:
         names = self.only.split(",")
         if unknown := sorted(set(names) - set(NAMES)):
             raise ConfigError("only", unknown[0], f"some of {', '.join(NAMES)}")
-        if self.picture is not None and self.picture.suffix != ".png":
-            raise ConfigError("picture", str(self.picture), "a name that ends in .png")
+        check_destinations(self.json, self.picture)
         import torch
 
         from tolaria.bench.learning import chosen, curriculum

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
+from tolaria.destination import check_destinations
 from tolaria.errors import ConfigError
 from tolaria.interruption import INTERRUPTED
 
@@ -50,8 +51,7 @@ class Envelope:
 
     def run(self) -> int:
         """Returns the exit code: 1 where the suite is anywhere slower than the classic one, or lasting harm was not noticed."""
-        if self.picture is not None and self.picture.suffix != ".png":
-            raise ConfigError("picture", str(self.picture), "a name that ends in .png")
+        check_destinations(self.json, self.picture)
         if self.seeds < 1 or self.steps < ENVELOPE_STEPS_MIN:
             raise ConfigError("steps", (self.seeds, self.steps), f"at least 1 seed and {ENVELOPE_STEPS_MIN} steps")
         from tolaria.governor.config import SUITES, GovernorConfig

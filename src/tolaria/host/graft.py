@@ -157,7 +157,8 @@ def _check_gradients(dials: Mapping[str, torch.Tensor], logits: torch.Tensor) ->
             ahead += [following for following, _ in node.next_functions]
     for path, dial in dials.items():
         if get_gradient_edge(dial).node not in nodes:
-            raise ConfigError("graft.at", f"{path}, to which no gradient of the answer comes", "a submodule around which nobody turns gradients on or off")
+            expected = "a submodule around which nobody turns gradients on or off"
+            raise ConfigError("graft.at", f"{path}, to which no gradient of the answer comes", expected)
 
 
 def _check_shadow(module: nn.Module, path: str, example: torch.Tensor, answer: Answer) -> None:

@@ -4,12 +4,12 @@ Autograd notices most of it by itself, but not all: the first layer of a network
 gradients of weights that are gone without a word.
 """
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
 from tolaria.errors import GraphOutdated
+from tolaria.integrations.nested import tensors_in
 
 
 class OutdatedGraphs:
@@ -28,17 +28,6 @@ class OutdatedGraphs:
             if self.restores != built:
                 raise GraphOutdated("backward of a loss from before a rollback; run the forward pass again, after `after_step`")
 
-        for tensor in _tensors(outputs):
+        for tensor in tensors_in(outputs):
             if tensor.requires_grad:
                 tensor.register_hook(refuse)
-
-
-def _tensors(outputs: Any) -> Iterator[torch.Tensor]:
-    if isinstance(outputs, torch.Tensor):
-        yield outputs
-    elif isinstance(outputs, Mapping):
-        for value in outputs.values():
-            yield from _tensors(value)
-    elif isinstance(outputs, (list, tuple)):
-        for value in outputs:
-            yield from _tensors(value)

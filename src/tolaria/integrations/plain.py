@@ -15,12 +15,13 @@ collapse while everything that lasts is finite; `strikes` of them in a row are o
 """
 
 import math
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Self, SupportsFloat
 
 import torch
 from torch.optim import Optimizer
@@ -38,7 +39,7 @@ from tolaria.integrations.readings import AtOnce, OneStepLate, Read, Reading
 from tolaria.integrations.vault import Vault
 from tolaria.seams import NO_TAPS
 from tolaria.telemetry.event import Event, Point
-from tolaria.telemetry.governor_events import RolledBack, SnapshotTrusted
+from tolaria.telemetry.governor_events import RolledBack, SnapshotRefused, SnapshotTrusted
 from tolaria.telemetry.run_events import StorageFailed
 from tolaria.vitals import Vitals
 
@@ -126,6 +127,8 @@ class Guard:
         self._gated_in_a_row = 0
         self._tell = emit
         self._calls = 0
+        self._finished = False
+        self._warned: set[str] = set()
         self._rolled_back: RolledBack | None = None
         self._spent: str | None = None
         graphs = OutdatedGraphs()
@@ -154,16 +157,21 @@ class Guard:
         """Whoever judges, with its snapshots."""
         return self._governor
 
-    def persist(self, folder: Path) -> int:
+    def persist(self, folder: Path | str) -> int:
         """Store every snapshot that becomes trusted; where the folder holds some, put the loop back to the newest first.
 
         To be called before the first step; returns `steps`. The two newest are kept. Raises `CheckpointDamaged` for a folder
-        that holds no snapshot which this loop could take, `ConfigError` where another process writes into it.
+        that holds no snapshot which this loop could take, `ConfigError` for what is no folder, or where another process writes into it.
         """
         if self._calls:
             raise ConfigError("guard.persist", f"{self._calls} steps", "a guard that has not seen a step")
-        self._vault = Vault(folder)
-        recalled = self._vault.recall(self._state)
+        vault = Vault(Path(folder))
+        try:
+            recalled = vault.recall(self._state)
+        except BaseException:
+            vault.close()
+            raise
+        self._vault = vault
         if recalled is None:
             self._store(self._governor.snapshots.published[0])
         else:
@@ -174,25 +182,37 @@ class Guard:
     def after_step(self, loss: torch.Tensor | float) -> Answer:
         """Judge a step whose optimizer has stepped. Of a loss with several elements, such as of micro-batches, the mean counts.
 
-        Raises `BudgetSpent` after a rollback too many, with the model restored, and `RollbackFailed` where nothing could be
-        restored. On CUDA the loss is read one step late, so that nothing waits for the device.
+        Raises `BudgetSpent` after a rollback too many, with the model restored, `RollbackFailed` where nothing could be
+        restored, and `ConfigError` for what is no loss and after `finish`. On CUDA the loss is read one step late, so that
+        nothing waits for the device.
         """
         if self._spent:
             raise BudgetSpent(self._spent)
+        if self._finished:
+            raise ConfigError("guard.after_step", "a guard that has finished", "one that has not; `watch` makes a new one")
+        loss = _checked(loss)
         self._calls += 1
         self._state.steps += 1
         read = self._reading.read(loss, self._gate.take() if self._gate else None)
         return Answer(Outcome.UNREAD, self._calls) if read is None else self._answered(read, self._calls - self._reading.lag)
 
     def finish(self) -> Answer | None:
-        """At the end of the loop: judge the step that was not read yet, and leave the model as a model that nobody watches."""
+        """At the end of the loop: judge the step that was not read yet, and leave the model as a model that nobody watches.
+
+        Its folder is let go of, and no step is taken any more.
+        """
+        self._finished = True
         self._hook.remove()
-        if self._vault is not None:
-            self._vault.close()
         if self._gate:
             self._gate.close()
         read = self._reading.rest()
-        return None if read is None or self._spent else self._answered(read, self._calls)
+        try:
+            return None if read is None or self._spent else self._answered(read, self._calls)
+        finally:
+            # What that step made trusted is stored while the folder is still held.
+            if self._vault is not None:
+                self._vault.close()
+                self._vault = None
 
     def _answered(self, read: Read, step: int) -> Answer:
         if not read.gated:
@@ -257,8 +277,17 @@ class Guard:
             self._rolled_back = event
         if self._tell:
             self._tell(event)
+        if isinstance(event, SnapshotRefused):
+            self._warn_of(event)
         if isinstance(event, SnapshotTrusted):
             self._store(next(snapshot for snapshot in self._governor.snapshots.published if snapshot.number == event.snapshot))
+
+    def _warn_of(self, refused: SnapshotRefused) -> None:
+        # The next one is refused for the same reason, but for its number.
+        reason = re.sub(r"snapshot \d+", "snapshot", refused.reason)
+        if reason not in self._warned:
+            self._warned.add(reason)
+            warnings.warn(f"step {refused.at.step}: a snapshot was refused: {refused.reason}", RuntimeWarning, stacklevel=2)
 
     def _store(self, snapshot: Snapshot) -> None:
         if self._vault is None:
@@ -271,6 +300,16 @@ class Guard:
             warnings.warn(reason, RuntimeWarning, stacklevel=2)
             if self._tell:
                 self._tell(StorageFailed(Point(self._calls), reason))
+
+
+def _checked(loss: object) -> torch.Tensor | float:
+    """A loss that can be read, before anything is counted; raises `ConfigError` for anything else."""
+    if isinstance(loss, torch.Tensor) and not loss.is_complex():
+        return loss
+    if isinstance(loss, torch.Tensor) or not isinstance(loss, SupportsFloat):
+        found = f"a tensor of {loss.dtype}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+        raise ConfigError("guard.after_step", found, "the loss of the step: a tensor or a number")
+    return float(loss)
 
 
 def _refuse_several_ranks() -> None:

@@ -4,6 +4,7 @@ JSON alone would turn the number keys of a `MultiStepLR` into text and its tuple
 would never step again. So everything that is no plain JSON is written as `[kind, content]`.
 """
 
+import base64
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -17,14 +18,14 @@ from tolaria.errors import ConfigError
 def encode(value: object, path: str) -> Any:
     """A value as JSON. Raises `ConfigError` naming `path` for what nobody could restore.
 
-    Tensors are written element by element, which is meant for the few small ones that schedulers and scalers hold.
+    Tensors are written as their raw bytes, NaN and all; some optimizers keep long lists of large ones.
     """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, torch.Tensor):
-        return ["tensor", [str(value.dtype).removeprefix("torch."), list(value.shape), value.detach().cpu().flatten().tolist()]]
+        return ["tensor", [str(value.dtype).removeprefix("torch."), list(value.shape), _raw(value)]]
     if isinstance(value, (list, tuple)):
         return [type_name(value), [encode(item, f"{path}.{index}") for index, item in enumerate(value)]]
     if isinstance(value, dict):
@@ -50,8 +51,15 @@ def type_name(value: object) -> str:
 
 
 def _tensor(content: Any) -> torch.Tensor:
-    dtype, shape, elements = content
-    return torch.tensor(elements, dtype=getattr(torch, dtype)).reshape(shape)
+    dtype, shape, raw = content
+    tensor = torch.empty(shape, dtype=getattr(torch, dtype))
+    tensor.flatten().view(torch.uint8).numpy()[:] = np.frombuffer(base64.b64decode(raw), np.uint8)
+    return tensor
+
+
+def _raw(tensor: torch.Tensor) -> str:
+    elements = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+    return base64.b64encode(elements.numpy().data).decode("ascii")
 
 
 def _dict(content: Any) -> dict[Any, Any]:

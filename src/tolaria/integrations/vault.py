@@ -4,7 +4,7 @@ import warnings
 from contextlib import ExitStack
 from pathlib import Path
 
-from tolaria.errors import CheckpointDamaged
+from tolaria.errors import CheckpointDamaged, ConfigError
 from tolaria.governor.config import GovernorConfig
 from tolaria.governor.rollback import check_usable, roll_back
 from tolaria.governor.snapshots import Snapshot, SnapshotRing
@@ -24,7 +24,10 @@ class Vault:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._held = ExitStack()
-        disk.make_folder(folder)
+        try:
+            disk.make_folder(folder)
+        except (FileExistsError, NotADirectoryError):
+            raise ConfigError("guard.persist", str(folder), "a folder, or a place where one can be made") from None
         self._held.enter_context(disk.held(folder))
 
     def store(self, snapshot: Snapshot) -> None:

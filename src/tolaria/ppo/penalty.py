@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from tolaria.errors import ConfigError
 from tolaria.policy.policy import JSON
 from tolaria.ppo.config import PenaltyConfig
 
@@ -24,6 +25,8 @@ from tolaria.ppo.config import PenaltyConfig
 CAUSED = {"last": 0.0, "split": 0.5, "cause": 1.0}
 # Shares are multiples of so many units in the last place of the whole, so that sums of them are exact.
 GRAIN = 2.0**20
+# Weights that were made to add up to 1, in single precision too, may be more than that by so much.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class Cause:
     weight: float
 
     def __post_init__(self) -> None:
-        assert 0.0 <= self.weight <= 1.0, self.weight
+        if not 0.0 <= self.weight <= 1.0 + ROUNDING:
+            raise ConfigError("causes", self.weight, "weights from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +89,18 @@ class Price:
 
 
 def shares(amount: float, last: int, causes: Sequence[Cause], reachable: Sequence[int], attribution: str) -> tuple[Share, ...]:
-    """The shares of a death in step `last`; `reachable` are the steps before it whose rows can still be charged."""
+    """The shares of a death in step `last`; `reachable` are the steps before it whose rows can still be charged.
+
+    Raises `ConfigError` where causes weigh more than 1 together, for then the row of the collapse would be paid.
+    """
+    whole = max(1.0, math.fsum(cause.weight for cause in causes))
+    if whole > 1.0 + ROUNDING:
+        raise ConfigError("causes", whole, "weights that add up to at most 1")
     grain = math.ulp(amount) * GRAIN
     weights = dict.fromkeys(sorted({cause.step for cause in causes} & set(reachable)), 0.0)
     for cause in causes:
         if cause.step in weights:
-            weights[cause.step] += cause.weight
+            weights[cause.step] += cause.weight / whole
     # Towards zero, so that nobody is ever paid for the rounding of others.
     parts = {step: math.trunc(CAUSED[attribution] * amount * weight / grain) * grain for step, weight in weights.items()}
     rest = amount - math.fsum(parts.values())

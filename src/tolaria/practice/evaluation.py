@@ -11,10 +11,18 @@ from tolaria.practice.worlds import Worlds
 from tolaria.seeding import derive_seed
 
 
-def evaluate(practised: Practised, make_env: Callable[[], AnyEnv], episodes: int, seed: int, sampled: bool = False) -> list[float]:
+def evaluate(
+    practised: Practised,
+    make_env: Callable[[], AnyEnv],
+    episodes: int,
+    seed: int,
+    sampled: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[float]:
     """The returns of so many new episodes, the likeliest action in every step unless it is `sampled`; the agent is not touched.
 
-    Each episode has a copy of the environment of its own, so that short episodes are not preferred.
+    Each episode has a copy of the environment of its own, so that short episodes are not preferred. For the same reason there are no
+    returns where somebody asks to stop, which takes effect between two steps: those that are over by then are the short ones.
     """
     worlds = Worlds(make_env, episodes, derive_seed(seed, "evaluation"))
     worlds.normalizer = practised.normalizer
@@ -23,6 +31,8 @@ def evaluate(practised: Practised, make_env: Callable[[], AnyEnv], episodes: int
     returns = [0.0] * episodes
     try:
         while bool(going.any()):
+            if should_stop():
+                return []
             now = worlds.seen()
             seen = Seen(now.observations, now.masks, going.clone())
             indices = (agent.act(seen).indices if sampled else agent.act_best(seen)).tolist()

@@ -50,8 +50,8 @@ def actor_of(space: spaces.Space[Any]) -> Callable[[list[int]], object]:
 
 
 def mask_of(env: AnyEnv, info: dict[str, Any]) -> NDArray[np.bool_] | None:
-    """What is legal now, all heads from the method `action_masks` (as sb3-contrib has it) or `info["action_mask"]`."""
-    masks = getattr(env.unwrapped, "action_masks", None)
+    """What is legal now, all heads, from the outermost method `action_masks` (as sb3-contrib has it) or `info["action_mask"]`."""
+    masks = env.get_wrapper_attr("action_masks") if env.has_wrapper_attr("action_masks") else None
     mask = masks() if callable(masks) else info.get("action_mask")
     # The action mask of a MultiDiscrete space is a tuple in gymnasium's own convention.
     parts = mask if isinstance(mask, tuple) else (mask,)

@@ -2,7 +2,8 @@
 
 It is the learner of growth without growth: rows, advantages and updates are the same code. A step that ends in a rollback, which
 an environment tells in `info["rollback"]` of a terminated step, becomes the row that owes the death penalty. There, "causes" lists
-pairs: how many steps ago what led to it was decided, and its weight; what begins with the next `reset` is a new life.
+pairs: how many steps ago what led to it was decided, and its weight, 1 in all at most; True instead blames nothing before the step
+itself. What begins with the next `reset` is a new life.
 """
 
 from collections.abc import Callable
@@ -165,7 +166,6 @@ class Practice:
 
 
 def _causes(happened: Happened, step: int) -> tuple[Cause, ...]:
-    """Who is to blame, by the step of the rollout; one that lies before it has nobody here to bear its share."""
+    """Who is to blame, by the step of the rollout; one that lies before it, below 0, has nobody here to bear its share."""
     assert happened.rollback is not None
-    told = ((step - int(ago), float(weight)) for ago, weight in happened.rollback.get("causes", ()))
-    return tuple(Cause(at, weight) for at, weight in told if at >= 0)
+    return tuple(Cause(step - int(ago), float(weight)) for ago, weight in happened.rollback.get("causes", ()))

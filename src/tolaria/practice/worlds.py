@@ -73,13 +73,12 @@ class Worlds:
         world = self.envs[env]
         observation, reward, terminated, truncated, info = world.step(self._act(indices))
         last = self._observe(observation)
-        rollback = info.get("rollback") if terminated else None
+        rollback = _rollback_of(info) if terminated else None
         if terminated or truncated:
             info = self._reset(env, None)
         else:
             self._observations[env] = last
-        if self.distribution.mask_size:
-            self._put_mask(env, mask_of(world, info))
+        self._put_mask(env, mask_of(world, info))
         # An episode that is over is not also cut off. One that was rolled back is over only as far as the learner takes it so.
         return Happened(float(reward), bool(terminated), bool(truncated) and (not terminated or rollback is not None), last, rollback)
 
@@ -95,7 +94,18 @@ class Worlds:
 
     def _put_mask(self, env: int, mask: NDArray[np.bool_] | None) -> None:
         if (0 if mask is None else mask.size) != self.distribution.mask_size:
-            size = None if mask is None else mask.size
-            raise ConfigError("env", f"a mask of {size} choices", f"one of {self.distribution.mask_size}, in every step")
+            size, expected = None if mask is None else mask.size, self.distribution.mask_size
+            told = f"one of {expected}, in every step" if expected else "none, as at the first reset"
+            raise ConfigError("env", f"a mask of {size} choices", told)
         if mask is not None:
             self._masks[env] = mask
+
+
+def _rollback_of(info: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What is told of a rollback; True tells of one and nothing about it, and False is none."""
+    told = info.get("rollback")
+    if told is None or isinstance(told, Mapping):
+        return told
+    if not isinstance(told, bool | np.bool_):
+        raise ConfigError("info.rollback", told, 'true, false, or a mapping such as {"causes": [[3, 1.0]]}')
+    return {} if told else None

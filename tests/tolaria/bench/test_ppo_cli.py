@@ -22,7 +22,7 @@ def test_the_exit_code_says_whether_a_bar_is_missed(
     assert capsys.readouterr().out.count("t-maze") == 2
 
 
-@pytest.mark.parametrize("wrong", [{"only": "cartpole,chess"}, {"picture": Path("map.jpg")}])
+@pytest.mark.parametrize("wrong", [{"only": "cartpole,chess"}, {"picture": Path("map.jpg")}, {"json": Path("nowhere/map.json")}])
 def test_what_cannot_be_measured_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         PpoBench(**wrong).run()

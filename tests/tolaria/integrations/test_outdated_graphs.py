@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,9 +11,18 @@ import torch
 from tolaria.errors import GraphOutdated
 from tolaria.integrations.outdated_graphs import OutdatedGraphs
 
+
+@dataclass
+class Said:
+    """As models answer that give names to what they return."""
+
+    loss: torch.Tensor
+
+
 ANSWERS: dict[str, tuple[Callable[[torch.Tensor], Any], Callable[[Any], torch.Tensor]]] = {
     "tensor": (lambda tensor: tensor, lambda answer: answer),
     "tuple": (lambda tensor: (1, tensor), lambda answer: answer[1]),
+    "dataclass": (Said, lambda answer: answer.loss),
     "nested": (lambda tensor: {"loss": [tensor]}, lambda answer: answer["loss"][0]),
 }
 

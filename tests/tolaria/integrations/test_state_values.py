@@ -30,7 +30,15 @@ def test_number_keys_and_counters_keep_their_types() -> None:
 
 
 @pytest.mark.parametrize(
-    "tensor", [torch.tensor(0.1), torch.tensor([[1, 2]]), torch.tensor([0.5], dtype=torch.bfloat16), torch.zeros(0, 3)]
+    "tensor",
+    [
+        torch.tensor(0.1),
+        torch.tensor([[1, 2]]),
+        torch.tensor([0.5], dtype=torch.bfloat16),
+        torch.zeros(0, 3),
+        torch.ones(2, 3).T,
+        torch.tensor([True, False]),
+    ],
 )
 def test_small_tensors_keep_bytes_shape_and_dtype(tensor: torch.Tensor) -> None:
     back = decode(json.loads(json.dumps(encode(tensor, "watch"))))

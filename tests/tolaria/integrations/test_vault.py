@@ -185,6 +185,50 @@ def test_the_snapshots_of_another_model_are_refused_and_left_alone(new_loop: New
     assert (stored(tmp_path), model.weight.tolist()) == (known, before)
 
 
+class Small:
+    """A layer, trained for a step with momentum; its parts are as they are asked for."""
+
+    def __init__(self, trainer: type[torch.optim.Optimizer] = torch.optim.SGD, **parts: Any) -> None:
+        self.model = torch.nn.Linear(2, 2)
+        torch.nn.init.constant_(self.model.weight, parts.pop("weight", 1.0))
+        options = {"momentum": 0.9} if trainer is torch.optim.SGD else {}
+        self.optimizer = trainer(self.model.parameters(), lr=0.1, **options)  # type: ignore[call-arg]  # Every one takes a rate.
+        if parts.pop("scheduled", False):
+            parts["scheduler"] = torch.optim.lr_scheduler.StepLR(self.optimizer, 2)
+        self.guard = watch(self.model, self.optimizer, GovernorConfig(snapshot_every=1, probation=0), chance_loss=9.0, **parts)
+
+    def step(self) -> None:
+        self.optimizer.zero_grad()
+        loss = self.model(torch.ones(1, 2)).square().sum()
+        loss.backward()
+        self.optimizer.step()
+        self.guard.after_step(loss)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ({"scheduled": True}, {}, r"schedulers: found \[\['StepLR'\]\], expected \[\]"),
+        ({}, {"scaler": torch.amp.GradScaler("cpu")}, "scaler: found None, expected enabled"),
+        ({}, {"trainer": torch.optim.Adam}, r"optimizers: found \['SGD'\], expected \['Adam'\]"),
+        ({"trainer": torch.optim.Adam}, {}, r"optimizers: found \['Adam'\], expected \['SGD'\]"),
+    ],
+)
+def test_a_snapshot_of_another_loop_is_refused_before_anything_is_written(
+    was: dict[str, Any], now: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    stored_from = Small(**was)
+    stored_from.guard.persist(tmp_path)
+    stored_from.step()
+    stored_from.guard.finish()
+    other = Small(**now, weight=7.0)
+    with pytest.raises(CheckpointDamaged, match=said):
+        other.guard.persist(tmp_path)
+    assert other.model.weight.tolist() == [[7.0, 7.0], [7.0, 7.0]]
+    other.step()
+    assert {*other.optimizer.param_groups[0]} == {*Small(**now).optimizer.param_groups[0]}
+
+
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tolaria.errors import ConfigError
 from tolaria.ppo.config import PENALTY_ATTRIBUTIONS, PenaltyConfig
 from tolaria.ppo.penalty import Cause, Price, Share, shares
 
@@ -48,6 +49,25 @@ def test_two_seeds_with_the_same_cause_charge_it_once_for_both() -> None:
 
 def test_a_collapse_in_the_step_of_its_own_cause_costs_this_row_everything() -> None:
     assert shares(-10.0, 9, [Cause(9, 1.0)], range(9), "split") == (Share(9, -10.0),)
+
+
+@pytest.mark.parametrize("how", PENALTY_ATTRIBUTIONS)
+def test_causes_that_weigh_more_than_one_are_refused_so_that_no_death_is_paid(how: str) -> None:
+    with pytest.raises(ConfigError, match=r"causes: found 1\.8, expected weights that add up to at most 1"):
+        shares(-10.0, 10, [Cause(3, 0.9), Cause(4, 0.9)], [3, 4], how)
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1, math.nan, math.inf])
+def test_a_weight_that_is_no_part_is_refused(weight: float) -> None:
+    with pytest.raises(ConfigError, match="weights from 0 to 1"):
+        Cause(3, weight)
+
+
+def test_weights_that_rounding_has_made_too_heavy_pay_nobody() -> None:
+    # A third in single precision, three times, and a little more.
+    found = shares(-10.0, 10, [Cause(step, 0.3333335) for step in (3, 4, 5)], [3, 4, 5], "cause")
+    assert found[-1].amount <= 0.0
+    assert math.fsum(share.amount for share in found) == -10.0
 
 
 def test_a_fixed_price_is_what_is_owed() -> None:

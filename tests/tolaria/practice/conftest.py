@@ -11,17 +11,22 @@ from tolaria.policy.config import NetworkConfig
 from tolaria.ppo.config import PpoConfig
 from tolaria.practice.config import PracticeConfig
 
+# The step before is to blame.
+BLAMED = {"causes": [[1, 1.0]]}
+
 
 class Counting(gymnasium.Env[Any, Any]):
     """Shows how many steps the episode has had, and in which episode it is; reward is the action, episodes last `length` steps.
 
-    `ends`: "terminated", "truncated", "both", or "rollback", which is terminated and says so.
+    `ends`: "terminated", "truncated", "both", or "rollback", which is terminated and says so by what is `told`.
     """
 
-    def __init__(self, length: int = 3, ends: str = "terminated", masked: bool = False, by_info: bool = False) -> None:
+    def __init__(
+        self, length: int = 3, ends: str = "terminated", masked: bool = False, by_info: bool = False, told: object = BLAMED
+    ) -> None:
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
         self.action_space = gymnasium.spaces.Discrete(4)
-        self.length, self.ends, self.by_info = length, ends, by_info
+        self.length, self.ends, self.by_info, self.told = length, ends, by_info, told
         if masked:
             self.action_masks = lambda: np.array([False, True, False, self.count % 2 == 0])
         self.count, self.episode = 0, -1
@@ -42,7 +47,7 @@ class Counting(gymnasium.Env[Any, Any]):
         over = self.count == self.length
         info = self._info()
         if over and self.ends == "rollback":
-            info["rollback"] = {"causes": [[1, 1.0]]}
+            info["rollback"] = self.told
         terminated = over and self.ends != "truncated"
         return self._show(), float(action), terminated, over and self.ends in {"truncated", "both"}, info
 

@@ -21,6 +21,16 @@ def test_each_episode_counts_once_and_the_agent_is_not_touched(
     assert all(torch.equal(tensor, before[name]) for name, tensor in done.agent.tensors().items())
 
 
+def test_an_evaluation_that_is_stopped_tells_nothing_of_the_episodes_that_were_over_by_then(
+    counting: Callable[..., Any], small: Callable[..., PracticeConfig]
+) -> None:
+    done = train_env(counting, small(), 0, steps=16)
+    asked = iter([False, False, False, True])
+    lengths = iter([2, 10**9])
+    assert evaluate(done, lambda: counting(length=next(lengths)), episodes=2, seed=0, should_stop=lambda: next(asked)) == []
+    assert next(asked, None) is None
+
+
 def test_sampled_actions_differ_from_the_likeliest(counting: Callable[..., Any], small: Callable[..., PracticeConfig]) -> None:
     done = train_env(counting, small(), 0, steps=16)
     likeliest = evaluate(done, lambda: counting(length=50), episodes=2, seed=0)

@@ -51,6 +51,25 @@ def test_continuous_actions_are_refused_in_a_sentence(decide: object) -> None:
         decide(spaces.Box(-1.0, 1.0, (2,)))  # type: ignore[operator]  # both of them are functions
 
 
+class Forbidding(gymnasium.Wrapper):
+    """Knows what is legal, as `ActionMasker` of sb3-contrib does."""
+
+    def __init__(self, env: gymnasium.Env, legal: list[bool]) -> None:
+        super().__init__(env)
+        self.legal = legal
+
+    def action_masks(self) -> list[bool]:
+        return self.legal
+
+
+def test_the_mask_of_a_wrapper_is_heard_and_the_outermost_is_the_last_word() -> None:
+    inner = Forbidding(gymnasium.make("CartPole-v1"), [False, True])
+    for env, legal in ((inner, [False, True]), (Forbidding(gymnasium.wrappers.TimeLimit(inner, 3), [True, False]), [True, False])):
+        mask = mask_of(env, {"action_mask": np.array([1, 1])})
+        assert mask is not None
+        assert mask.tolist() == legal
+
+
 def test_a_mask_of_several_heads_may_be_a_tuple() -> None:
     mask = mask_of(gymnasium.Env(), {"action_mask": (np.array([1, 0], dtype=np.int8), np.array([1, 1, 0], dtype=np.int8))})
     assert mask is not None

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import torch
 
+from tolaria.errors import ConfigError
 from tolaria.ppo.config import PpoConfig
 from tolaria.ppo.update import lesson_of, losses_of, recomputed_log_probs
 from tolaria.practice.config import PracticeConfig
@@ -62,6 +63,22 @@ def test_a_cause_before_the_rollout_or_in_an_earlier_life_leaves_everything_with
     practice = practice_of(lambda: counting(length=1, ends="rollback"), small(penalty=-7.0))
     practice.rollout()
     assert [(row.share, row.reward) for row in practice.buffer.rows(0)] == [(0.0, -7.0)] * 8
+
+
+def test_a_rollback_that_is_told_of_by_true_costs_its_own_row_everything(
+    counting: Callable[..., Any], small: Callable[..., PracticeConfig]
+) -> None:
+    practice = practice_of(lambda: counting(length=3, ends="rollback", told=True), small(penalty=-7.0))
+    practice.rollout()
+    assert [(row.step, row.reward) for row in practice.buffer.rows(0) if row.charged] == [(2, -7.0), (5, -7.0)]
+
+
+def test_causes_that_weigh_more_than_one_are_refused_also_where_they_lie_before_the_rollout(
+    counting: Callable[..., Any], small: Callable[..., PracticeConfig]
+) -> None:
+    told = {"causes": [[1, 0.9], [99, 0.9]]}
+    with pytest.raises(ConfigError, match=r"causes: found 1\.8, expected weights that add up to at most 1"):
+        practice_of(lambda: counting(length=3, ends="rollback", told=told), small()).rollout()
 
 
 def test_a_rollback_that_is_no_end_leaves_segment_and_memory_as_they_are(

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tolaria.errors import ConfigError
@@ -45,6 +46,26 @@ def test_a_mask_that_goes_missing_is_refused(counting: Callable[..., Any]) -> No
     worlds.envs[0].by_info = False  # type: ignore[attr-defined]  # as built above
     with pytest.raises(ConfigError, match="a mask of None choices"):
         worlds.step(0, [0])
+
+
+def test_a_mask_that_was_not_there_at_the_first_reset_is_refused(counting: Callable[..., Any]) -> None:
+    worlds = Worlds(counting, 1, seed=0)
+    worlds.envs[0].by_info = True  # type: ignore[attr-defined]  # as built above
+    with pytest.raises(ConfigError, match="a mask of 4 choices', expected none, as at the first reset"):
+        worlds.step(0, [0])
+
+
+@pytest.mark.parametrize(
+    ("told", "rollback"),
+    [(True, {}), (np.True_, {}), ({}, {}), ({"causes": []}, {"causes": []}), (False, None), (np.False_, None), (None, None)],
+)
+def test_a_rollback_may_be_told_of_by_true_or_false(counting: Callable[..., Any], told: object, rollback: object) -> None:
+    assert Worlds(lambda: counting(length=1, ends="rollback", told=told), 1, seed=0).step(0, [0]).rollback == rollback
+
+
+def test_a_rollback_that_is_told_of_otherwise_is_refused(counting: Callable[..., Any]) -> None:
+    with pytest.raises(ConfigError, match=r"info\.rollback: found 'nan'"):
+        Worlds(lambda: counting(length=1, ends="rollback", told="nan"), 1, seed=0).step(0, [0])
 
 
 def test_what_was_seen_is_not_written_to_later(counting: Callable[..., Any]) -> None:

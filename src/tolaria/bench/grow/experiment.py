@@ -50,12 +50,20 @@ class Task:
         return max(macs) if len(macs) == len(GROWING) else None
 
 
-def measure(plans: Sequence[Plan], seeds: Sequence[int], jobs: int, follow: Follow) -> list[Sheet]:
-    """A sheet for each plan, of what was finished; where `follow` ends before its time, no other round is begun."""
+def measure(
+    plans: Sequence[Plan], seeds: Sequence[int], jobs: int, follow: Follow, done: Callable[[list[Sheet]], None] = lambda _: None
+) -> list[Sheet]:
+    """A sheet for each plan, of what was finished; where `follow` ends before its time, no other round is begun.
+
+    After every piece `done` is handed what there is so far.
+    """
     tasks = {plan.task: Task(plan) for plan in plans}
 
-    def keep(done: tuple[str, Grown | ScheduleConfig | tuple[Weights, tuple[Lesson, ...]]]) -> None:
-        name, result = done
+    def sheets() -> list[Sheet]:
+        return [Sheet(task.plan, tuple(task.runs), task.lessons) for task in tasks.values()]
+
+    def keep(came: tuple[str, Grown | ScheduleConfig | tuple[Weights, tuple[Lesson, ...]]]) -> None:
+        name, result = came
         task = tasks[name]
         if isinstance(result, Grown):
             task.runs.append(result)
@@ -63,6 +71,7 @@ def measure(plans: Sequence[Plan], seeds: Sequence[int], jobs: int, follow: Foll
             task.plan, task.scheduled = replace(task.plan, schedule=result), True
         else:
             task.weights, task.lessons = result
+        done(sheets())
 
     rounds: tuple[tuple[str, Callable[[], list[Piece]]], ...] = (
         ("controllers", lambda: [Piece(plan, what, 0) for plan in plans for what in ("choose", "teach")]),
@@ -73,7 +82,7 @@ def measure(plans: Sequence[Plan], seeds: Sequence[int], jobs: int, follow: Foll
         todo = pieces()
         if sum(1 for _ in follow(what, in_parallel(make, todo, jobs, keep), len(todo))) < len(todo):
             break
-    return [Sheet(task.plan, tuple(task.runs), task.lessons) for task in tasks.values()]
+    return sheets()
 
 
 def make(piece: Piece) -> tuple[str, Grown | ScheduleConfig | tuple[Weights, tuple[Lesson, ...]]]:
