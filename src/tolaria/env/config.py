@@ -63,6 +63,8 @@ class TrainingConfig:
 class AttributionConfig:
     """What is asked about committed seeds. Every `reablate_every` steps of an episode each fossil's contribution is measured anew.
 
+    The reward mode `contribution` pays for what it is at the end of the episode, and so has it measured there, too.
+
     `commit_alphas`: before a seed is committed these shares of its alpha are tried, and one that serves better is committed;
     none at all searches nothing. `shapley_pairs` of orders are drawn at the end of an episode with more than four seeds.
     """

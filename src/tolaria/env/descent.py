@@ -23,9 +23,11 @@ def forget_gradients(optimizer: torch.optim.Optimizer) -> None:
 
 def clip_gradients(parameters: Iterable[torch.Tensor], norm_max: float) -> torch.Tensor:
     """Scale gradients down together until their norm is at most this; returns the norm [] as it was. NaN spreads to all of them."""
+    parameters = list(parameters)
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
-        return torch.tensor(0.0)
+        # Beside the parameters, because it is laid beside the numbers of other batches.
+        return torch.zeros((), device=parameters[0].device if parameters else None)
     with torch.no_grad():
         norm: torch.Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         torch._foreach_mul_(gradients, torch.clamp(norm_max / (norm + EPSILON), max=1.0))

@@ -173,7 +173,7 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         training.tick(at)
         vitals = training.vitals(at, trained, self.config.scan)
         training.course = self.course.advanced(vitals, action, accepted)
-        training.measure_seeds(at, self.course.step % self.config.attribution.reablate_every == 0)
+        training.measure_seeds(at, self._fossils_are_due())
         parts = self._reward(vitals, accepted and action.op is not Op.WAIT, begun.before)
         reward = None if parts is None else parts.total
         if parts is not None:
@@ -241,6 +241,11 @@ class GrowthEnv(gymnasium.Env[FloatArray, npt.NDArray[np.int64]]):
         self.episode = facts["episode"]
         self._begin()
         self.training.resume(tensors, facts["training"])
+
+    def _fossils_are_due(self) -> bool:
+        # The sum of what is paid is what they are worth at the end, and not some steps earlier.
+        paid = self.is_over and self.config.reward.mode == "contribution"
+        return paid or self.course.step % self.config.attribution.reablate_every == 0
 
     def _reward(self, vitals: Vitals, acted: bool, before: tuple[SlotState, ...]) -> Parts | None:
         host = self.training.host

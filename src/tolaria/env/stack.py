@@ -155,10 +155,13 @@ def could_be_stacked(member: HostTraining) -> bool:
 
 
 def can_be_stacked(member: HostTraining) -> bool:
-    """Whether nothing is in the way now: a module that is not known here, or somebody who listens where a stack would pass by."""
+    """Whether nothing is in the way now: something frozen, a module not known here, or somebody who listens where a stack would pass by."""
     host = member.host
     assert isinstance(host, MlpHost)
-    if any(map(is_heard, member.optimizers.values())):
+    # What is frozen would learn with the rest of its row.
+    groups = [group["params"] for optimizer in member.optimizers.values() for group in optimizer.param_groups]
+    frozen = not all(parameter.requires_grad for parameters in groups for parameter in parameters)
+    if frozen or any(map(is_heard, member.optimizers.values())):
         return False
     containers = (host, host.blocks, host.slots, *member.slots())
     seeds = [slot.seed for slot in member.slots() if slot.seed is not None]

@@ -262,7 +262,9 @@ class HostTraining(ABC):
 
     def pass_back(self, loss: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor | None = None) -> None:
         """Gradients of the loss, so many times, and those of isolated seeds by their own objective."""
-        loss.backward(weight)
+        # A network that is frozen learns nothing, and neither do the seeds in it before one is blended.
+        if loss.requires_grad:
+            loss.backward(weight)
         for slot in self.live_slots():
             if slot.state.stage is Stage.TRAINING:
                 self._isolated_gradients(slot, targets)

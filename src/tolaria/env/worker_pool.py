@@ -31,13 +31,15 @@ from tolaria.telemetry.event import Event, Point
 
 # Seconds in which a worker that was told to end does so.
 PATIENCE_S = 5.0
+# NumPy does not know every type, but one of each size in bytes.
+KNOWN = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All of an environment: tensors by name, and what is no tensor."""
+    """All of an environment: tensors by name, as arrays of the same bytes and with their types, and what is no tensor."""
 
-    tensors: Mapping[str, npt.NDArray[Any]]
+    tensors: Mapping[str, tuple[npt.NDArray[Any], torch.dtype]]
     facts: Mapping[str, Any]
 
 
@@ -104,20 +106,18 @@ class WorkerPool(HostPool):
         came: dict[int, Came] = {}
         idle = [connection for _, connection in self._workers]
         busy: dict[Connection, Sequence[int]] = {}
-        fresh: list[int] = []
         while parts or busy:
             while parts and idle:
                 connection, part = idle.pop(0), parts.pop(0)
                 self._send(connection, [asked_of(decided[place]) for place in part])
                 busy[connection] = part
-            # While the workers work.
-            _settle(decided, fresh, came)
             ready = wait(list(busy))
             for connection in [each for each in busy if each in ready]:
-                fresh = [*fresh, *busy[connection]]
                 came |= dict(zip(busy.pop(connection), self._received(connection), strict=True))
                 idle.append(connection)
-        _settle(decided, fresh, came)
+        # Only now, because until the last of them has answered one may be lost.
+        for place, each in enumerate(decided):
+            put(each.env, came[place].state)
         for place, each in enumerate(decided):
             for event in came[place].events:
                 each.env.emit(event)
@@ -196,12 +196,6 @@ def stepped(plan: Plan, pool: HostPool, envs: dict[int, tuple[GrowthEnv, list[Ev
     return [Came(outcome, tuple(envs[each.env][1]), state_of(envs[each.env][0])) for each, outcome in zip(asked, outcomes, strict=True)]
 
 
-def _settle(decided: Sequence[Decided], fresh: list[int], came: Mapping[int, Came]) -> None:
-    while fresh:
-        place = fresh.pop()
-        put(decided[place].env, came[place].state)
-
-
 def asked_of(decided: Decided) -> Asked:
     """The same for a worker."""
     return Asked(decided.env.env, decided.action, decided.at, state_of(decided.env))
@@ -209,12 +203,13 @@ def asked_of(decided: Decided) -> Asked:
 
 def state_of(env: GrowthEnv) -> State:
     """An environment as it stands; the arrays are its own memory and are copied on their way."""
-    return State({name: tensor.detach().numpy() for name, tensor in env.training.all_tensors().items()}, env.facts())
+    tensors = {name: tensor.detach() for name, tensor in env.training.all_tensors().items()}
+    return State({name: (tensor.view(KNOWN[tensor.itemsize]).numpy(), tensor.dtype) for name, tensor in tensors.items()}, env.facts())
 
 
 def put(env: GrowthEnv, state: State) -> None:
     """Let an environment stand as it is told."""
-    tensors = {name: torch.from_numpy(np.asarray(array)) for name, array in state.tensors.items()}
+    tensors = {name: torch.from_numpy(np.asarray(array)).view(dtype) for name, (array, dtype) in state.tensors.items()}
     if env.episode == state.facts["episode"]:
         env.training.resume(tensors, state.facts["training"])
     else:

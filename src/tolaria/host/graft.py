@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.autograd.graph import get_gradient_edge
 
 from tolaria.errors import ConfigError
 from tolaria.host.host import Host, evaluating
@@ -26,15 +27,27 @@ def call(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 
 class GraftedHost(Host):
-    """A network with a slot at each of `places`, submodules by slot id. `answer` says how it is called and where its logits are."""
+    """A network with a slot at each of `places`, submodules by slot id, whose features are of these `dtypes`.
+
+    `answer` says how it is called and where its logits are.
+    """
 
     # It may have dropout anywhere. On an accelerator that still draws from the one generator of the device.
     draws = True
 
-    def __init__(self, module: nn.Module, places: Mapping[str, str], family: str, channels: Mapping[str, int], answer: Answer) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        places: Mapping[str, str],
+        family: str,
+        channels: Mapping[str, int],
+        dtypes: Mapping[str, torch.dtype],
+        answer: Answer,
+    ) -> None:
         super().__init__(family, channels)
         self.module = module
         self.places = dict(places)
+        self._dtypes = dict(dtypes)
         self._answer = answer
         # What the shadow pass begins from, kept while a seed needs it.
         self._inputs: torch.Tensor | None = None
@@ -64,6 +77,10 @@ class GraftedHost(Host):
         """The network's first parameter."""
         return next(self.module.parameters())
 
+    def like_at(self, slot_id: str) -> torch.Tensor:
+        """Of the dtype that the features at this slot have."""
+        return self.like.new_empty(0, dtype=self._dtypes[slot_id])
+
     def _pass(self, x: torch.Tensor, at: Mapping[str, Callable[[torch.Tensor], torch.Tensor]]) -> torch.Tensor:
         with _hooked(self.module, {self.places[slot_id]: through for slot_id, through in at.items()}):
             return self._answer(self.module, x)
@@ -72,7 +89,7 @@ class GraftedHost(Host):
 def graft(module: nn.Module, at: Sequence[str], example: torch.Tensor, answer: Answer = call) -> GraftedHost:
     """A host around any network: slots "s0", "s1", ... at the outputs of the submodules `at`, named in order of execution.
 
-    `example` is a batch of inputs [B, ...] for one pass, which shows whether each place can take a seed and leaves no trace;
+    `example` is a batch of inputs [B, ...] for a few passes, which show whether each place can take a seed and leave no trace;
     raises `ConfigError` where one cannot. Modules with gradients switched off stay as they are.
     """
     if isinstance(at, str) or not at or len(set(at)) != len(at):
@@ -90,21 +107,26 @@ def graft(module: nn.Module, at: Sequence[str], example: torch.Tensor, answer: A
         raise ConfigError("graft.at", found, "places whose features are all of one kind")
     places = {f"s{number}": path for number, path in enumerate(at)}
     channels = {slot_id: seen[path].shape[FAMILIES[seen[path].dim()][1]] for slot_id, path in places.items()}
-    return GraftedHost(module, places, families.pop(), channels, answer)
+    dtypes = {slot_id: seen[path].dtype for slot_id, path in places.items()}
+    return GraftedHost(module, places, families.pop(), channels, dtypes, answer)
 
 
 def _probe(module: nn.Module, at: Sequence[str], example: torch.Tensor, answer: Answer) -> dict[str, torch.Tensor]:
     """The features at each place, in the order in which they came by."""
     runs: list[tuple[str, object]] = []
+    # Mixed in as a seed would be, so that a gradient comes to it where one would come to a seed.
+    dials = {path: torch.ones((), requires_grad=True) for path in at}
 
     def note(path: str) -> Callable[[torch.Tensor], torch.Tensor]:
         def noted(output: torch.Tensor) -> torch.Tensor:
             runs.append((path, output))
-            return output
+            # It may be anything.
+            found: object = output
+            return output * dials[path] if isinstance(found, torch.Tensor) and found.is_floating_point() else output
 
         return noted
 
-    with evaluating(list(module.modules())), torch.no_grad(), _hooked(module, {path: note(path) for path in at}):
+    with evaluating(list(module.modules())), torch.enable_grad(), _hooked(module, {path: note(path) for path in at}):
         logits: object = answer(module, example)
     if not isinstance(logits, torch.Tensor) or logits.dim() < 2 or len(logits) != len(example):
         raise ConfigError("graft.answer", _words(logits), f"logits [{len(example)}, ..., classes] for {len(example)} inputs")
@@ -113,6 +135,9 @@ def _probe(module: nn.Module, at: Sequence[str], example: torch.Tensor, answer: 
         if len(outputs) != 1:
             raise ConfigError("graft.at", path, f"a submodule that is run once in a pass, not {len(outputs)} times")
         _check_features(path, outputs[0], len(example))
+    _check_gradients(dials, logits)
+    for path in at:
+        _check_shadow(module, path, example, answer)
     return {path: output for path, output in runs if isinstance(output, torch.Tensor)}
 
 
@@ -121,6 +146,32 @@ def _check_features(path: str, output: object, count: int) -> None:
         raise ConfigError("graft.at", f"{path} gives {_words(output)}", "a submodule that returns one tensor of features")
     if output.dim() not in FAMILIES or len(output) != count:
         raise ConfigError("graft.at", f"{path} gives {_words(output)}", f"features [B, C], [B, T, C] or [B, C, H, W] with B = {count}")
+
+
+def _check_gradients(dials: Mapping[str, torch.Tensor], logits: torch.Tensor) -> None:
+    nodes, ahead = set(), [logits.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is not None and node not in nodes:
+            nodes.add(node)
+            ahead += [following for following, _ in node.next_functions]
+    for path, dial in dials.items():
+        if get_gradient_edge(dial).node not in nodes:
+            expected = "a submodule around which nobody turns gradients on or off"
+            raise ConfigError("graft.at", f"{path}, to which no gradient of the answer comes", expected)
+
+
+def _check_shadow(module: nn.Module, path: str, example: torch.Tensor, answer: Answer) -> None:
+    """The shadow pass turns gradients on at the place, and whoever sets them back behind it leaves a seed without any."""
+    dial = torch.ones((), requires_grad=True)
+
+    def mix(output: torch.Tensor) -> torch.Tensor:
+        torch.set_grad_enabled(True)
+        return output * dial
+
+    with evaluating(list(module.modules())), torch.no_grad(), _hooked(module, {path: mix}):
+        logits = answer(module, example)
+    _check_gradients({path: dial}, logits)
 
 
 def _words(value: object) -> str:

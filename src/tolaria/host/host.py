@@ -70,7 +70,12 @@ class Host(nn.Module, ABC):
     @property
     @abstractmethod
     def like(self) -> torch.Tensor:
-        """A parameter whose device and dtype a new seed takes over."""
+        """A parameter whose device and dtype a new seed takes over, unless its slot says otherwise."""
+
+    def like_at(self, slot_id: str) -> torch.Tensor:
+        """The same of a seed in this slot, where its features are of another dtype."""
+        assert slot_id in self.slots, slot_id
+        return self.like
 
     def features_at(self, slot_id: str) -> torch.Tensor:
         """The detached features [B, C, ...] of the last training forward at a slot whose seed is in TRAINING."""
@@ -101,7 +106,7 @@ class Host(nn.Module, ABC):
         """
         slot = self.slot(slot_id)
         state = slot.state.germinated(blueprint, blend, steps, target, curve)
-        slot.attach(build_seed(blueprint, self.family, slot.channels, seed, self.like, blend), state)
+        slot.attach(build_seed(blueprint, self.family, slot.channels, seed, self.like_at(slot_id), blend), state)
         return state
 
     def slot(self, slot_id: str) -> Slot:

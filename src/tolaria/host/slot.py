@@ -45,7 +45,10 @@ class Slot(nn.Module):
             learning = self.seed is not None and self.state.stage is Stage.TRAINING
             self.features = self._copy(h) if learning else None
             self.gradient = None
-            if learning and self.hears_gradients and h.requires_grad:
+            if learning and self.hears_gradients and torch.is_grad_enabled():
+                if not h.requires_grad:
+                    # Nothing before it learns. The clone is no leaf, so that whatever comes after may work in place.
+                    h = h.detach().requires_grad_().clone()
                 # It listens and changes nothing.
                 h.register_hook(self._hear)
         if self.seed is not None and self.alphas is not None:

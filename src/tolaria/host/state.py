@@ -91,7 +91,7 @@ def _seed_for(host: Host, slot: Slot, state: SlotState) -> nn.Module | None:
     if slot.seed is not None and _identity(slot.state) == _identity(state):
         return slot.seed
     # Its values do not matter, because the tensors of the snapshot follow; they only must not depend on anything.
-    return build_seed(state.blueprint, host.family, slot.channels, 0, host.like, state.blend)
+    return build_seed(state.blueprint, host.family, slot.channels, 0, host.like_at(slot.slot_id), state.blend)
 
 
 def _identity(state: SlotState) -> tuple[object, ...]:

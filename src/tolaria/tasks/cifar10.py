@@ -1,6 +1,7 @@
 """CIFAR-10 (Krizhevsky 2009) from a folder on this machine, as its authors and torchvision lay it out. Nothing is downloaded."""
 
 import codecs
+import hashlib
 import pickle
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from tolaria.host.cnn_host import CnnHost
 from tolaria.host.host import Host
 from tolaria.seeding import stream
 from tolaria.tasks.task import Split, Task
+from tolaria.tasks.text import digest_of
 
 LAYOUT = "cifar-10-batches-py"
 TRAIN_FILES = tuple(f"data_batch_{number}" for number in range(1, 6))
@@ -50,7 +52,13 @@ def cifar10(folder: Path) -> Task:
         batch_size=128,
         learning_rate=0.05,
         build_host=_build_host,
+        digest=digest_of({name: _sha256(place / name) for name in (*TRAIN_FILES, TEST_FILE)}),
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> Split:

@@ -104,3 +104,8 @@ def test_gradients_are_forgotten_and_not_zeroed() -> None:
     forget_gradients(torch.optim.SGD(net.parameters(), lr=0.1))
     assert all(parameter.grad is None for parameter in net.parameters())
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), kept.parameters(), strict=True))
+
+
+def test_the_norm_of_no_gradients_lies_beside_the_parameters() -> None:
+    assert clip_gradients([torch.zeros(2, device="meta")], 1.0).device.type == "meta"
+    assert float(clip_gradients([torch.zeros(2)], 1.0)) == 0.0

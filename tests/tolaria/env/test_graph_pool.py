@@ -326,3 +326,13 @@ def test_what_cannot_be_captured_is_trained_as_the_loop_trains_it(played: Device
     one, other = (Played(backend, moves=waits, only=(0,), steps=2, between=once) for backend in ("graphs", "loop"))
     assert_equal(one, other, (0,))
     assert [call for call, *_ in played.calls if call == "replay"] == []
+
+
+def test_a_seed_in_a_frozen_host_grows_there_as_well(played: Device) -> None:
+    def freeze(step: int, envs: VectorEnv) -> None:
+        if step == 0:
+            envs.envs[0].training.host.requires_grad_(False)
+
+    graphs, looped = (Played(backend, only=(0,), between=freeze) for backend in ("graphs", "loop"))
+    assert all(isinstance(outcome, Outcome) for outcome in graphs.outcomes.values())
+    assert_close(graphs, looped)

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tolaria.env.attribution import contributions
 from tolaria.env.config import RewardConfig, TrainingConfig
 from tolaria.env.growth_env import EnvConfig, GrowthEnv
 from tolaria.lifecycle.action import WAIT, Action, Op
@@ -22,7 +23,7 @@ from tolaria.policy.masks import masks_of
 from tolaria.seams import WEIGHTS_UPDATED, Seam, T
 from tolaria.tasks import TASKS
 from tolaria.telemetry.event import Point
-from tolaria.telemetry.growth_events import ActionRefused
+from tolaria.telemetry.growth_events import ActionRefused, FossilMeasured, RewardExplained
 from tolaria.telemetry.run_events import StepFinished
 
 # Builds an environment and keeps what it tells.
@@ -171,6 +172,24 @@ def test_progress_telescopes_over_a_real_episode(make_env: MakeEnv) -> None:
         told.subject.advance(WAIT, Point(step, 0))
     steps = told.of(StepFinished)
     assert sum(event.reward for event in steps) == pytest.approx(math.exp(-steps[-1].val_loss / chance) - math.exp(-start / chance))
+
+
+@pytest.mark.parametrize(("mode", "measured"), [("contribution", [9, 14]), ("progress", [9])])
+def test_what_contributions_pay_adds_up_to_what_fossils_are_worth_at_the_end(
+    make_env: MakeEnv, open_gates: GateConfig, mode: str, measured: list[int]
+) -> None:
+    training, reward = TrainingConfig(batches_per_step=20), RewardConfig(mode=mode)
+    told = make_env(episode_steps=15, training=training, gates=open_gates, reward=reward)
+    ops = {1: Op.GERMINATE, 2: Op.ADVANCE, 4: Op.ADVANCE, 5: Op.ADVANCE, 6: Op.FOSSILIZE}
+    for step in range(15):
+        action = Action(op=ops.get(step, Op.WAIT), slot="s0", blueprint="residual_mlp", tempo=1)
+        assert told.subject.advance(action, Point(step, 0)).accepted
+    assert [event.at.step for event in told.of(FossilMeasured)] == measured
+    training = told.subject.training
+    worth = contributions(training.host, training.split("validation"), ["s0"])["s0"].mean
+    # It has not stood still since the last round number.
+    assert worth != told.of(FossilMeasured)[0].contribution
+    assert sum(event.contribution for event in told.of(RewardExplained)) == pytest.approx(worth if mode == "contribution" else 0.0)
 
 
 def test_a_committed_seed_is_reported(make_env: MakeEnv, open_gates: GateConfig) -> None:

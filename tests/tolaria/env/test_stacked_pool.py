@@ -8,6 +8,7 @@ import torch
 from pools.hosts import ENVS, STRUCK, Does, Gradients, Played, alike, assert_equal, fail, waits
 
 from tolaria.env.growth_env import Broken, Outcome
+from tolaria.env.vector_env import VectorEnv
 from tolaria.lifecycle.action import WAIT, Action, Op
 from tolaria.lifecycle.stage import Stage
 from tolaria.seams import BATCH_READY, GRADIENTS_READY, LOSS_READY, STEP_BEGUN, WEIGHTS_UPDATED, Seam
@@ -142,3 +143,12 @@ def test_what_cannot_be_stacked_is_trained_as_the_loop_trains_it(task: str, sett
     envs = (0, 1)
     one, other = (Played(backend, settings=settings, task=task, only=envs, moves=waits, steps=3) for backend in ("stacked", "loop"))
     assert_equal(one, other, envs)
+
+
+def test_a_host_with_a_frozen_part_is_trained_as_the_loop_trains_it() -> None:
+    def freeze(step: int, envs: VectorEnv) -> None:
+        if step == 0:
+            envs.envs[0].training.host.head.bias.requires_grad_(False)
+
+    one, other = (Played(backend, only=(0,), moves=waits, steps=2, between=freeze).tensors(0) for backend in ("stacked", "loop"))
+    assert all(torch.equal(one[name], tensor) for name, tensor in other.items())

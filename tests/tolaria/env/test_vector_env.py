@@ -1,16 +1,25 @@
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
+from pools.hosts import OPEN
+from torch import nn
 
-from tolaria.env.config import TrainingConfig
-from tolaria.env.growth_env import EnvConfig
+from tolaria.env.config import OBJECTIVES, TrainingConfig
+from tolaria.env.growth_env import EnvConfig, Outcome
 from tolaria.env.vector_env import POOLS, VectorEnv
+from tolaria.host.graft import graft
+from tolaria.host.host import Host
+from tolaria.host.randomness import seeded
 from tolaria.lifecycle.action import WAIT, Action, Op
+from tolaria.lifecycle.stage import Stage
 from tolaria.policy.view import View
 from tolaria.seams import BATCH_READY, NO_TAPS, WEIGHTS_UPDATED, Batch, Seam, T, Taps
 from tolaria.tasks import TASKS
+from tolaria.tasks.task import Task
 from tolaria.telemetry.event import Event, Point
 
 STEPS = 6
@@ -117,3 +126,43 @@ def test_nothing_draws_from_the_global_generator() -> None:
     before = torch.get_rng_state()
     Played(2)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def spirals_on(build: Callable[[int], Host]) -> Task:
+    def frozen(seed: int) -> Host:
+        host = build(seed)
+        host.requires_grad_(False)
+        return host
+
+    return replace(TASKS["spirals"](), build_host=frozen)
+
+
+def grafted(seed: int) -> Host:
+    with seeded(seed):
+        network = nn.Sequential(nn.Linear(2, 16), nn.ReLU(inplace=True), nn.Linear(16, 16), nn.ReLU(inplace=True), nn.Linear(16, 3))
+    return graft(network, ["0", "2"], torch.zeros(4, 2))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("build", [TASKS["spirals"]().build_host, grafted], ids=["perceptron", "grafted"])
+@pytest.mark.parametrize("backend", ON_CPU)
+def test_a_seed_in_a_frozen_network_learns_is_blended_and_is_committed(backend: str, build: Callable[[int], Host], objective: str) -> None:
+    config = EnvConfig(9, TrainingConfig(seed_objective=objective), OPEN)
+    envs = VectorEnv(spirals_on(build), config, 2, 0, torch.device("cpu"), pool=POOLS[backend]())
+    hosts = [env.training.host for env in envs.envs]
+    own = [{name: parameter.clone() for name, parameter in host.own_parameters().items()} for host in hosts]
+    seeds: list[list[torch.Tensor]] = []
+    for step, op in enumerate((Op.WAIT, Op.GERMINATE, Op.ADVANCE, Op.WAIT, Op.ADVANCE, Op.WAIT, Op.ADVANCE, Op.WAIT, Op.FOSSILIZE)):
+        action = Action(op=op, slot="s0", blueprint="residual_mlp", tempo=1)
+        came = envs.advance(envs.views(), [action, WAIT], step)
+        assert isinstance(came[0], Outcome), came[0]
+        assert isinstance(came[1], Outcome), came[1]
+        assert came[0].accepted, op
+        seeds.append([tensor.detach().clone() for tensor in hosts[0].seed_tensors("s0").values()])
+    assert hosts[0].slot_states()["s0"].stage is Stage.FOSSILIZED
+    # From step to step: twice in isolation, not at alpha 0, then blended and held; committed it has learnt.
+    changed = [any(not torch.equal(*pair) for pair in zip(*both, strict=True)) for both in pairwise(seeds[1:])]
+    assert changed == [True, True, False, True, True, True, False]
+    assert came[0].vitals.val_loss < came[1].vitals.val_loss
+    for host, before in zip(hosts, own, strict=True):
+        assert all(torch.equal(parameter, before[name]) for name, parameter in host.own_parameters().items())

@@ -13,7 +13,9 @@ from dataclasses import replace
 import psutil
 import pytest
 import torch
+from pools.workers import Counting, Dying, Raising, halved
 
+from tolaria.env import worker_pool
 from tolaria.env.config import TrainingConfig
 from tolaria.env.growth_env import Broken, EnvConfig, GrowthEnv, Outcome
 from tolaria.env.pool import Decided, HostPool, LoopPool
@@ -23,6 +25,7 @@ from tolaria.env.worker_pool import Mistaken, Plan, WorkerPool, asked_of, serve
 from tolaria.errors import ConfigError, WorkerLost
 from tolaria.lifecycle.action import WAIT, Action, Op
 from tolaria.tasks import TASKS
+from tolaria.tasks.task import Task
 from tolaria.telemetry.event import Event, Point
 
 ENVS, STEPS = 3, 6
@@ -52,10 +55,10 @@ def workers() -> Iterator[WorkerPool]:
 class Played:
     """Environments that grow seeds and, halfway, are changed from outside, as a rollback or a new episode does it."""
 
-    def __init__(self, pool: HostPool, task: str = "spirals", changed: bool = True) -> None:
+    def __init__(self, pool: HostPool, task: Task | None = None, changed: bool = True) -> None:
         self.events: list[Event] = []
-        self.envs = VectorEnv(TASKS[task](), CONFIG, ENVS, 0, CPU, emit=self.events.append, pool=pool)
-        moves = MOVES if task == "spirals" else {}
+        self.envs = VectorEnv(task or TASKS["spirals"](), CONFIG, ENVS, 0, CPU, emit=self.events.append, pool=pool)
+        moves = MOVES if self.envs.envs[0].task.name == "spirals" else {}
         for step in range(STEPS):
             views = self.envs.views()
             self.envs.advance(views, [moves.get(step, WAIT)] * len(views), step)
@@ -81,9 +84,18 @@ def test_the_bytes_are_those_of_one_process(pool: type[HostPool]) -> None:
 
 def test_hosts_with_running_statistics_go_to_and_fro_as_well() -> None:
     workers = WorkerPool(plan(task="digits"), 2, together=False)
-    shared, alone = Played(workers, "digits", changed=False), Played(LoopPool(), "digits", changed=False)
+    shared, alone = Played(workers, TASKS["digits"](), changed=False), Played(LoopPool(), TASKS["digits"](), changed=False)
     workers.close()
     assert shared.state() == alone.state()
+
+
+def test_so_do_hosts_of_a_type_that_numpy_does_not_know() -> None:
+    task = replace(TASKS["spirals"](), build_host=halved)
+    workers = WorkerPool(replace(plan(), task=task), 2, together=False)
+    shared, alone = Played(workers, task, changed=False), Played(LoopPool(), task, changed=False)
+    workers.close()
+    assert shared.state() == alone.state()
+    assert {tensor.dtype for tensor in shared.envs.envs[0].training.host.seed_tensors("s0").values()} == {torch.bfloat16}
 
 
 def test_a_worker_that_dies_is_a_typed_error_and_no_environment_has_changed(workers: WorkerPool) -> None:
@@ -95,6 +107,56 @@ def test_a_worker_that_dies_is_a_typed_error_and_no_environment_has_changed(work
     with pytest.raises(WorkerLost, match=r"worker \d ended in the middle of a step, exit code -9"):
         envs.advance(envs.views(), [WAIT] * ENVS, 1)
     assert [env.course.step for env in envs.envs] == before
+
+
+def test_no_environment_has_changed_where_another_had_answered_before_the_worker_died() -> None:
+    workers = WorkerPool(plan(Dying), 1, together=False)
+    envs = VectorEnv(TASKS["spirals"](), CONFIG, 2, 0, CPU, pool=workers)
+    envs.advance(envs.views(), [WAIT] * 2, 0)
+    before = [(repr(env.facts()), {name: tensor.tolist() for name, tensor in env.training.all_tensors().items()}) for env in envs.envs]
+    with pytest.raises(WorkerLost, match="worker 0 ended in the middle of a step, exit code -9"):
+        envs.advance(envs.views(), [WAIT] * 2, 1)
+    envs.close()
+    after = [(repr(env.facts()), {name: tensor.tolist() for name, tensor in env.training.all_tensors().items()}) for env in envs.envs]
+    assert after == before
+
+
+def test_a_worker_that_was_dead_before_the_step_is_lost_as_well(workers: WorkerPool) -> None:
+    envs = VectorEnv(TASKS["spirals"](), CONFIG, ENVS, 0, CPU, pool=workers)
+    for child in multiprocessing.active_children():
+        child.kill()
+        child.join()
+    with pytest.raises(WorkerLost, match=r"worker 0 ended in the middle of a step, exit code -9") as lost:
+        envs.advance(envs.views(), [WAIT] * ENVS, 0)
+    # It is known when it is asked, and not when it is listened to.
+    assert isinstance(lost.value.__cause__, BrokenPipeError)
+
+
+def test_an_error_that_nobody_has_foreseen_ends_the_worker() -> None:
+    workers = WorkerPool(plan(Raising), 1, together=False)
+    envs = VectorEnv(TASKS["spirals"](), CONFIG, 1, 0, CPU, pool=workers)
+    with pytest.raises(WorkerLost, match="worker 0 ended in the middle of a step, exit code 1"):
+        envs.advance(envs.views(), [WAIT], 0)
+    envs.close()
+
+
+def test_a_worker_that_does_not_end_is_killed(workers: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_pool, "PATIENCE_S", 0.1)
+    children = multiprocessing.active_children()
+    os.kill(children[0].pid or 0, signal.SIGSTOP)
+    workers.close()
+    try:
+        assert children[0].exitcode == -signal.SIGKILL
+    finally:
+        children[0].kill()
+
+
+def test_workers_have_as_many_threads_as_they_are_told() -> None:
+    threads = torch.get_num_threads() + 1
+    workers = WorkerPool(replace(plan(Counting), threads=threads), 1, together=False)
+    envs = VectorEnv(TASKS["spirals"](), CONFIG, 1, 0, CPU, pool=workers)
+    assert envs.advance(envs.views(), [WAIT], 0) == {0: Broken(f"{threads} threads")}
+    envs.close()
 
 
 def test_workers_do_not_hear_an_interruption_and_end_with_the_pool(workers: WorkerPool) -> None:

@@ -1,6 +1,7 @@
 """A residual network that knows nothing of slots, grown like any host of our own."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -289,3 +290,68 @@ def test_no_hook_outlives_a_pass_that_fails() -> None:
     with pytest.raises(RuntimeError):
         host(torch.randn(2, 5, 8, 8))
     assert all(not part._forward_hooks for part in host.modules())
+
+
+class Mixed(nn.Module):
+    """Its parts compute in float32 and in bfloat16; those before the head are run in `mode`."""
+
+    def __init__(self, mode: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+        super().__init__()
+        self.first = nn.Linear(2, 16)
+        self.second = nn.Linear(16, 16, dtype=torch.bfloat16)
+        self.head = nn.Linear(16, 3)
+        self.mode = mode
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with self.mode():
+            features = self.second(torch.tanh(self.first(x)).bfloat16())
+        logits: torch.Tensor = self.head(torch.tanh(features.float()))
+        return logits
+
+
+def mixed(seed: int) -> GraftedHost:
+    with seeded(seed):
+        module = Mixed()
+    return graft(module, ["first", "second"], torch.zeros(2, 2))
+
+
+def test_a_seed_computes_in_what_its_features_are_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(TASKS, "mixed", lambda: replace(TASKS["spirals"](), name="mixed", build_host=mixed))
+    ops = ((1, Op.GERMINATE), (2, Op.ADVANCE), (4, Op.ADVANCE), (6, Op.ADVANCE), (8, Op.FOSSILIZE))
+    script = tuple(Move(step, None, Action(op, "s1", "residual_mlp", tempo=1)) for step, op in ops)
+    trainer = Trainer.start(config(task="mixed", script=script, envs=1), tmp_path / "run")
+    assert trainer.train()
+    trainer.close()
+    resumed, _ = Trainer.resume(tmp_path / "run")
+    ours, theirs = (each.run.envs.envs[0].training for each in (trainer, resumed))
+    assert ours.host.slot_states()["s1"].stage is theirs.host.slot_states()["s1"].stage is Stage.FOSSILIZED
+    assert {tensor.dtype for tensor in theirs.host.seed_tensors("s1").values()} == {torch.bfloat16}
+    assert all(torch.equal(tensor, ours.all_tensors()[name]) for name, tensor in theirs.all_tensors().items())
+    resumed.close()
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.enable_grad])
+def test_a_place_to_which_no_gradient_comes_is_named(mode: Callable[[], AbstractContextManager[None]]) -> None:
+    with pytest.raises(ConfigError, match="second, to which no gradient of the answer comes"):
+        graft(Mixed(mode), ["second"], torch.zeros(2, 2))
+
+
+@torch.no_grad()
+def judged(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    logits: torch.Tensor = module(x)
+    return logits
+
+
+def test_neither_does_it_through_an_answer_that_holds_it_back() -> None:
+    with pytest.raises(ConfigError, match="layer1, to which no gradient of the answer comes"):
+        graft(ResNet(), ["layer1"], IMAGES, judged)
+    with pytest.raises(ConfigError, match="layer1, to which no gradient of the answer comes"):
+        graft(ResNet(), ["layer1"], IMAGES, lambda module, x: module(x).detach())
+
+
+def test_a_network_without_gradients_of_its_own_takes_seeds_and_keeps_it_so() -> None:
+    module = ResNet().requires_grad_(False)
+    with torch.no_grad():
+        host = graft(module, ["layer1", "layer2.0"], IMAGES)
+    assert list(host.slots) == ["s0", "s1"]
+    assert all(not parameter.requires_grad and parameter.grad is None for parameter in module.parameters())

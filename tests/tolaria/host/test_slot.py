@@ -77,6 +77,18 @@ def test_features_are_kept_for_a_seed_in_training_only() -> None:
     assert slot.features is None
 
 
+@pytest.mark.parametrize("learning_before", [True, False])
+def test_a_slot_hears_the_gradient_at_its_features_also_where_nothing_before_it_learns(learning_before: bool) -> None:
+    slot = slot_in(Stage.TRAINING)
+    slot.hears_gradients = True
+    passed = slot(features().requires_grad_(learning_before) * 1.0)
+    assert passed.tolist() == [[1.0, -3.0]]
+    # Whatever comes next may work in place.
+    passed.mul_(2.0).sum().backward()
+    assert slot.gradient is not None
+    assert slot.gradient.tolist() == [[2.0, 2.0]]
+
+
 def test_features_are_not_kept_in_eval_mode() -> None:
     slot = slot_in(Stage.TRAINING).eval()
     slot(features())

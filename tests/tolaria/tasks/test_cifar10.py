@@ -1,4 +1,5 @@
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -6,9 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from tolaria.errors import ConfigError
+from tolaria.env.config import TrainingConfig
+from tolaria.errors import CheckpointDamaged, ConfigError
 from tolaria.host.host import Host
 from tolaria.tasks.cifar10 import LAYOUT, TEST_FILE, TRAIN_FILES, cifar10
+from tolaria.train.config import TrainConfig
+from tolaria.train.trainer import Trainer
 
 
 class Executing:
@@ -64,6 +68,32 @@ def test_the_host_takes_the_images(folder: Path) -> None:
     host = task.build_host(0)
     assert isinstance(host, Host)
     assert host(task.test.inputs).shape == (20, 10)
+
+
+def test_the_digest_is_that_of_the_files_wherever_they_lie(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    moved = shutil.copytree(folder, tmp_path_factory.mktemp("elsewhere") / "data")
+    assert len(cifar10(folder).digest) == 64
+    assert cifar10(moved).digest == cifar10(folder).digest
+
+
+@pytest.mark.parametrize("name", [*TRAIN_FILES, TEST_FILE])
+def test_other_images_in_any_file_have_another_digest(name: str, folder: Path) -> None:
+    before = cifar10(folder).digest
+    (folder / LAYOUT / name).write_bytes(pickle.dumps(batch_of(9), protocol=2))
+    # As a process that has not read them yet.
+    cifar10.cache_clear()
+    assert cifar10(folder).digest != before
+
+
+def test_a_run_is_not_resumed_on_other_images(folder: Path, tmp_path: Path) -> None:
+    config = TrainConfig(task="cifar10", data=str(folder), envs=1, steps=2, policy="noop", training=TrainingConfig(batches_per_step=1))
+    trainer = Trainer.start(config, tmp_path / "run")
+    assert not trainer.train(lambda: True)
+    trainer.close()
+    (folder / LAYOUT / "data_batch_4").write_bytes(pickle.dumps(batch_of(9), protocol=2))
+    cifar10.cache_clear()
+    with pytest.raises(CheckpointDamaged, match=r"the cifar10 that the run began with, SHA-256 [0-9a-f]{64}"):
+        Trainer.resume(tmp_path / "run")
 
 
 def test_a_missing_folder_and_a_missing_file_are_named(folder: Path) -> None:
