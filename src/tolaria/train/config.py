@@ -23,7 +23,7 @@ from tolaria.tasks.choice import check_choice
 from tolaria.tasks.wide import WIDTH_MAX
 from tolaria.train import disk
 
-# What may be another in a run that goes on: no bit depends on when it is stored, and a folder of data may have been moved.
+# What may be another in a run that goes on: when it is stored, and where its data lie, the content of which is compared by itself.
 UNDECIDING = {"checkpoint_every", "data"}
 POLICIES = ("heuristic", "ppo", "random", "schedule", "noop", "scripted")
 
