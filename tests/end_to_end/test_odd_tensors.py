@@ -136,9 +136,10 @@ def test_one_that_is_no_number_is_noticed(kind: str) -> None:
     assert [loop.step().outcome for _ in range(2)] == [Outcome.HEALTHY, Outcome.ROLLED_BACK]
 
 
-def test_a_buffer_may_be_resized_as_ever() -> None:
+def test_a_buffer_may_be_resized_as_ever_and_what_that_means_for_snapshots_is_told() -> None:
     loop = Loop(torch.zeros(4))
     loop.run(4)
     loop.model.odd.resize_(1000).fill_(5.0)
-    loop.run(6)
+    with pytest.warns(RuntimeWarning, match="a snapshot was refused: LayoutChanged: model/odd"):
+        loop.run(6)
     assert loop.model.odd.tolist() == [5.0] * 1000

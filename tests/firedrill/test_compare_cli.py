@@ -107,7 +107,7 @@ def test_two_benchmarks_are_compared_and_a_benchmark_with_a_run_is_not(here: Pat
     assert command("compare", "bench.json", "bench.json") == 0
     assert capsys.readouterr().out.endswith("1 unchanged\n")
     assert command("compare", "bench.json", "green.json") == 2
-    assert "bench.json: the schema is 'firedrill.bench/1.1'" in capsys.readouterr().err
+    assert "bench.json: the schema is 'firedrill.bench/1.2'" in capsys.readouterr().err
 
 
 def test_what_is_neither_file_nor_revision_is_bad_input(here: Path, capsys: Captured) -> None:
