@@ -129,7 +129,7 @@ class Arena:
     """Flat storage for one layout, segment by segment, with a view for every tensor, and its bytes where they lie in host memory.
 
     `columns` are the views by dtype, because mixed dtypes fall off the fast path of a fused copy; `layout_text` is the layout
-    as the digest reads it.
+    as the digest reads it; `raws` are the bytes in the order of the layout, none where they lie on a device.
     """
 
     layout: Layout
@@ -139,7 +139,7 @@ class Arena:
     segments: dict[str, Segment]
     views: dict[str, torch.Tensor]
     columns: tuple[dict[str, torch.Tensor], ...]
-    raws: dict[str, Raw]
+    raws: tuple[Raw, ...]
     runs: tuple[Run, ...]
 
     @staticmethod
@@ -161,7 +161,7 @@ class Arena:
         raws = {name: raw_bytes(view) for name, view in views.items()} if device.type == "cpu" else {}
         places = {name: index for index, name in enumerate(layout)}
         runs = tuple(run for segment in segments.values() for run in (runs_of(segment, places, raws) if raws else ()))
-        return Arena(layout, repr(layout).encode(), device, pinned, segments, views, _by_dtype(views), raws, runs)
+        return Arena(layout, repr(layout).encode(), device, pinned, segments, views, _by_dtype(views), tuple(raws.values()), runs)
 
     @property
     def flats(self) -> tuple[torch.Tensor, ...]:
@@ -175,7 +175,10 @@ class Arena:
     def copy_in(self, bound: Bound, before_copy: BeforeCopy | None) -> None:
         """From the live tensors: all at once, or tensor by tensor where somebody wants to be asked before each."""
         if before_copy is None:
-            self._copy_all(bound, is_checked=False)
+            self._copy_others(bound)
+            for source, target in zip(bound.raws, self.raws, strict=False):
+                if source is not None:
+                    target[:] = source
             return
         with torch.no_grad():
             for index, (name, tensor) in enumerate(zip(bound.names, bound.live, strict=True)):
@@ -184,7 +187,20 @@ class Arena:
 
     def copy_in_checked(self, bound: Bound) -> tuple[str, ...]:
         """`copy_in` and `nonfinite` at once: the copy is read again while caches still hold it."""
-        total = self._copy_all(bound, is_checked=True)
+        self._copy_others(bound)
+        sources = bound.raws
+        total: complex = 0.0
+        for run in self.runs:
+            for place, target in zip(run.places, run.targets, strict=True):
+                source = sources[place]
+                if source is not None:
+                    target[:] = source
+            for place, target, part in run.parts:
+                source = sources[place]
+                if source is not None:
+                    target[:] = source[part]
+            if run.is_checked:
+                total += (run.piece.float() if run.widens else run.piece).sum().item()
         # Only of a finite number is this zero; right after training, calling a function that was not called since is what costs.
         return () if self.runs and total - total == 0.0 else self.nonfinite()
 
@@ -208,7 +224,10 @@ class Arena:
         increment_version([*live.values()] if len(names) == len(live) else [live[name] for name in names])
         if known is not None and (known.layout is self.layout or self.fits(known)) and known.is_in_place([*live], [*live.values()]):
             named = zip(known.layout, known.raws, strict=True)
-            self._write_bytes(known.raws if is_whole else tuple(raw if name in names else None for name, raw in named))
+            targets = known.raws if is_whole else tuple(raw if name in names else None for name, raw in named)
+            for target, source in zip(targets, self.raws, strict=False):
+                if target is not None:
+                    target[:] = source
             if not known.others:
                 return
             names = [name for others in known.others.values() for name in others if name in names]
@@ -217,10 +236,12 @@ class Arena:
     def digest(self, facts: dict[str, Any]) -> str:
         """xxh3-128 over the raw bytes of every tensor by name, the layout and the facts; wherever each of them is stored."""
         hasher = xxhash.xxh3_128()
-        for name, view in self.views.items():
+        for raw in self.raws:
+            hasher.update(raw)
+        for view in () if self.raws else self.views.values():
             # Named, because its bytes do not keep it.
             copied = view.cpu()
-            hasher.update(self.raws.get(name) or raw_bytes(copied))
+            hasher.update(raw_bytes(copied))
         hasher.update(self.layout_text)
         hasher.update(json.dumps(facts, sort_keys=True).encode())
         return hasher.hexdigest()
@@ -233,18 +254,6 @@ class Arena:
             return ()
         suspects = {name: view for name, view in self.views.items() if may_be_nonfinite(view)}
         return tuple(name for name, view in suspects.items() if not bool(torch.isfinite(widened(view)).all()))
-
-    def _write_bytes(self, targets: tuple[Raw | None, ...]) -> None:
-        # The other way round as in `_copy_all`, and not one for both: whatever is called or asked in between shows in a small copy.
-        for run in self.runs:
-            for place, source in zip(run.places, run.targets, strict=True):
-                target = targets[place]
-                if target is not None:
-                    target[:] = source
-            for place, source, part in run.parts:
-                target = targets[place]
-                if target is not None:
-                    target[part] = source
 
     def _write_by_torch(self, names: Collection[str], live: Mapping[str, torch.Tensor]) -> None:
         with torch.no_grad():
@@ -271,24 +280,9 @@ class Arena:
                 there = piece if stays else piece.to(device, non_blocking=True)
                 yield {name: _same_place(self.views[name], piece, there) for name in chosen}
 
-    def _copy_all(self, bound: Bound, is_checked: bool) -> complex:
-        """From the live tensors; where it is checked, returns the sum of all that may be NaN or Inf, each run's while caches hold it."""
+    def _copy_others(self, bound: Bound) -> None:
         for others in bound.others.values():
             copy_fused([self.views[name] for name in others], list(others.values()))
-        sources = bound.raws
-        total: complex = 0.0
-        for run in self.runs:
-            for place, target in zip(run.places, run.targets, strict=True):
-                source = sources[place]
-                if source is not None:
-                    target[:] = source
-            for place, target, part in run.parts:
-                source = sources[place]
-                if source is not None:
-                    target[:] = source[part]
-            if is_checked and run.is_checked:
-                total += (run.piece.float() if run.widens else run.piece).sum().item()
-        return total
 
 
 def _same_place(view: torch.Tensor, piece: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
