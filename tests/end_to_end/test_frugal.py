@@ -6,6 +6,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -117,8 +118,8 @@ def test_a_thousand_rollbacks_leave_nothing_behind() -> None:
     first, *later = (seen[number] for number in MOMENTS)
     assert later == [first, first]
     assert first.hooks == 0
-    # The interpreter itself keeps a few; one a rollback would be hundreds.
-    assert objects[ROLLBACKS] - objects[MOMENTS[0]] < 50
+    # The interpreter and whoever runs tests keep something now and then; one a rollback would be hundreds in either half.
+    assert min(after - before for before, after in pairwise(objects[number] for number in MOMENTS)) < 25
 
 
 @pytest.mark.slow
