@@ -309,7 +309,7 @@ def drive(trainer: "Trainer", folder: Path, console: "Console", interruption: In
     except WorkerLost as error:
         if not places(folder / "checkpoints"):
             raise
-        raise WorkerLost(f"{error}; to go on: tolaria resume {folder}") from error
+        raise WorkerLost(f"{error}; to go on: {advised('resume', folder)}") from error
     finally:
         complaints = trainer.close()
     for complaint in complaints:

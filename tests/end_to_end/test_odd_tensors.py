@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from tolaria.governor.arena import Arena, Bound
 from tolaria.governor.config import GovernorConfig
 from tolaria.integrations.plain import Answer, Guard, Outcome, watch
 
@@ -143,3 +144,14 @@ def test_a_buffer_may_be_resized_as_ever_and_what_that_means_for_snapshots_is_to
     with pytest.warns(RuntimeWarning, match="a snapshot was refused: LayoutChanged: model/odd"):
         loop.run(6)
     assert loop.model.odd.tolist() == [5.0] * 1000
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_it_comes_back_one_by_one_too(kind: str) -> None:
+    tensors = {"odd": ODD[kind]()}
+    bound = Bound.to(tensors)
+    arena = Arena.allocate(bound.layout, bound.device)
+    arena.copy_in(bound, bool)
+    wanted, asked = tensors["odd"].tolist(), []
+    arena.copy_out(tensors, tensors, asked.append)
+    assert (tensors["odd"].tolist(), asked) == (wanted, [0])

@@ -301,10 +301,10 @@ def test_a_worker_that_dies_is_no_mistake_and_the_run_goes_on_from_its_checkpoin
 
     with monkeypatch.context() as patched:
         patched.setattr(trainer, "take_step", deadly)
-        assert in_process("train", *SMALL, "--workers", "2", "--persist", "3", "--run-dir", "run") == 1
+        assert in_process("train", *SMALL, "--workers", "2", "--persist", "3", "--run-dir", "a run") == 1
     told = capsys.readouterr().err.splitlines()[-1]
-    assert re.fullmatch(r"error: worker \d ended in the middle of a step, exit code -9; to go on: tolaria resume run", told)
-    assert in_process("resume", "run") == 0
+    assert re.fullmatch(r"error: worker \d ended in the middle of a step, exit code -9; to go on: tolaria resume 'a run'", told)
+    assert in_process("resume", "a run") == 0
     assert "resumed from the checkpoint of step 3, 9 steps to go" in capsys.readouterr().out
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from tolaria.governor.arena import CPU, Arena, Bound, LayoutChanged
 
@@ -74,3 +75,14 @@ def test_names_that_changed_places_are_bound_again() -> None:
 def test_another_tensor_of_the_same_name_is_growth_and_no_mistake() -> None:
     bound = Bound.to({"weight": torch.ones(2)})
     assert bound.renewed({"weight": torch.ones(3)}).layout == {"weight": ((3,), torch.float32)}
+
+
+def test_storage_that_was_replaced_is_held_until_the_next_scan_because_its_bytes_are_known_by_address() -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    bound = Bound.to({"weight": weight})
+    storage = StorageWeakRef(weight.untyped_storage())
+    weight.data = torch.zeros(3)
+    assert not storage.expired()
+    assert bound.renewed({"weight": weight}) is not bound
+    del bound
+    assert storage.expired()
