@@ -25,12 +25,15 @@ from firedrill.bench.cases import (
     contestants,
     groups,
 )
-from firedrill.bench.clock import Spread, spread
+from firedrill.bench.clock import Sample, Spread, spread
 from firedrill.bench.interleave import interleave
 from firedrill.bench.peers import LOAD, SNAPSHOT_PEERS
 from firedrill.bench.record import Case, Record
 
 WARMUPS = 2
+# How many processes each contestant has, one after the other: where the memory of one lies makes it up to a tenth faster or slower
+# than its twin, for as long as it lives.
+PROCESSES = 5
 PEERS = tuple(SNAPSHOT_PEERS)
 # Which limit and which peers each operation is held against.
 AGAINST: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = (
@@ -50,7 +53,7 @@ AGAINST: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = (
 
 def rounds_of(sizes: Iterable[Size], modes: Sequence[str]) -> int:
     """How often `after_round` of `measure` will be called."""
-    return sum((size.rounds + WARMUPS) * len(modes) for size in sizes)
+    return sum(rounds + WARMUPS for size in sizes for rounds in _rounds(size)) * len(modes)
 
 
 def measure(sizes: Sequence[Size], modes: Sequence[str], after_round: Callable[[], object]) -> Record:
@@ -71,10 +74,18 @@ def versions() -> dict[str, str]:
 
 def _cases(size: Size, mode: str, after_round: Callable[[], object]) -> list[Case]:
     shuffler = random.Random(0)  # noqa: S311 - an order of sampling is no secret
-    with apart({group: partial(contestants, group, size, mode) for group in groups(size)}) as timed:
-        samples = interleave(timed, size.rounds, WARMUPS, shuffler, after_round)
+    samples: dict[str, list[Sample]] = {}
+    for rounds in _rounds(size):
+        with apart({group: partial(contestants, group, size, mode) for group in groups(size)}) as timed:
+            for name, taken in interleave(timed, rounds, WARMUPS, shuffler, after_round).items():
+                samples.setdefault(name, []).extend(taken)
     spreads = {name: spread(taken) for name, taken in samples.items()}
     return [_case(op, size, mode, spreads) for op in AGAINST if op in spreads]
+
+
+def _rounds(size: Size) -> list[int]:
+    """Those of a size, by process."""
+    return [len(range(number, size.rounds, PROCESSES)) for number in range(min(PROCESSES, size.rounds))]
 
 
 def _speedup(mine: Spread, peer: Spread) -> float:

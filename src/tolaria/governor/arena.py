@@ -102,11 +102,11 @@ class Bound:
         # Each tensor begins on a cache line.
         return SharedPages(sum(tensor.nbytes + -tensor.nbytes % ALIGNMENT for tensor in self.live), copies)
 
-    def is_in_place(self, names: list[str], live: list[torch.Tensor]) -> bool:
+    def is_in_place(self, tensors: Mapping[str, torch.Tensor]) -> bool:
         """Whether these are the same tensors, their bytes still lie where they lay, and in the same order."""
-        # Lists, and one kind of question after the other: right after training, that is the cheapest way to ask.
+        live = [*tensors.values()]
         return (
-            names == self.names
+            [*tensors] == self.names
             and all(map(is_, live, self.live))
             and [*map(_address, live)] == self.pointers
             and [*map(_lies_in_order, live)] == self.orders
@@ -115,8 +115,7 @@ class Bound:
 
     def renewed(self, tensors: Mapping[str, torch.Tensor]) -> "Bound":
         """Bound to the tensors as they are now; raises `LayoutChanged` where one of them is no longer what was planned for."""
-        live = [*tensors.values()]
-        if self.is_in_place([*tensors], live) and [*map(_shape, live)] == self.shapes:
+        if self.is_in_place(tensors) and [*map(_shape, self.live)] == self.shapes:
             return self
         for name, known in zip(self.names, self.live, strict=True):
             if tensors.get(name) is known and spec_of(known) != self.layout[name]:
@@ -175,7 +174,8 @@ class Arena:
     def copy_in(self, bound: Bound, before_copy: BeforeCopy | None) -> None:
         """From the live tensors: all at once, or tensor by tensor where somebody wants to be asked before each."""
         if before_copy is None:
-            self._copy_others(bound)
+            if bound.others:
+                self._copy_others(bound)
             for source, target in zip(bound.raws, self.raws, strict=False):
                 if source is not None:
                     target[:] = source
@@ -187,7 +187,8 @@ class Arena:
 
     def copy_in_checked(self, bound: Bound) -> tuple[str, ...]:
         """`copy_in` and `nonfinite` at once: the copy is read again while caches still hold it."""
-        self._copy_others(bound)
+        if bound.others:
+            self._copy_others(bound)
         sources = bound.raws
         total: complex = 0.0
         for run in self.runs:
@@ -200,7 +201,7 @@ class Arena:
                 if source is not None:
                     target[:] = source[part]
             if run.is_checked:
-                total += (run.piece.float() if run.widens else run.piece).sum().item()
+                total += run.summed()
         # Only of a finite number is this zero; right after training, calling a function that was not called since is what costs.
         return () if self.runs and total - total == 0.0 else self.nonfinite()
 
@@ -222,9 +223,10 @@ class Arena:
         # Before the first byte, so that even a restore that is broken off is noticed; and first of all, because what it brings into
         # caches is asked for next.
         increment_version([*live.values()] if len(names) == len(live) else [live[name] for name in names])
-        if known is not None and (known.layout is self.layout or self.fits(known)) and known.is_in_place([*live], [*live.values()]):
-            named = zip(known.layout, known.raws, strict=True)
-            targets = known.raws if is_whole else tuple(raw if name in names else None for name, raw in named)
+        if known is not None and (known.layout is self.layout or self.fits(known)) and known.is_in_place(live):
+            targets = known.raws
+            if not is_whole:
+                targets = tuple(raw if name in names else None for name, raw in zip(known.layout, known.raws, strict=True))
             for target, source in zip(targets, self.raws, strict=False):
                 if target is not None:
                     target[:] = source

@@ -3,15 +3,18 @@
 A finite sum proves that every number is finite. One that is not may have overflowed; then each tensor is asked by itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal, cast
 
 import torch
 
-from tolaria.governor.pages import ALIGNMENT, Raw
+from tolaria.governor.pages import ALIGNMENT, Raw, raw_bytes
 from tolaria.governor.segments import RUN_BYTES, Segment
 
 SMALL_RANGE = 1e5
+# How Python reads a number of these where it lies.
+FORMATS: dict[torch.dtype, Literal["f", "d"]] = {torch.float32: "f", torch.float64: "d"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +22,8 @@ class Run:
     """Neighbours in an arena's storage in host memory: their places in the layout, their bytes, and the piece that they fill.
 
     `parts` are of tensors that are too large for one run: place, bytes, and which of the tensor's bytes these are.
-    `is_checked`: the piece may hold NaN or Inf; `widens`: its sum is to be one of single precision.
+    `is_checked`: the piece may hold NaN or Inf; `widens`: its sum is to be one of single precision. `read` reads `sum`: right after
+    training, making a tensor for a sum and asking it for its number would cost as much as a small sum.
     """
 
     places: tuple[int, ...]
@@ -28,6 +32,13 @@ class Run:
     piece: torch.Tensor
     is_checked: bool
     widens: bool
+    sum: torch.Tensor
+    read: Callable[[], complex]
+
+    def summed(self) -> complex:
+        """The sum of the piece; whatever overflows is Inf or NaN."""
+        torch.sum(self.piece.float() if self.widens else self.piece, 0, out=self.sum)
+        return self.read()
 
 
 def runs_of(segment: Segment, places: Mapping[str, int], raws: Mapping[str, Raw]) -> Iterator[Run]:
@@ -78,4 +89,8 @@ def _run(
     raws: Mapping[str, Raw],
 ) -> Run:
     targets = tuple(raws[name] for name in names)
-    return Run(tuple(places[name] for name in names), targets, parts, piece, may_be_nonfinite(piece), is_small(piece))
+    widens = is_small(piece)
+    total = torch.zeros((), dtype=torch.float32 if widens else piece.dtype)
+    there = FORMATS.get(total.dtype)
+    read = cast(Callable[[], complex], raw_bytes(total).cast(there, ()).tolist if there else total.item)
+    return Run(tuple(places[name] for name in names), targets, parts, piece, may_be_nonfinite(piece), widens, total, read)

@@ -1,10 +1,14 @@
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
+from firedrill.bench import snapshot
+from firedrill.bench.apart import Build, apart
 from firedrill.bench.cases import Size
-from firedrill.bench.clock import Spread
-from firedrill.bench.snapshot import AGAINST, WARMUPS, _case, measure, rounds_of
+from firedrill.bench.clock import Sample, Spread
+from firedrill.bench.snapshot import AGAINST, PROCESSES, WARMUPS, _case, measure, rounds_of
 
 TINY = Size(2_000, 6, 2)
 
@@ -17,10 +21,26 @@ def test_every_operation_is_a_case_in_every_mode_and_every_round_is_told() -> No
     told: list[int] = []
     record = measure([TINY], ["hot", "train"], lambda: told.append(1))
     assert [(case.mode, case.op) for case in record.cases] == [(mode, op) for mode in ("hot", "train") for op in AGAINST]
-    assert len(told) == rounds_of([TINY], ["hot", "train"]) == 2 * (2 + WARMUPS)
+    assert len(told) == rounds_of([TINY], ["hot", "train"]) == 2 * 2 * (1 + WARMUPS)
+    assert {case.samples for case in record.cases} == {2}
     assert all(case.ratio_to_limit > 0.0 and case.p10 <= case.median <= case.p99 for case in record.cases)
     assert record.machine["threads"] == "1"
     assert "torch" in record.versions
+
+
+def test_the_rounds_of_a_size_are_shared_by_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+
+    @contextmanager
+    def noted(builds: Mapping[str, Build]) -> Iterator[dict[str, Callable[[], Sample]]]:
+        begun.append(len(builds))
+        with apart(builds) as timed:
+            yield timed
+
+    monkeypatch.setattr(snapshot, "apart", noted)
+    record = measure([replace(TINY, rounds=PROCESSES + 2)], ["hot"], lambda: None)
+    assert len(begun) == PROCESSES
+    assert {case.samples for case in record.cases} == {PROCESSES + 2}
 
 
 def test_a_ratio_is_to_the_faster_limit_and_a_speedup_is_of_rounds() -> None:
