@@ -20,8 +20,8 @@ from torch.autograd.graph import increment_version
 
 from tolaria.errors import TolariaError
 from tolaria.governor.copies import copy_alone, copy_fused, is_lazy
-from tolaria.governor.pages import ALIGNMENT, Raw, SharedPages, raw_bytes
-from tolaria.governor.runs import Run, may_be_nonfinite, runs_of, sum_of, widened
+from tolaria.governor.pages import ALIGNMENT, Raw, SharedPages, memory_of, raw_bytes, readable
+from tolaria.governor.runs import Run, Total, may_be_nonfinite, runs_of, sum_of, widened
 from tolaria.governor.segments import IN_HOST_MEMORY, Layout, Segment, layout_of, planned, spec_of
 
 # Called before a tensor is copied, with its number.
@@ -159,7 +159,8 @@ class Arena:
         views = {name: views[name] for name in layout}
         raws = {name: raw_bytes(view) for name, view in views.items()} if device.type == "cpu" else {}
         places = {name: index for index, name in enumerate(layout)}
-        runs = tuple(run for segment in segments.values() for run in (runs_of(segment, places, raws) if raws else ()))
+        totals: dict[torch.dtype, Total] = {}
+        runs = tuple(run for segment in segments.values() for run in (runs_of(segment, places, raws, totals) if raws else ()))
         return Arena(layout, repr(layout).encode(), device, pinned, segments, views, _by_dtype(views), tuple(raws.values()), runs)
 
     @property
@@ -239,11 +240,11 @@ class Arena:
         """xxh3-128 over the raw bytes of every tensor by name, the layout and the facts; wherever each of them is stored."""
         hasher = xxhash.xxh3_128()
         for raw in self.raws:
-            hasher.update(raw)
+            hasher.update(readable(raw))
         for view in () if self.raws else self.views.values():
             # Named, because its bytes do not keep it.
             copied = view.cpu()
-            hasher.update(raw_bytes(copied))
+            hasher.update(memory_of(copied))
         hasher.update(self.layout_text)
         hasher.update(json.dumps(facts, sort_keys=True).encode())
         return hasher.hexdigest()

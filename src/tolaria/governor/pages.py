@@ -3,7 +3,7 @@
 import ctypes
 import mmap
 import sys
-from typing import Any, cast
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,22 +18,43 @@ SHARED_FROM = 64 << 10
 
 # Tensors from this size on are copied by NumPy, smaller ones by libc.
 STREAMED_FROM = 256 << 10
+_or = np.bitwise_or
 
 
-class Streamed(np.ndarray):
-    """Bytes that a slice assignment copies in a vector loop of NumPy.
+class Raw(Protocol):
+    """Bytes where they are: assigning to a slice copies into it. A memoryview is one, and has the least around a copy."""
 
-    Where no cache holds both sides, libc's string instructions are a sixth slower than that on the machines where it was measured;
-    within caches, and of less than `STREAMED_FROM` bytes, they are faster.
+    def __len__(self) -> int:
+        """How many bytes."""
+
+    def __getitem__(self, part: slice, /) -> "Raw":
+        """Some of them, where they are."""
+
+    def __setitem__(self, part: slice, source: Any, /) -> None:
+        """Copy as many others into a part."""
+
+
+class Streamed:
+    """The bytes of a large tensor, copied by a vector loop of NumPy.
+
+    Where no cache holds both sides, libc's string instructions were a sixth slower than that; within caches, and of less than
+    `STREAMED_FROM` bytes, they were faster.
     """
 
-    def __setitem__(self, part: Any, source: Any) -> None:
-        np.positive(source, out=self[part], subok=False)
+    __slots__ = ("array",)
 
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
 
-# A slice of one memoryview takes those of another with less around the copy than any array does, which shows where states are small.
-# `Streamed` does all that is asked of one, and passes for one.
-Raw = memoryview
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, part: slice) -> "Streamed":
+        return Streamed(self.array[part])
+
+    def __setitem__(self, part: slice, source: "Streamed") -> None:
+        # Of all loops that leave bytes as they are, the fastest.
+        _or(source.array, source.array, self.array[part])
 
 
 class SharedPages:
@@ -75,12 +96,22 @@ def prefaulted(
 
 
 def raw_bytes(tensor: torch.Tensor) -> Raw:
-    """The bytes of a contiguous tensor in host memory, where they are. Whoever holds them must hold its storage as well.
+    """The bytes of a contiguous tensor in host memory, where they are. Whoever holds them must hold its storage as well."""
+    raw = memory_of(tensor)
+    return raw if len(raw) < STREAMED_FROM else Streamed(np.frombuffer(raw, np.uint8))
+
+
+def readable(raw: Raw) -> Any:
+    """What a digest can read."""
+    return raw.array if isinstance(raw, Streamed) else raw
+
+
+def memory_of(tensor: torch.Tensor) -> memoryview:
+    """The same for whoever reads them, however many there are.
 
     By address, because an array made of it would forbid its owner to resize it from then on.
     """
-    raw = memoryview((ctypes.c_ubyte * tensor.nbytes).from_address(tensor.data_ptr())).cast("B")
-    return raw if len(raw) < STREAMED_FROM else cast(Raw, np.frombuffer(raw, np.uint8).view(Streamed))
+    return memoryview((ctypes.c_ubyte * tensor.nbytes).from_address(tensor.data_ptr())).cast("B")
 
 
 def _in_huge_pages(size: int) -> torch.Tensor:

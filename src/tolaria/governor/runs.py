@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 import torch
 
-from tolaria.governor.pages import ALIGNMENT, Raw, raw_bytes
+from tolaria.governor.pages import ALIGNMENT, Raw, memory_of
 from tolaria.governor.segments import RUN_BYTES, Segment
 
 SMALL_RANGE = 1e5
@@ -18,12 +18,30 @@ FORMATS: dict[torch.dtype, Literal["f", "d"]] = {torch.float32: "f", torch.float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Total:
+    """Where sums of one dtype are put, and how the last one is read.
+
+    Right after training, making a tensor for a sum and asking it for its number would cost as much as a small sum.
+    """
+
+    place: torch.Tensor
+    read: Callable[[], complex]
+
+    @staticmethod
+    def of(dtype: torch.dtype) -> "Total":
+        """A place of its own."""
+        place = torch.zeros((), dtype=dtype)
+        there = FORMATS.get(dtype)
+        return Total(place, cast(Callable[[], complex], memory_of(place).cast(there, ()).tolist if there else place.item))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """Neighbours in an arena's storage in host memory: their places in the layout, their bytes, and the piece that they fill.
 
     `parts` are of tensors that are too large for one run: place, bytes, and which of the tensor's bytes these are.
-    `is_checked`: the piece may hold NaN or Inf; `widens`: its sum is to be one of single precision. `read` reads `sum`: right after
-    training, making a tensor for a sum and asking it for its number would cost as much as a small sum.
+    `is_checked`: the piece may hold NaN or Inf; `widens`: its sum is to be one of single precision. All runs of an arena share the
+    totals of its dtypes.
     """
 
     places: tuple[int, ...]
@@ -32,17 +50,17 @@ class Run:
     piece: torch.Tensor
     is_checked: bool
     widens: bool
-    sum: torch.Tensor
-    read: Callable[[], complex]
+    total: Total
 
     def summed(self) -> complex:
         """The sum of the piece; whatever overflows is Inf or NaN."""
-        torch.sum(self.piece.float() if self.widens else self.piece, 0, out=self.sum)
-        return self.read()
+        total = self.total
+        torch.sum(self.piece.float() if self.widens else self.piece, 0, out=total.place)
+        return total.read()
 
 
-def runs_of(segment: Segment, places: Mapping[str, int], raws: Mapping[str, Raw]) -> Iterator[Run]:
-    """All of a segment, once; a tensor that is too large for a cache comes in parts."""
+def runs_of(segment: Segment, places: Mapping[str, int], raws: Mapping[str, Raw], totals: dict[torch.dtype, Total]) -> Iterator[Run]:
+    """All of a segment, once; a tensor that is too large for a cache comes in parts. What is missing in `totals` is added."""
     for names, piece in segment.runs():
         *before, last = names
         raw = raws[last]
@@ -50,7 +68,7 @@ def runs_of(segment: Segment, places: Mapping[str, int], raws: Mapping[str, Raw]
         count = max(1, round(len(raw) / RUN_BYTES))
         step = -(-len(raw) // count // ALIGNMENT) * ALIGNMENT or ALIGNMENT
         if len(raw) <= step:
-            yield _run(names, (), piece, places, raws)
+            yield _run(names, (), piece, places, raws, totals)
             continue
         begin = piece.numel() * piece.itemsize - len(raw)
         for start in range(0, len(raw), step):
@@ -58,7 +76,8 @@ def runs_of(segment: Segment, places: Mapping[str, int], raws: Mapping[str, Raw]
             # Smaller neighbours come along with the first part.
             low, high = begin + start if start else 0, begin + part.stop
             part_of = ((places[last], raw[part], part),)
-            yield _run(() if start else tuple(before), part_of, piece[low // piece.itemsize : high // piece.itemsize], places, raws)
+            part_of_piece = piece[low // piece.itemsize : high // piece.itemsize]
+            yield _run(() if start else tuple(before), part_of, part_of_piece, places, raws, totals)
 
 
 def may_be_nonfinite(tensor: torch.Tensor) -> bool:
@@ -87,10 +106,10 @@ def _run(
     piece: torch.Tensor,
     places: Mapping[str, int],
     raws: Mapping[str, Raw],
+    totals: dict[torch.dtype, Total],
 ) -> Run:
     targets = tuple(raws[name] for name in names)
     widens = is_small(piece)
-    total = torch.zeros((), dtype=torch.float32 if widens else piece.dtype)
-    there = FORMATS.get(total.dtype)
-    read = cast(Callable[[], complex], raw_bytes(total).cast(there, ()).tolist if there else total.item)
-    return Run(tuple(places[name] for name in names), targets, parts, piece, may_be_nonfinite(piece), widens, total, read)
+    dtype = torch.float32 if widens else piece.dtype
+    total = totals.setdefault(dtype, Total.of(dtype))
+    return Run(tuple(places[name] for name in names), targets, parts, piece, may_be_nonfinite(piece), widens, total)

@@ -21,7 +21,7 @@ TRUNK = "trunk"
 IN_HOST_MEMORY = "@host"
 # One run is copied and then checked, while the cache of a core still holds it. Of 64 KiB to 2 MiB, measured from 1M to 100M
 # parameters, these cost least: smaller ones are more calls, larger ones are read from afar.
-RUN_BYTES = 512 << 10
+RUN_BYTES = 640 << 10
 
 _SLOT = re.compile(r"(?:^|/)(slots\.[^./]+)\.")
 

@@ -2,8 +2,20 @@ import sys
 
 import pytest
 import torch
+import xxhash
 
-from tolaria.governor.pages import ALIGNMENT, HUGE_FROM, HUGE_PAGE, SHARED_FROM, SharedPages, prefaulted, raw_bytes
+from tolaria.governor.pages import (
+    ALIGNMENT,
+    HUGE_FROM,
+    HUGE_PAGE,
+    SHARED_FROM,
+    STREAMED_FROM,
+    SharedPages,
+    Streamed,
+    prefaulted,
+    raw_bytes,
+    readable,
+)
 
 CPU = torch.device("cpu")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only there huge pages are asked for")
@@ -31,7 +43,66 @@ def test_bytes_are_those_of_the_tensor_itself_also_where_it_has_no_dimension() -
     assert single.item() == 0.0
 
 
+# Large tensors are copied in another way.
+
+
+@pytest.mark.parametrize("size", [STREAMED_FROM - 1, STREAMED_FROM, STREAMED_FROM + 13, 3 * STREAMED_FROM + 7])
+def test_bytes_of_every_size_are_copied_as_they_are_and_nothing_beside_them(size: int) -> None:
+    source = torch.randint(0, 256, (size,), dtype=torch.uint8)
+    target = torch.full((size + 2,), 77, dtype=torch.uint8)
+    raw_bytes(target[1:-1])[:] = raw_bytes(source)
+    assert torch.equal(target[1:-1], source)
+    assert target[[0, -1]].tolist() == [77, 77]
+
+
+@pytest.mark.parametrize("size", [STREAMED_FROM, 4 * STREAMED_FROM])
+def test_a_part_of_many_bytes_is_copied_alone(size: int) -> None:
+    source, target = torch.ones(size, dtype=torch.uint8), torch.zeros(size, dtype=torch.uint8)
+    part = slice(64, size // 2)
+    raw_bytes(target)[part][:] = raw_bytes(source)[part]
+    assert target.sum().item() == size // 2 - 64
+    assert target[part].all()
+
+
+def test_numbers_that_are_none_keep_every_bit() -> None:
+    # Signalling and quiet, of either sign and with a payload; arithmetic would make them one.
+    patterns = torch.tensor([0x7F800001, 0x7FC00000, -0x7FFFFF, 0x7FFFFFFF, -1, 0x7F800000], dtype=torch.int32)
+    source = patterns.repeat(STREAMED_FROM // 4).view(torch.float32)
+    target = torch.zeros_like(source)
+    raw_bytes(target)[:] = raw_bytes(source)
+    assert torch.equal(target.view(torch.int32), source.view(torch.int32))
+
+
+def test_only_large_tensors_are_streamed_and_whoever_reads_them_sees_their_bytes() -> None:
+    small, large = torch.ones(STREAMED_FROM - 1, dtype=torch.uint8), torch.ones(STREAMED_FROM, dtype=torch.uint8)
+    assert not isinstance(raw_bytes(small), Streamed)
+    raw = raw_bytes(large)
+    assert isinstance(raw, Streamed)
+    assert xxhash.xxh3_128(readable(raw)).digest() == xxhash.xxh3_128(bytes(STREAMED_FROM * [1])).digest()
+
+
+def test_a_tensor_whose_bytes_are_streamed_may_still_be_resized() -> None:
+    tensor = torch.ones(STREAMED_FROM, dtype=torch.uint8)
+    raw = raw_bytes(tensor)
+    tensor.resize_(2 * STREAMED_FROM)
+    assert len(raw) == STREAMED_FROM
+
+
 # Pages that the arenas of one state share.
+
+
+@LINUX
+@pytest.mark.parametrize("size", [SHARED_FROM, HUGE_PAGE // 2, HUGE_FROM - ALIGNMENT])
+def test_wherever_a_mapping_begins_there_is_room_for_whole_huge_pages(size: int) -> None:
+    # Many at once, because each begins elsewhere.
+    kept = [SharedPages(size, 1) for _ in range(40)]
+    for shared in kept:
+        flat = shared.take(size)
+        assert flat is not None
+        assert flat.data_ptr() % HUGE_PAGE == 0
+        storage = flat.untyped_storage()
+        left = storage.data_ptr() + storage.nbytes() - flat.data_ptr()
+        assert left >= -(-size // HUGE_PAGE) * HUGE_PAGE
 
 
 @LINUX

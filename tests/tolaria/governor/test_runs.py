@@ -70,3 +70,24 @@ def test_a_large_tensor_in_another_order_is_copied_by_torch_and_by_no_part() -> 
     bound, arena = arena_of({"a": torch.ones(3), "turned": turned})
     assert arena.copy_in_checked(bound) == ()
     assert torch.equal(arena.views["turned"], turned)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64])
+def test_a_sum_is_of_this_copy_and_not_of_the_one_before(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = {"a": torch.ones(9, dtype=dtype), "b": torch.ones(2, 2, dtype=dtype)}
+    bound, arena = arena_of(live)
+    asked: list[int] = []
+    slowly = Arena.nonfinite
+
+    def noted(self: Arena) -> tuple[str, ...]:
+        asked.append(1)
+        return slowly(self)
+
+    monkeypatch.setattr(Arena, "nonfinite", noted)
+    assert arena.copy_in_checked(bound) == ()
+    assert not asked
+    live["b"][1, 1] = math.nan
+    assert arena.copy_in_checked(bound) == ("b",)
+    live["b"][1, 1] = -3.0
+    assert arena.copy_in_checked(bound) == ()
+    assert len(asked) == 1
