@@ -9,7 +9,7 @@ import torch
 import tolaria
 from tolaria.errors import RollbackFailed
 from tolaria.governor.arena import Arena, Bound, LayoutChanged
-from tolaria.governor.pages import ALIGNMENT
+from tolaria.governor.pages import ALIGNMENT, STREAMED_FROM
 from tolaria.governor.rollback import roll_back
 from tolaria.governor.segments import RUN_BYTES, layout_of
 from tolaria.governor.snapshots import SnapshotRing
@@ -336,3 +336,14 @@ def test_a_second_snapshot_leaves_the_first_as_it_was_when_all_is_copied_at_once
         ring.take(live, {}, step, "cadence", None, bool)
         assert first.tensors["w"].tolist() == [1.0] * 4
         assert first.is_intact()
+
+
+@pytest.mark.parametrize("place", [0, STREAMED_FROM // 2, STREAMED_FROM - 1])
+def test_every_byte_of_a_large_tensor_is_in_the_digest(place: int) -> None:
+    live = {"large": torch.zeros(STREAMED_FROM, dtype=torch.uint8), "small": torch.zeros(3)}
+    bound = Bound.to(live)
+    arena = Arena.allocate(bound.layout, bound.device)
+    arena.copy_in(bound, None)
+    before = arena.digest({})
+    arena.views["large"][place] = 1
+    assert arena.digest({}) != before

@@ -58,10 +58,13 @@ def test_bytes_of_every_size_are_copied_as_they_are_and_nothing_beside_them(size
 @pytest.mark.parametrize("size", [STREAMED_FROM, 4 * STREAMED_FROM])
 def test_a_part_of_many_bytes_is_copied_alone(size: int) -> None:
     source, target = torch.ones(size, dtype=torch.uint8), torch.zeros(size, dtype=torch.uint8)
-    part = slice(64, size // 2)
+    part, other = slice(64, size // 2), slice(size // 2 + 64, size - 64)
     raw_bytes(target)[part][:] = raw_bytes(source)[part]
     assert target.sum().item() == size // 2 - 64
     assert target[part].all()
+    raw_bytes(target)[other] = raw_bytes(source)[other]
+    assert target.sum().item() == size - 192
+    assert target[other].all()
 
 
 def test_numbers_that_are_none_keep_every_bit() -> None:
