@@ -75,7 +75,7 @@ class Bound:
         held = [tensor.detach() for tensor in live]
         for name, tensor in zip(tensors, held, strict=True):
             if device.type == tensor.device.type == "cpu" and tensor.is_contiguous() and not is_lazy(tensor):
-                raws[name] = raw_bytes(tensor)
+                raws[name] = raw_bytes(tensor, in_small_pages=True)
             else:
                 others.setdefault((tensor.device, tensor.dtype), {})[name] = tensor
         layout = layout_of(tensors)

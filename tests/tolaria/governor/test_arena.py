@@ -1,4 +1,5 @@
 import math
+import mmap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 import tolaria
 from tolaria.errors import RollbackFailed
 from tolaria.governor.arena import Arena, Bound, LayoutChanged
-from tolaria.governor.pages import ALIGNMENT, STREAMED_FROM
+from tolaria.governor.pages import ALIGNMENT, STREAMED_FROM, Streamed
 from tolaria.governor.rollback import roll_back
 from tolaria.governor.segments import RUN_BYTES, layout_of
 from tolaria.governor.snapshots import SnapshotRing
@@ -347,3 +348,19 @@ def test_every_byte_of_a_large_tensor_is_in_the_digest(place: int) -> None:
     before = arena.digest({})
     arena.views["large"][place] = 1
     assert arena.digest({}) != before
+
+
+def test_of_large_tensors_the_pages_of_live_ones_are_found_before_a_copy_and_those_of_an_arena_are_huge() -> None:
+    live = {"large": torch.arange(STREAMED_FROM, dtype=torch.int32), "small": torch.zeros(3)}
+    bound = Bound.to(live)
+    arena = Arena.allocate(bound.layout, bound.device)
+    there, here = bound.raws[0], arena.raws[0]
+    assert isinstance(there, Streamed)
+    assert isinstance(here, Streamed)
+    assert here.pages is None
+    assert there.pages is not None
+    assert len(there.pages) == -(-len(there) // mmap.PAGESIZE)
+    arena.copy_in(bound, None)
+    live["large"].zero_()
+    arena.copy_out(list(live), live, None, bound)
+    assert torch.equal(live["large"], torch.arange(STREAMED_FROM, dtype=torch.int32))
