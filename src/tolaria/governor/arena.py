@@ -104,6 +104,7 @@ class Bound:
 
     def is_in_place(self, tensors: Mapping[str, torch.Tensor]) -> bool:
         """Whether these are the same tensors, their bytes still lie where they lay, and in the same order."""
+        # Lists, and one kind of question after the other: right after training, that is the cheapest way to ask.
         live = [*tensors.values()]
         return (
             [*tensors] == self.names

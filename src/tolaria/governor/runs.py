@@ -111,5 +111,6 @@ def _run(
     targets = tuple(raws[name] for name in names)
     widens = is_small(piece)
     dtype = torch.float32 if widens else piece.dtype
-    total = totals.setdefault(dtype, Total.of(dtype))
-    return Run(tuple(places[name] for name in names), targets, parts, piece, may_be_nonfinite(piece), widens, total)
+    if dtype not in totals:
+        totals[dtype] = Total.of(dtype)
+    return Run(tuple(places[name] for name in names), targets, parts, piece, may_be_nonfinite(piece), widens, totals[dtype])

@@ -350,7 +350,7 @@ def test_every_byte_of_a_large_tensor_is_in_the_digest(place: int) -> None:
     assert arena.digest({}) != before
 
 
-def test_of_large_tensors_the_pages_of_live_ones_are_found_before_a_copy_and_those_of_an_arena_are_huge() -> None:
+def test_a_byte_of_every_page_is_known_of_large_live_tensors_and_not_of_an_arena_whose_pages_are_huge() -> None:
     live = {"large": torch.arange(STREAMED_FROM, dtype=torch.int32), "small": torch.zeros(3)}
     bound = Bound.to(live)
     arena = Arena.allocate(bound.layout, bound.device)
